@@ -1,0 +1,1 @@
+//! The one place that builds the application from its real parts.

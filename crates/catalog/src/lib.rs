@@ -1,0 +1,1 @@
+//! The catalogue: folders, files, texts, jobs and conversations in SQLite.

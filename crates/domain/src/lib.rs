@@ -1,0 +1,24 @@
+//! The words of Lectern: documents, chunks, citations, and the traits its parts
+//! meet at. Nothing here touches a disk, a network or a model.
+//!
+//! **Offsets.** Every offset that leaves a function counts Unicode scalar values
+//! ("characters") of the document's canonical text, never bytes and never UTF-16
+//! units. The canonical text never changes once offsets into it exist.
+
+mod chat;
+mod chunk;
+mod document;
+mod error;
+mod ids;
+mod index;
+mod text;
+
+pub use chat::{
+    ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, TokenUsage,
+};
+pub use chunk::{Chunk, ChunkMatch};
+pub use document::{Block, BlockKind, DocumentKind, Extraction, Page, Rect, TextBox};
+pub use error::{ErrorCode, ModelError};
+pub use ids::{ChunkId, ConversationId, DocumentId, FileId, FolderId};
+pub use index::{ChunkIndex, Embedder, EmbeddedChunk, IndexError, IndexedChunk, Reranker, Scope};
+pub use text::{char_slice, CharRange};

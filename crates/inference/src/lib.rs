@@ -1,0 +1,1 @@
+//! Chat models on mistral.rs and embedders on candle: the one crate that sees either.

@@ -1,0 +1,1 @@
+//! Discovers, watches and schedules: from a file on the disk to a searchable document.

@@ -1,0 +1,1 @@
+//! The catalogue of models: what there is, where it lies, and whether it is whole.
