@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -92,4 +92,13 @@ pub trait Reranker: Send + Sync {
     fn id(&self) -> &str;
     /// One relevance per passage, in order; higher is better.
     fn rerank(&self, query: &str, passages: &[&Chunk]) -> Result<Vec<f32>, ModelError>;
+}
+
+/// Something costly that is loaded when it is first asked for, such as a model.
+#[async_trait]
+pub trait Source<T: ?Sized + Send + Sync>: Send + Sync {
+    /// The identity of what would be loaded.
+    fn id(&self) -> &str;
+    /// The thing itself, loaded by the first call.
+    async fn get(&self) -> Result<Arc<T>, ModelError>;
 }

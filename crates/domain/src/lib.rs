@@ -11,6 +11,7 @@ mod document;
 mod error;
 mod ids;
 mod index;
+mod sentences;
 mod text;
 
 pub use chat::{
@@ -20,5 +21,6 @@ pub use chunk::{Chunk, ChunkMatch};
 pub use document::{Block, BlockKind, DocumentKind, Extraction, Page, Rect, TextBox};
 pub use error::{ErrorCode, ModelError};
 pub use ids::{ChunkId, ConversationId, DocumentId, FileId, FolderId};
-pub use index::{ChunkIndex, Embedder, EmbeddedChunk, IndexError, IndexedChunk, Reranker, Scope};
+pub use index::{ChunkIndex, Embedder, EmbeddedChunk, IndexError, IndexedChunk, Reranker, Scope, Source};
+pub use sentences::{is_cjk, sentences};
 pub use text::{char_slice, CharRange};

@@ -1,0 +1,63 @@
+//! Conversations. An answer is kept as the JSON it was shown as, with the quoted
+//! words of its sources, so that it stays readable when the sources are gone.
+
+use lectern_domain::ConversationId;
+use rusqlite::{OptionalExtension, params};
+
+use crate::{Catalog, Result};
+
+impl Catalog {
+    /// Begins a conversation.
+    pub fn create_conversation(&self, title: &str, now: i64) -> Result<ConversationId> {
+        let connection = self.lock();
+        connection
+            .execute("INSERT INTO conversation (title, updated) VALUES (?1, ?2)", params![title, now])?;
+        Ok(ConversationId(connection.last_insert_rowid()))
+    }
+
+    /// Adds an answer, as JSON, to a conversation.
+    pub fn add_turn(&self, conversation: ConversationId, answer: &str, now: i64) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO turn (conversation, answer) VALUES (?1, ?2)",
+            params![conversation.0, answer],
+        )?;
+        transaction.execute(
+            "UPDATE conversation SET updated = ?2 WHERE id = ?1",
+            params![conversation.0, now],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Every conversation as (id, title, seconds since 1970 of the last answer),
+    /// the latest first.
+    pub fn conversations(&self) -> Result<Vec<(ConversationId, String, i64)>> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT id, title, updated FROM conversation ORDER BY updated DESC, id DESC")?;
+        let rows = statement
+            .query_map([], |row| Ok((ConversationId(row.get(0)?), row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A conversation's title and its answers as JSON, oldest first.
+    pub fn conversation(&self, id: ConversationId) -> Result<Option<(String, Vec<String>)>> {
+        let connection = self.lock();
+        let title: Option<String> = connection
+            .query_row("SELECT title FROM conversation WHERE id = ?1", [id.0], |row| row.get(0))
+            .optional()?;
+        let Some(title) = title else { return Ok(None) };
+        let mut statement = connection
+            .prepare_cached("SELECT answer FROM turn WHERE conversation = ?1 ORDER BY id")?;
+        let rows = statement.query_map([id.0], |row| row.get(0))?;
+        Ok(Some((title, rows.collect::<rusqlite::Result<_>>()?)))
+    }
+
+    /// Forgets a conversation.
+    pub fn delete_conversation(&self, id: ConversationId) -> Result<()> {
+        self.lock().execute("DELETE FROM conversation WHERE id = ?1", [id.0])?;
+        Ok(())
+    }
+}

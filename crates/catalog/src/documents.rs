@@ -1,0 +1,429 @@
+//! Documents, pages and chunks, and the queues of the two indices.
+
+use lectern_domain::{
+    Block, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId, Page, TextBox,
+};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Catalog, CatalogError, Result, ScopeFilter, files::scope_condition};
+
+/// What was read from a file, on its way into the catalogue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDocument<'a> {
+    /// SHA-256 of the file's bytes.
+    pub hash: &'a [u8],
+    /// The version of the readers.
+    pub reader: u32,
+    /// What was read.
+    pub extraction: &'a Extraction,
+    /// Its chunks, in order.
+    pub chunks: &'a [Chunk],
+}
+
+/// A document without its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentRecord {
+    /// Its id.
+    pub id: DocumentId,
+    /// The kind it was read as.
+    pub kind: DocumentKind,
+    /// Its own title.
+    pub title: Option<String>,
+    /// What could not be read.
+    pub warnings: Vec<String>,
+}
+
+/// A page and its place in the text.
+pub type PageRecord = Page;
+
+/// A chunk that waits for one of the indices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedChunk {
+    /// Its id.
+    pub id: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// The document's title, or the name of a file that holds it.
+    pub title: String,
+    /// The headings above it.
+    pub heading: Vec<String>,
+    /// Its text.
+    pub text: String,
+}
+
+/// A chunk of a document that a file of the library holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkRecord {
+    /// Its id.
+    pub id: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// Absolute path of a file that holds the document.
+    pub path: String,
+    /// The document's title.
+    pub title: Option<String>,
+    /// The chunk.
+    pub chunk: Chunk,
+}
+
+impl Catalog {
+    /// The document with this content, if it was read before by these readers.
+    /// It is then kept for `file`, as [`Catalog::insert_document`] would.
+    pub fn reuse_document(
+        &self,
+        file: FileId,
+        hash: &[u8],
+        kind: DocumentKind,
+        reader: u32,
+    ) -> Result<Option<DocumentId>> {
+        let connection = self.lock();
+        let found = connection
+            .query_row(
+                "SELECT id FROM document WHERE hash = ?1 AND kind = ?2 AND reader = ?3",
+                params![hash, kind.as_str(), reader],
+                |row| Ok(DocumentId(row.get(0)?)),
+            )
+            .optional()?;
+        if let Some(document) = found {
+            set_incoming(&connection, file, document)?;
+        }
+        Ok(found)
+    }
+
+    /// Keeps a document that was read from `file`, with its pages and chunks. It is
+    /// not searchable before [`Catalog::attach`].
+    pub fn insert_document(&self, file: FileId, new: &NewDocument<'_>) -> Result<DocumentId> {
+        let NewDocument { hash, reader, extraction, chunks } = new;
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO document (hash, kind, reader, title, text, blocks, warnings)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                hash,
+                extraction.kind.as_str(),
+                reader,
+                extraction.title,
+                extraction.text,
+                pack(&extraction.blocks)?,
+                to_json(&extraction.warnings)?,
+            ],
+        )?;
+        let id = DocumentId(transaction.last_insert_rowid());
+        {
+            let mut insert_page = transaction.prepare_cached(
+                "INSERT INTO page (document, ord, number, start, end, boxes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            for (ord, page) in extraction.pages.iter().enumerate() {
+                let boxes = boxes_within(&extraction.boxes, page.range);
+                insert_page.execute(params![
+                    id.0,
+                    ord,
+                    page.number,
+                    page.range.start,
+                    page.range.end,
+                    pack(boxes)?
+                ])?;
+            }
+            let mut insert_chunk = transaction.prepare_cached(
+                "INSERT INTO chunk (document, start, end, page, heading, text)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            for chunk in *chunks {
+                insert_chunk.execute(params![
+                    id.0,
+                    chunk.range.start,
+                    chunk.range.end,
+                    chunk.page,
+                    to_json(&chunk.heading)?,
+                    chunk.text
+                ])?;
+            }
+        }
+        set_incoming(&transaction, file, id)?;
+        transaction.commit()?;
+        Ok(id)
+    }
+
+    /// The chunks of `document` that the lexical index lacks.
+    pub fn unindexed_chunks(&self, document: DocumentId) -> Result<Vec<QueuedChunk>> {
+        queued(&self.lock(), "chunk.document = ?1 AND indexed = 0", document.0)
+    }
+
+    /// The next chunks that the lexical index lacks, of documents in use.
+    pub fn chunks_to_index(&self, limit: usize) -> Result<Vec<QueuedChunk>> {
+        queued(
+            &self.lock(),
+            "indexed = 0 AND EXISTS (SELECT 1 FROM file WHERE file.document = chunk.document)
+             ORDER BY chunk.id LIMIT ?1",
+            limit as i64,
+        )
+    }
+
+    /// The next chunks without a vector, of documents in use, oldest first.
+    pub fn chunks_to_embed(&self, limit: usize) -> Result<Vec<QueuedChunk>> {
+        queued(
+            &self.lock(),
+            "embedded = 0 AND EXISTS (SELECT 1 FROM file WHERE file.document = chunk.document)
+             ORDER BY chunk.id LIMIT ?1",
+            limit as i64,
+        )
+    }
+
+    /// Notes that the lexical index holds these chunks.
+    pub fn mark_indexed(&self, chunks: &[ChunkId]) -> Result<()> {
+        mark(&mut self.lock(), "UPDATE chunk SET indexed = 1 WHERE id = ?1", chunks)
+    }
+
+    /// Notes that the vector index holds these chunks.
+    pub fn mark_embedded(&self, chunks: &[ChunkId]) -> Result<()> {
+        mark(&mut self.lock(), "UPDATE chunk SET embedded = 1 WHERE id = ?1", chunks)
+    }
+
+    /// Makes the queues agree with what the two indices really hold.
+    pub fn reconcile_index(
+        &self,
+        texts: &std::collections::HashSet<ChunkId>,
+        vectors: &std::collections::HashSet<ChunkId>,
+    ) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        {
+            let mut select = transaction.prepare("SELECT id, indexed, embedded FROM chunk")?;
+            let mut update = transaction
+                .prepare("UPDATE chunk SET indexed = ?2, embedded = ?3 WHERE id = ?1")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let id = ChunkId(row.get(0)?);
+                let was: (bool, bool) = (row.get(1)?, row.get(2)?);
+                let is = (texts.contains(&id), vectors.contains(&id));
+                if was != is {
+                    update.execute(params![id.0, is.0, is.1])?;
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Documents that are gone and whose rows may still be in the index.
+    pub fn garbage(&self) -> Result<Vec<DocumentId>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT document FROM garbage")?;
+        let rows = statement.query_map([], |row| Ok(DocumentId(row.get(0)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Notes that the index no longer holds these documents.
+    pub fn clear_garbage(&self, documents: &[DocumentId]) -> Result<()> {
+        let ids: Vec<ChunkId> = documents.iter().map(|document| ChunkId(document.0)).collect();
+        mark(&mut self.lock(), "DELETE FROM garbage WHERE document = ?1", &ids)
+    }
+
+    /// Drops documents that no file holds, such as those that a killed process
+    /// had read and not yet attached.
+    pub fn drop_unused_documents(&self) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        drop_unused(&transaction)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The chunks with these ids that a file passing `filter` holds; others are
+    /// left out. In no particular order.
+    pub fn chunks(&self, ids: &[ChunkId], filter: &ScopeFilter) -> Result<Vec<ChunkRecord>> {
+        let connection = self.lock();
+        let (condition, mut parameters) = scope_condition(filter);
+        let list: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
+        parameters.push(format!("[{}]", list.join(",")).into());
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT chunk.id, chunk.document, min(file.path), document.title, chunk.start, chunk.end,
+                    chunk.page, chunk.heading, chunk.text
+             FROM json_each(?{}) AS wanted
+             JOIN chunk ON chunk.id = wanted.value
+             JOIN document ON document.id = chunk.document
+             JOIN file ON file.document = document.id
+             WHERE {condition} GROUP BY chunk.id",
+            parameters.len()
+        ))?;
+        let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| {
+            Ok((
+                ChunkRecord {
+                    id: ChunkId(row.get(0)?),
+                    document: DocumentId(row.get(1)?),
+                    path: row.get(2)?,
+                    title: row.get(3)?,
+                    chunk: Chunk {
+                        range: CharRange::new(row.get(4)?, row.get(5)?),
+                        page: row.get(6)?,
+                        heading: Vec::new(),
+                        text: row.get(8)?,
+                    },
+                },
+                row.get::<_, String>(7)?,
+            ))
+        })?;
+        rows.map(|row| {
+            let (mut record, heading) = row?;
+            record.chunk.heading = from_json(&heading)?;
+            Ok(record)
+        })
+        .collect()
+    }
+
+    /// The document at `path`, if it is searchable.
+    pub fn document_at(&self, path: &str) -> Result<Option<DocumentRecord>> {
+        let found = self
+            .lock()
+            .query_row(
+                "SELECT document.id, kind, title, warnings FROM file
+                 JOIN document ON document.id = file.document WHERE file.path = ?1",
+                [path],
+                |row| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, Option<String>>(2)?,
+                        row.get::<_, String>(3)?,
+                    ))
+                },
+            )
+            .optional()?;
+        let Some((id, kind, title, warnings)) = found else { return Ok(None) };
+        let kind = DocumentKind::parse(&kind)
+            .ok_or_else(|| CatalogError::Corrupt(format!("document kind {kind:?}")))?;
+        Ok(Some(DocumentRecord { id: DocumentId(id), kind, title, warnings: from_json(&warnings)? }))
+    }
+
+    /// The canonical text of a document.
+    pub fn text(&self, document: DocumentId) -> Result<Option<String>> {
+        Ok(self
+            .lock()
+            .query_row("SELECT text FROM document WHERE id = ?1", [document.0], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// The blocks of a document, in order.
+    pub fn blocks(&self, document: DocumentId) -> Result<Vec<Block>> {
+        let blob: Option<Vec<u8>> = self
+            .lock()
+            .query_row("SELECT blocks FROM document WHERE id = ?1", [document.0], |row| row.get(0))
+            .optional()?;
+        blob.map_or(Ok(Vec::new()), |blob| unpack(&blob))
+    }
+
+    /// The pages of a document, in order.
+    pub fn pages(&self, document: DocumentId) -> Result<Vec<PageRecord>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT number, start, end FROM page WHERE document = ?1 ORDER BY ord",
+        )?;
+        let rows = statement.query_map([document.0], |row: &Row<'_>| {
+            Ok(Page { number: row.get(0)?, range: CharRange::new(row.get(1)?, row.get(2)?) })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The places of the words in `range`, by start.
+    pub fn boxes(&self, document: DocumentId, range: CharRange) -> Result<Vec<TextBox>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT boxes FROM page WHERE document = ?1 AND start < ?3 AND end > ?2 ORDER BY ord",
+        )?;
+        let blobs = statement
+            .query_map(params![document.0, range.start, range.end], |row| {
+                row.get::<_, Vec<u8>>(0)
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut boxes: Vec<TextBox> = Vec::new();
+        for blob in blobs {
+            boxes.extend(
+                unpack::<Vec<TextBox>>(&blob)?.into_iter().filter(|b| b.range.overlaps(range)),
+            );
+        }
+        Ok(boxes)
+    }
+}
+
+/// Deletes documents that no file holds and notes that the index has to follow.
+pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
+    let unused = "FROM document
+        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.document = document.id)
+          AND NOT EXISTS (SELECT 1 FROM file WHERE file.incoming = document.id)";
+    transaction.execute(&format!("INSERT OR IGNORE INTO garbage (document) SELECT id {unused}"), [])?;
+    transaction.execute(&format!("DELETE {unused}"), [])?;
+    Ok(())
+}
+
+fn set_incoming(connection: &Connection, file: FileId, document: DocumentId) -> Result<()> {
+    connection.execute(
+        "UPDATE file SET incoming = ?2 WHERE id = ?1 AND state = 'reading'",
+        params![file.0, document.0],
+    )?;
+    Ok(())
+}
+
+fn queued(connection: &Connection, condition: &str, parameter: i64) -> Result<Vec<QueuedChunk>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT chunk.id, chunk.document,
+                coalesce(document.title, (SELECT path FROM file WHERE file.document = chunk.document), ''),
+                chunk.heading, chunk.text
+         FROM chunk JOIN document ON document.id = chunk.document WHERE {condition}"
+    ))?;
+    let rows = statement.query_map([parameter], |row| {
+        Ok((
+            QueuedChunk {
+                id: ChunkId(row.get(0)?),
+                document: DocumentId(row.get(1)?),
+                title: row.get(2)?,
+                heading: Vec::new(),
+                text: row.get(4)?,
+            },
+            row.get::<_, String>(3)?,
+        ))
+    })?;
+    rows.map(|row| {
+        let (mut chunk, heading) = row?;
+        chunk.heading = from_json(&heading)?;
+        Ok(chunk)
+    })
+    .collect()
+}
+
+fn mark(connection: &mut Connection, sql: &str, ids: &[ChunkId]) -> Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut statement = transaction.prepare_cached(sql)?;
+        for id in ids {
+            statement.execute([id.0])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The boxes that start in `range`; `boxes` is sorted by start.
+fn boxes_within(boxes: &[TextBox], range: CharRange) -> &[TextBox] {
+    let first = boxes.partition_point(|b| b.range.start < range.start);
+    let end = boxes.partition_point(|b| b.range.start < range.end);
+    &boxes[first..end.max(first)]
+}
+
+fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    postcard::to_stdvec(value).map_err(|error| CatalogError::Corrupt(error.to_string()))
+}
+
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| CatalogError::Corrupt(error.to_string()))
+}
+
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| CatalogError::Corrupt(error.to_string()))
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| CatalogError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,311 @@
+//! The catalogue's promises, on real SQLite files.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{collections::HashSet, path::Path};
+
+use lectern_catalog::{
+    Catalog, CatalogError, Counts, FileState, FoundFile, NewDocument, QueuedFile, ReadOutcome,
+    ScopeFilter,
+};
+use lectern_domain::{
+    Block, BlockKind, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, Page, Rect,
+    TextBox,
+};
+
+fn open(directory: &Path) -> Catalog {
+    Catalog::open(&directory.join("catalog.sqlite")).unwrap()
+}
+
+fn found(path: &str, modified: i64) -> FoundFile {
+    FoundFile { path: path.into(), size: 10, modified, skip: None }
+}
+
+fn extraction(text: &str) -> Extraction {
+    let range = CharRange::new(0, text.chars().count() as u32);
+    Extraction {
+        kind: DocumentKind::Md,
+        title: Some("Title".into()),
+        text: text.into(),
+        pages: vec![Page { number: Some(1), range }],
+        blocks: vec![Block { kind: BlockKind::Paragraph, range }],
+        boxes: vec![TextBox { range, rect: Rect { page: 1, x0: 1., y0: 2., x1: 3., y1: 4. } }],
+        warnings: vec![],
+    }
+}
+
+/// Reads `file` as one chunk of `text`, indexes it and attaches it.
+fn read(catalog: &Catalog, file: QueuedFile, text: &str) -> DocumentId {
+    let extraction = extraction(text);
+    let chunk = Chunk {
+        range: extraction.pages[0].range,
+        page: Some(1),
+        heading: vec!["A".into()],
+        text: text.into(),
+    };
+    let hash = text.as_bytes();
+    let document = match catalog.reuse_document(file.id, hash, DocumentKind::Md, 1).unwrap() {
+        Some(document) => document,
+        None => {
+            let new =
+                NewDocument { hash, reader: 1, extraction: &extraction, chunks: &[chunk] };
+            catalog.insert_document(file.id, &new).unwrap()
+        }
+    };
+    let chunks: Vec<ChunkId> =
+        catalog.unindexed_chunks(document).unwrap().iter().map(|chunk| chunk.id).collect();
+    catalog.mark_indexed(&chunks).unwrap();
+    catalog.attach(&[(file, document)]).unwrap();
+    document
+}
+
+fn take(catalog: &Catalog) -> QueuedFile {
+    catalog.take_files(1).unwrap().pop().expect("a file is queued")
+}
+
+/// A library with the folder `/f` and one ready file for each text.
+fn library(directory: &Path, texts: &[(&str, &str)]) -> Catalog {
+    let catalog = open(directory);
+    let folder = catalog.add_folder("/f", 0).unwrap();
+    let files: Vec<FoundFile> = texts.iter().map(|(path, _)| found(path, 1)).collect();
+    assert_eq!(catalog.reconcile(folder.id, "/f", &files).unwrap(), texts.len() as u64);
+    for _ in texts {
+        let file = take(&catalog);
+        let text = texts.iter().find(|(path, _)| *path == file.path).unwrap().1;
+        read(&catalog, file, text);
+    }
+    catalog
+}
+
+fn all_chunks(catalog: &Catalog, filter: &ScopeFilter) -> Vec<String> {
+    let ids: Vec<ChunkId> = (1..100).map(ChunkId).collect();
+    let mut paths: Vec<String> =
+        catalog.chunks(&ids, filter).unwrap().into_iter().map(|chunk| chunk.path).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_read_file_is_found_with_its_text_pages_and_boxes() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "甲方 pays")]);
+    let document = catalog.document_at("/f/a.md").unwrap().unwrap();
+    assert_eq!(document.title.as_deref(), Some("Title"));
+    assert_eq!(catalog.text(document.id).unwrap().unwrap(), "甲方 pays");
+    assert_eq!(catalog.pages(document.id).unwrap(), extraction("甲方 pays").pages);
+    assert_eq!(catalog.blocks(document.id).unwrap(), extraction("甲方 pays").blocks);
+    assert_eq!(catalog.boxes(document.id, CharRange::new(1, 2)).unwrap().len(), 1);
+    let file = catalog.files(None).unwrap().remove(0);
+    assert_eq!((file.state, file.chunks, file.pages), (FileState::Ready, 1, Some(1)));
+}
+
+#[test]
+fn a_changed_file_keeps_its_old_text_until_the_new_one_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "old")]);
+    let folder = catalog.folders().unwrap()[0].id;
+    catalog.reconcile(folder, "/f", &[found("/f/a.md", 2)]).unwrap();
+    let old = catalog.document_at("/f/a.md").unwrap().unwrap().id;
+    assert_eq!(catalog.text(old).unwrap().unwrap(), "old");
+    let file = take(&catalog);
+    let new = read(&catalog, file, "new");
+    assert_eq!(catalog.document_at("/f/a.md").unwrap().unwrap().id, new);
+    assert_eq!(catalog.text(old).unwrap(), None);
+    assert_eq!(catalog.garbage().unwrap(), [old]);
+    catalog.clear_garbage(&[old]).unwrap();
+    assert!(catalog.garbage().unwrap().is_empty());
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "old")]);
+    let folder = catalog.folders().unwrap()[0].id;
+    catalog.reconcile(folder, "/f", &[found("/f/a.md", 2)]).unwrap();
+    let stale = take(&catalog);
+    catalog.reconcile(folder, "/f", &[found("/f/a.md", 3)]).unwrap();
+    read(&catalog, stale, "half written");
+    assert_eq!(catalog.counts(None).unwrap().pending, 1);
+    let file = take(&catalog);
+    read(&catalog, file, "complete");
+    let document = catalog.document_at("/f/a.md").unwrap().unwrap();
+    assert_eq!(catalog.text(document.id).unwrap().unwrap(), "complete");
+}
+
+#[test]
+fn copies_share_a_document_until_the_last_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "same"), ("/f/b.md", "same")]);
+    assert_eq!(catalog.counts(None).unwrap(), Counts { ready: 2, chunks: 1, ..Counts::default() });
+    assert_eq!(all_chunks(&catalog, &ScopeFilter::default()), ["/f/a.md"]);
+    let only_b = ScopeFilter { within: vec!["/f/b.md".into()], ..ScopeFilter::default() };
+    assert_eq!(all_chunks(&catalog, &only_b), ["/f/b.md"]);
+    catalog.remove_path("/f/a.md").unwrap();
+    assert_eq!(all_chunks(&catalog, &ScopeFilter::default()), ["/f/b.md"]);
+    catalog.remove_path("/f/b.md").unwrap();
+    assert!(all_chunks(&catalog, &ScopeFilter::default()).is_empty());
+    assert_eq!(catalog.garbage().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_gone_from_the_disk_is_forgotten_at_and_below_the_path_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(
+        directory.path(),
+        &[("/f/x/a.md", "1"), ("/f/x.md", "2"), ("/f/x/y/b.md", "3"), ("/f/xz/c.md", "4")],
+    );
+    let folder = catalog.folders().unwrap()[0].id;
+    catalog.reconcile(folder, "/f/x", &[found("/f/x/a.md", 1)]).unwrap();
+    let left = all_chunks(&catalog, &ScopeFilter::default());
+    assert_eq!(left, ["/f/x.md", "/f/x/a.md", "/f/xz/c.md"]);
+}
+
+#[test]
+fn removing_a_path_inside_a_folder_excludes_it_until_it_is_added_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/x/a.md", "1"), ("/f/b.md", "2")]);
+    assert!(catalog.remove_path("/f/x").unwrap());
+    assert_eq!(catalog.exclusions().unwrap(), ["/f/x"]);
+    let folder = catalog.add_folder("/f/x/a.md", 0).unwrap();
+    assert_eq!(folder.path, "/f");
+    assert!(catalog.exclusions().unwrap().is_empty());
+    assert!(catalog.remove_path("/f").unwrap());
+    assert!(catalog.folders().unwrap().is_empty());
+    assert!(catalog.exclusions().unwrap().is_empty());
+    assert!(!catalog.remove_path("/elsewhere").unwrap());
+}
+
+#[test]
+fn a_folder_takes_over_the_places_inside_it() {
+    let cases = [("/g/in", "/g"), ("/g/in", "/"), ("/g", "/g/in"), ("/", "/g/in")];
+    for (first, second) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let catalog = open(directory.path());
+        let one = catalog.add_folder(first, 0).unwrap();
+        catalog.reconcile(one.id, first, &[found("/g/in/a.md", 1)]).unwrap();
+        let two = catalog.add_folder(second, 0).unwrap();
+        let outer = if first.len() < second.len() { first } else { second };
+        assert_eq!(two.path, outer);
+        assert_eq!(catalog.folders().unwrap(), [two], "{first} then {second}");
+        assert_eq!(catalog.counts(Some(outer)).unwrap().pending, 1);
+    }
+}
+
+#[test]
+fn states_follow_the_reading() {
+    let cases = [
+        (ReadOutcome::Skipped("empty".into()), FileState::Skipped, Some("empty")),
+        (ReadOutcome::Failed("damaged".into()), FileState::Failed, Some("damaged")),
+        (ReadOutcome::Again, FileState::Pending, None),
+    ];
+    for (outcome, state, reason) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let catalog = open(directory.path());
+        let folder = catalog.add_folder("/f", 0).unwrap();
+        catalog.reconcile(folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        let file = take(&catalog);
+        assert_eq!(catalog.reading().unwrap().as_deref(), Some("/f/a.md"));
+        catalog.finish_without_document(&file, &outcome).unwrap();
+        let file = catalog.files(None).unwrap().remove(0);
+        assert_eq!((file.state, file.reason.as_deref()), (state, reason));
+        // An unchanged file is not read again, whatever became of it.
+        catalog.reconcile(folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        assert_eq!(catalog.files(None).unwrap()[0].state, state);
+        // Unless the person asks for it.
+        let retried = catalog.retry(Some("/f")).unwrap();
+        assert_eq!(retried, u64::from(state == FileState::Failed));
+    }
+}
+
+#[test]
+fn a_killed_reader_leaves_its_files_queued() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let catalog = open(directory.path());
+        let folder = catalog.add_folder("/f", 0).unwrap();
+        catalog.reconcile(folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        let file = take(&catalog);
+        let extraction = extraction("text");
+        let new = NewDocument { hash: b"text", reader: 1, extraction: &extraction, chunks: &[] };
+        catalog.insert_document(file.id, &new).unwrap();
+    }
+    let catalog = open(directory.path());
+    catalog.release_files().unwrap();
+    catalog.drop_unused_documents().unwrap();
+    let file = take(&catalog);
+    // The text that had been read is still there.
+    let reused = catalog.reuse_document(file.id, b"text", DocumentKind::Md, 1).unwrap();
+    assert!(reused.is_some());
+}
+
+#[test]
+fn the_queues_follow_what_the_index_really_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "1"), ("/f/b.md", "2")]);
+    assert!(catalog.chunks_to_index(10).unwrap().is_empty());
+    assert_eq!(catalog.chunks_to_embed(10).unwrap().len(), 2);
+    catalog.mark_embedded(&[ChunkId(1)]).unwrap();
+    assert_eq!(catalog.counts(None).unwrap().embedded_chunks, 1);
+    // The index was deleted, and only chunk 2's vector came back.
+    catalog.reconcile_index(&HashSet::new(), &HashSet::from([ChunkId(2)])).unwrap();
+    assert_eq!(catalog.chunks_to_index(10).unwrap().len(), 2);
+    let waiting = catalog.chunks_to_embed(10).unwrap();
+    assert_eq!(waiting.iter().map(|chunk| chunk.id).collect::<Vec<_>>(), [ChunkId(1)]);
+}
+
+#[test]
+fn filters_choose_by_path_kind_and_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let folder = catalog.add_folder("/f", 0).unwrap();
+    let files = [found("/f/old.md", 10), found("/f/new.md", 20), found("/f/sub/n.md", 30)];
+    catalog.reconcile(folder.id, "/f", &files).unwrap();
+    for text in ["1", "2", "3"] {
+        let file = take(&catalog);
+        read(&catalog, file, text);
+    }
+    let all = ScopeFilter::default();
+    let cases = [
+        (all.clone(), 3),
+        (ScopeFilter { within: vec!["/f/sub".into()], ..all.clone() }, 1),
+        (ScopeFilter { within: vec!["/f/su".into()], ..all.clone() }, 0),
+        (ScopeFilter { within: vec!["/f/sub".into(), "/f/old.md".into()], ..all.clone() }, 2),
+        (ScopeFilter { kinds: vec!["md".into()], ..all.clone() }, 3),
+        (ScopeFilter { kinds: vec!["pdf".into()], ..all.clone() }, 0),
+        (ScopeFilter { since: Some(20), ..all.clone() }, 2),
+        (ScopeFilter { before: Some(20), ..all.clone() }, 1),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(catalog.documents_in(&filter).unwrap().len(), expected, "{filter:?}");
+        assert_eq!(all_chunks(&catalog, &filter).len(), expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn conversations_are_kept_and_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let first = catalog.create_conversation("first", 1).unwrap();
+    let second = catalog.create_conversation("second", 2).unwrap();
+    catalog.add_turn(first, "{}", 3).unwrap();
+    let order: Vec<_> = catalog.conversations().unwrap().into_iter().map(|c| c.0).collect();
+    assert_eq!(order, [first, second]);
+    assert_eq!(catalog.conversation(first).unwrap().unwrap().1, ["{}"]);
+    catalog.delete_conversation(first).unwrap();
+    assert_eq!(catalog.conversation(first).unwrap(), None);
+}
+
+#[test]
+fn another_connection_notices_changes_and_a_newer_library_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (open(directory.path()), open(directory.path()));
+    let before = two.change_counter().unwrap();
+    one.set_setting("paused", "true").unwrap();
+    assert_ne!(two.change_counter().unwrap(), before);
+    assert_eq!(two.setting("paused").unwrap().as_deref(), Some("true"));
+    drop((one, two));
+    let raw = rusqlite::Connection::open(directory.path().join("catalog.sqlite")).unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    drop(raw);
+    let refused = Catalog::open(&directory.path().join("catalog.sqlite"));
+    assert!(matches!(refused, Err(CatalogError::TooNew { found: 99 })));
+}
