@@ -1,1 +1,122 @@
-fn main() {}
+//! The window of Lectern: a thin shell around `lectern-app`.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod commands;
+
+use std::process::ExitCode;
+
+use lectern_app::{App, AppEvent};
+use lectern_assembly::Options;
+use tauri::{AppHandle, DragDropEvent, Emitter, Manager, RunEvent, WindowEvent};
+use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
+use tokio::sync::broadcast::error::RecvError;
+
+/// The event that carries an [`AppEvent`] to the page.
+const APP_EVENT: &str = "app";
+
+fn main() -> ExitCode {
+    if let Some(ended) = lectern_assembly::run_as_worker() {
+        return ended;
+    }
+    let built = tauri::Builder::default()
+        // First, so that a second start ends before it touches anything.
+        .plugin(tauri_plugin_single_instance::init(|handle, _, _| show(handle)))
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_opener::init())
+        .setup(|tauri| {
+            start(tauri.handle());
+            Ok(())
+        })
+        .on_window_event(|window, event| {
+            if let WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) = event {
+                let (handle, paths) = (window.app_handle().clone(), paths.clone());
+                tauri::async_runtime::spawn(async move {
+                    if let Err(error) = handle.state::<App>().add(&paths).await {
+                        tell(&handle, &AppEvent::Problem { error });
+                    }
+                });
+            }
+        })
+        .invoke_handler(tauri::generate_handler![
+            commands::status,
+            commands::files,
+            commands::add_paths,
+            commands::remove_path,
+            commands::retry,
+            commands::pause,
+            commands::resume,
+            commands::search,
+            commands::ask,
+            commands::stop,
+            commands::conversations,
+            commands::conversation,
+            commands::delete_conversation,
+            commands::source,
+            commands::open_path,
+            commands::samples,
+        ])
+        .build(tauri::generate_context!());
+    match built {
+        Ok(tauri) => {
+            let code = tauri.run_return(|handle, event| {
+                if let RunEvent::Exit = event
+                    && let Some(app) = handle.try_state::<App>()
+                {
+                    app.shutdown();
+                }
+            });
+            ExitCode::from(u8::try_from(code).unwrap_or(1))
+        }
+        Err(error) => {
+            tracing::error!("the window cannot be opened: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Opens the library and starts to follow the disk. The page's calls wait for it.
+fn start(handle: &AppHandle) {
+    let options = Options {
+        library: std::env::var_os("LECTERN_LIBRARY").map(Into::into),
+        chat_model: std::env::var("LECTERN_CHAT_MODEL").ok(),
+    };
+    match lectern_assembly::open(&options) {
+        Ok(app) => {
+            handle.manage(app.clone());
+            let handle = handle.clone();
+            tauri::async_runtime::spawn(async move {
+                let mut events = app.events();
+                app.work_in_background();
+                loop {
+                    match events.recv().await {
+                        Ok(event) => tell(&handle, &event),
+                        Err(RecvError::Lagged(_)) => {}
+                        Err(RecvError::Closed) => break,
+                    }
+                }
+            });
+        }
+        Err(error) => {
+            let end = handle.clone();
+            handle
+                .dialog()
+                .message(format!("{}\n\n{}", error.message, error.hint))
+                .title("Lectern")
+                .kind(MessageDialogKind::Error)
+                .show(move |_| end.exit(1));
+        }
+    }
+}
+
+fn tell(handle: &AppHandle, event: &AppEvent) {
+    if let Err(error) = handle.emit(APP_EVENT, event) {
+        tracing::debug!("the page did not hear: {error}");
+    }
+}
+
+fn show(handle: &AppHandle) {
+    if let Some(window) = handle.get_webview_window("main") {
+        // Each of these fails only where the system does not do it at all.
+        let _ = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
+    }
+}

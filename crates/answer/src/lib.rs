@@ -1,1 +1,21 @@
-//! Retrieval, fusion, prompts, citations and the check of each sentence against its source.
+//! Fusion, packing, prompts, citations and the check of each sentence against its
+//! source: all that turns passages a search found into an answer one can check.
+
+pub mod abstain;
+mod answer;
+pub mod citations;
+pub mod condense;
+pub mod fusion;
+mod language;
+pub mod pack;
+mod passage;
+pub mod prompt;
+pub mod sentences;
+pub mod support;
+mod terms;
+#[cfg(test)]
+mod testing;
+
+pub use answer::{Answer, AnswerEvent, AnswerInput, AnswerOptions, Citation, answer};
+pub use language::{Language, detect_language};
+pub use passage::Passage;

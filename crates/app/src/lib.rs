@@ -1,1 +1,123 @@
-//! The use cases of Lectern and the types they speak, over traits alone.
+//! The use cases of Lectern, for any face it has: the window, the command line, a
+//! test. Everything costly or heavy comes in through [`Parts`], so this crate and
+//! its tests compile neither LanceDB nor mistral.rs.
+//!
+//! A library is a directory with the catalogue (`catalog.sqlite`) and the search
+//! index (`index/`). Several processes may open it; the one that holds its lock
+//! reads and indexes, all of them search and ask.
+
+mod ask;
+mod conversations;
+mod doctor;
+mod dto;
+mod error;
+mod filter;
+mod library;
+mod search;
+mod source;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+pub use dto::*;
+use lectern_catalog::Catalog;
+pub use lectern_domain::ErrorCode;
+use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
+use lectern_ingest::DocumentReader;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+/// What the use cases return.
+pub type Result<T> = std::result::Result<T, AppError>;
+
+/// A function that starts a reader of documents; it is called when one is needed.
+pub type StartReader = Box<dyn Fn() -> Box<dyn DocumentReader> + Send + Sync>;
+
+/// A function that makes one check of `doctor`.
+pub type RunCheck = Box<dyn Fn() -> Check + Send + Sync>;
+
+/// The real parts behind the use cases. All of them are loaded when first needed.
+pub struct Parts {
+    /// The search index.
+    pub index: Arc<dyn Lazy<dyn ChunkIndex>>,
+    /// The embedder.
+    pub embedder: Arc<dyn Lazy<dyn Embedder>>,
+    /// The chat model.
+    pub chat: Arc<dyn Lazy<dyn ChatModel>>,
+    /// Whether the chat model's files are here.
+    pub chat_installed: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The reader of documents.
+    pub reader: StartReader,
+    /// What `doctor` looks at besides the library.
+    pub checks: Vec<RunCheck>,
+}
+
+/// The application, over one library. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: PathBuf,
+    catalog: Arc<Catalog>,
+    parts: Parts,
+    /// Rung when the indexer may have something to do.
+    wake: Arc<Notify>,
+    /// Rung when the library has changed.
+    changed: Arc<Notify>,
+    events: broadcast::Sender<AppEvent>,
+    /// The question that is being answered.
+    asking: Mutex<CancellationToken>,
+    /// Ends the background work.
+    shutdown: CancellationToken,
+    /// Why indexing cannot go on, if so.
+    problem: Mutex<Option<AppError>>,
+}
+
+impl App {
+    /// Opens the library in `directory`, making it where there is none.
+    pub fn open(directory: &Path, parts: Parts) -> Result<Self> {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| error::library_directory(directory, &error))?;
+        let catalog = Catalog::open(&directory.join("catalog.sqlite"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                directory: directory.to_owned(),
+                catalog: Arc::new(catalog),
+                parts,
+                wake: Arc::default(),
+                changed: Arc::default(),
+                events: broadcast::Sender::new(64),
+                asking: Mutex::default(),
+                shutdown: CancellationToken::new(),
+                problem: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The library's directory.
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    /// Events from now on. A receiver that falls behind misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<AppEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// Ends the background work. What is done is kept.
+    pub fn shutdown(&self) {
+        self.inner.shutdown.cancel();
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,1 +1,178 @@
-//! The one place that builds the application from its real parts.
+//! The one place that builds the application from its real parts: LanceDB, candle,
+//! mistral.rs and the reader process. Nothing is loaded before it is needed.
+
+mod lazy;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use lazy::Lazy;
+use lectern_app::{App, AppError, Check, Parts, Result};
+use lectern_domain::{ChatModel, ChunkIndex, Embedder, ErrorCode, ModelError};
+use lectern_extract::worker::{Limits, Reader, run_worker};
+use lectern_index::LanceIndex;
+use lectern_inference::{BertEmbedder, ChatOptions, MistralChat, cpu_supported};
+use lectern_models::{Installed, ModelRole, ModelStore, ModelsError, default_model, model};
+
+/// The first argument that makes the executable a reader process.
+const WORKER_ARGUMENT: &str = "read-worker";
+
+/// The dimensions of the default embedder's vectors.
+const DIMENSIONS: usize = 384;
+
+/// Prompt and answer together. More would cost memory and, on a CPU, patience.
+const CONTEXT_TOKENS: usize = 4096;
+
+/// What one document may cost its reader.
+const READER_LIMITS: Limits =
+    Limits { time: Duration::from_secs(120), memory_bytes: 2 << 30, output_bytes: 512 << 20 };
+
+/// What to open.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The library's directory; the platform's data directory if `None`.
+    pub library: Option<PathBuf>,
+    /// The chat model's id; the catalogue's default if `None`.
+    pub chat_model: Option<String>,
+}
+
+/// Does the work of a reader process if this process was started as one. To be
+/// called first thing in `main`.
+pub fn run_as_worker() -> Option<ExitCode> {
+    (std::env::args_os().nth(1)? == WORKER_ARGUMENT).then(run_worker)
+}
+
+/// Opens a library with the real parts.
+pub fn open(options: &Options) -> Result<App> {
+    let directory = match &options.library {
+        Some(directory) => std::path::absolute(directory).map_err(|error| invalid(&error))?,
+        None => dirs::data_dir()
+            .ok_or_else(|| invalid(&"there is no data directory on this system"))?
+            .join("lectern"),
+    };
+    let store = ModelStore::new(ModelStore::default_root().map_err(model_error)?);
+    let chat_id = match &options.chat_model {
+        Some(id) => model(id).map_err(model_error)?.id.clone(),
+        None => default_model(ModelRole::Chat).id.clone(),
+    };
+    let embedder_id = default_model(ModelRole::Embedder).id.clone();
+    let program = std::env::current_exe().map_err(|error| invalid(&error))?;
+    let parts = Parts {
+        index: Arc::new(index(directory.join("index"), embedder_id.clone())),
+        embedder: Arc::new(embedder(store.clone(), embedder_id.clone())),
+        chat: Arc::new(chat(store.clone(), chat_id.clone())),
+        chat_installed: {
+            let (store, id) = (store.clone(), chat_id.clone());
+            Box::new(move || store.find(&id).is_ok())
+        },
+        reader: Box::new(move || {
+            let arguments = vec![OsString::from(WORKER_ARGUMENT)];
+            Box::new(Reader::new(program.clone(), arguments, READER_LIMITS))
+        }),
+        checks: vec![
+            Box::new(check_cpu),
+            check_model(store.clone(), embedder_id, "embedder"),
+            check_model(store, chat_id, "chat model"),
+        ],
+    };
+    App::open(&directory, parts)
+}
+
+fn index(directory: PathBuf, embedder: String) -> Lazy<dyn ChunkIndex> {
+    Lazy::new(embedder.clone(), move || {
+        let (directory, embedder) = (directory.clone(), embedder.clone());
+        async move {
+            let index = LanceIndex::open(&directory, &embedder, DIMENSIONS).await.map_err(|error| {
+                ModelError::new(
+                    ErrorCode::Library,
+                    error.to_string(),
+                    "Close other copies of Lectern and try again, or delete the folder `index` in the library: it is made again.",
+                )
+            })?;
+            Ok(Arc::new(index) as Arc<dyn ChunkIndex>)
+        }
+    })
+}
+
+fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
+    Lazy::new(id.clone(), move || {
+        let (store, id) = (store.clone(), id.clone());
+        async move {
+            let loaded = tokio::task::spawn_blocking(move || {
+                let installed = find(&store, &id)?;
+                BertEmbedder::load(&installed.directory, &id)
+            });
+            let embedder = loaded.await.unwrap_or_else(|panic| {
+                Err(ModelError::new(
+                    ErrorCode::ModelInvalid,
+                    format!("the embedder cannot be loaded: {panic}"),
+                    "Fetch it again with `make models`.",
+                ))
+            })?;
+            Ok(Arc::new(embedder) as Arc<dyn Embedder>)
+        }
+    })
+}
+
+fn chat(store: ModelStore, id: String) -> Lazy<dyn ChatModel> {
+    Lazy::new(id.clone(), move || {
+        let (store, id) = (store.clone(), id.clone());
+        async move {
+            let installed = find(&store, &id)?;
+            let options = ChatOptions {
+                gguf: gguf_of(&installed),
+                context_tokens: installed.model.context_tokens.min(CONTEXT_TOKENS),
+                id,
+            };
+            Ok(Arc::new(MistralChat::load(options).await?) as Arc<dyn ChatModel>)
+        }
+    })
+}
+
+fn gguf_of(installed: &Installed) -> PathBuf {
+    let file = installed.model.files.iter().find(|file| {
+        Path::new(&file.name).extension().is_some_and(|extension| extension == "gguf")
+    });
+    installed.path(file.map_or("model.gguf", |file| &file.name))
+}
+
+fn find(store: &ModelStore, id: &str) -> std::result::Result<Installed, ModelError> {
+    Ok(store.find(id)?)
+}
+
+fn check_cpu() -> Check {
+    let (ok, detail, hint) = match cpu_supported() {
+        Ok(()) => {
+            (true, "has the instructions that Lectern is built for".to_owned(), String::new())
+        }
+        Err(reason) => (
+            false,
+            reason,
+            "Lectern needs an x86-64 processor of 2013 or later, or an ARM one.".into(),
+        ),
+    };
+    Check { name: "processor".into(), ok, detail, hint }
+}
+
+fn check_model(store: ModelStore, id: String, name: &'static str) -> lectern_app::RunCheck {
+    Box::new(move || {
+        let (ok, detail, hint) = match store.find(&id).and_then(|_| store.verify(&id)) {
+            Ok(()) => (true, format!("{id} is complete"), String::new()),
+            Err(error) => (false, error.to_string(), error.hint().to_owned()),
+        };
+        Check { name: name.to_owned(), ok, detail, hint }
+    })
+}
+
+fn model_error(error: ModelsError) -> AppError {
+    ModelError::from(error).into()
+}
+
+fn invalid(error: &dyn std::fmt::Display) -> AppError {
+    AppError::new(ErrorCode::Library, error.to_string(), "Name a folder with --library.")
+}

@@ -10,8 +10,10 @@ impl Catalog {
     /// Begins a conversation.
     pub fn create_conversation(&self, title: &str, now: i64) -> Result<ConversationId> {
         let connection = self.lock();
-        connection
-            .execute("INSERT INTO conversation (title, updated) VALUES (?1, ?2)", params![title, now])?;
+        connection.execute(
+            "INSERT INTO conversation (title, updated) VALUES (?1, ?2)",
+            params![title, now],
+        )?;
         Ok(ConversationId(connection.last_insert_rowid()))
     }
 
@@ -35,8 +37,9 @@ impl Catalog {
     /// the latest first.
     pub fn conversations(&self) -> Result<Vec<(ConversationId, String, i64)>> {
         let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT id, title, updated FROM conversation ORDER BY updated DESC, id DESC")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT id, title, updated FROM conversation ORDER BY updated DESC, id DESC",
+        )?;
         let rows = statement
             .query_map([], |row| Ok((ConversationId(row.get(0)?), row.get(1)?, row.get(2)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

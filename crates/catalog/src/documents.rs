@@ -295,7 +295,12 @@ impl Catalog {
         let Some((id, kind, title, warnings)) = found else { return Ok(None) };
         let kind = DocumentKind::parse(&kind)
             .ok_or_else(|| CatalogError::Corrupt(format!("document kind {kind:?}")))?;
-        Ok(Some(DocumentRecord { id: DocumentId(id), kind, title, warnings: from_json(&warnings)? }))
+        Ok(Some(DocumentRecord {
+            id: DocumentId(id),
+            kind,
+            title,
+            warnings: from_json(&warnings)?,
+        }))
     }
 
     /// The canonical text of a document.
@@ -334,9 +339,7 @@ impl Catalog {
             "SELECT boxes FROM page WHERE document = ?1 AND start < ?3 AND end > ?2 ORDER BY ord",
         )?;
         let blobs = statement
-            .query_map(params![document.0, range.start, range.end], |row| {
-                row.get::<_, Vec<u8>>(0)
-            })?
+            .query_map(params![document.0, range.start, range.end], |row| row.get::<_, Vec<u8>>(0))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         let mut boxes: Vec<TextBox> = Vec::new();
         for blob in blobs {
@@ -353,7 +356,8 @@ pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
     let unused = "FROM document
         WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.document = document.id)
           AND NOT EXISTS (SELECT 1 FROM file WHERE file.incoming = document.id)";
-    transaction.execute(&format!("INSERT OR IGNORE INTO garbage (document) SELECT id {unused}"), [])?;
+    transaction
+        .execute(&format!("INSERT OR IGNORE INTO garbage (document) SELECT id {unused}"), [])?;
     transaction.execute(&format!("DELETE {unused}"), [])?;
     Ok(())
 }
@@ -369,7 +373,8 @@ fn set_incoming(connection: &Connection, file: FileId, document: DocumentId) -> 
 fn queued(connection: &Connection, condition: &str, parameter: i64) -> Result<Vec<QueuedChunk>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT chunk.id, chunk.document,
-                coalesce(document.title, (SELECT path FROM file WHERE file.document = chunk.document), ''),
+                coalesce(document.title, (SELECT min(path) FROM file WHERE file.incoming = chunk.document),
+                         (SELECT min(path) FROM file WHERE file.document = chunk.document), ''),
                 chunk.heading, chunk.text
          FROM chunk JOIN document ON document.id = chunk.document WHERE {condition}"
     ))?;

@@ -21,8 +21,7 @@ pub enum FileState {
 }
 
 impl FileState {
-    const ALL: [Self; 5] =
-        [Self::Pending, Self::Reading, Self::Ready, Self::Skipped, Self::Failed];
+    const ALL: [Self; 5] = [Self::Pending, Self::Reading, Self::Ready, Self::Skipped, Self::Failed];
 
     /// The name used in the store.
     pub fn as_str(self) -> &'static str {
@@ -196,8 +195,10 @@ impl Catalog {
         let folder = match covering {
             Some(folder) => folder,
             None => {
-                transaction
-                    .execute("INSERT INTO folder (path, added) VALUES (?1, ?2)", params![path, now])?;
+                transaction.execute(
+                    "INSERT INTO folder (path, added) VALUES (?1, ?2)",
+                    params![path, now],
+                )?;
                 let id = FolderId(transaction.last_insert_rowid());
                 transaction.execute(
                     &format!(
@@ -270,9 +271,8 @@ impl Catalog {
         let transaction = connection.transaction()?;
         let mut added = 0;
         {
-            let mut known = transaction.prepare_cached(
-                "SELECT size, modified, state, reason FROM file WHERE path = ?1",
-            )?;
+            let mut known = transaction
+                .prepare_cached("SELECT size, modified, state, reason FROM file WHERE path = ?1")?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO file (folder, path, size, modified, state, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -293,7 +293,8 @@ impl Catalog {
                         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                     })
                     .optional()?;
-                let state = if file.skip.is_some() { FileState::Skipped } else { FileState::Pending };
+                let state =
+                    if file.skip.is_some() { FileState::Skipped } else { FileState::Pending };
                 if let Some((size, modified, old_state, reason)) = &before {
                     let same = (*size, *modified) == (file.size, file.modified);
                     let same_rule = match &file.skip {
@@ -488,7 +489,9 @@ impl Catalog {
     pub fn reading(&self) -> Result<Option<String>> {
         Ok(self
             .lock()
-            .query_row("SELECT path FROM file WHERE state = 'reading' LIMIT 1", [], |row| row.get(0))
+            .query_row("SELECT path FROM file WHERE state = 'reading' LIMIT 1", [], |row| {
+                row.get(0)
+            })
             .optional()?)
     }
 }

@@ -31,7 +31,9 @@ pub enum CatalogError {
     #[error("the library's catalogue failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The library was written by a later version of Lectern.
-    #[error("this library was written by a newer version of Lectern (schema {found}, this one knows {SCHEMA_VERSION})")]
+    #[error(
+        "this library was written by a newer version of Lectern (schema {found}, this one knows {SCHEMA_VERSION})"
+    )]
     TooNew {
         /// The version found.
         found: i32,

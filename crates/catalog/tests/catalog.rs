@@ -46,8 +46,7 @@ fn read(catalog: &Catalog, file: QueuedFile, text: &str) -> DocumentId {
     let document = match catalog.reuse_document(file.id, hash, DocumentKind::Md, 1).unwrap() {
         Some(document) => document,
         None => {
-            let new =
-                NewDocument { hash, reader: 1, extraction: &extraction, chunks: &[chunk] };
+            let new = NewDocument { hash, reader: 1, extraction: &extraction, chunks: &[chunk] };
             catalog.insert_document(file.id, &new).unwrap()
         }
     };

@@ -1,1 +1,237 @@
-fn main() {}
+//! `lectern`: the headless face of the application that the window shows.
+
+mod arguments;
+mod batch;
+mod output;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command as Process, ExitCode, Stdio},
+    time::Instant,
+};
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use lectern_app::{
+    App, AppError, AppEvent, AskEvent, AskRequest, ErrorCode, Result, SearchRequest,
+};
+use lectern_assembly::Options;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    if let Some(ended) = lectern_assembly::run_as_worker() {
+        return ended;
+    }
+    let arguments = Arguments::parse();
+    let level = if arguments.quiet { "error" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LECTERN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let as_json = arguments.json;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(&format!("error: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(arguments));
+    // A thread that still computes must not hold the program up.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error, as_json);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A token that Ctrl-C cancels.
+fn cancelled_by_ctrl_c() -> CancellationToken {
+    let cancel = CancellationToken::new();
+    let token = cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            token.cancel();
+        }
+    });
+    cancel
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let Arguments { library, model, json, quiet, command } = arguments;
+    let app = lectern_assembly::open(&Options { library, chat_model: model })?;
+    let cancel = cancelled_by_ctrl_c();
+    match command {
+        Command::Add { paths, wait } => add(&app, &paths, wait, json, quiet, &cancel).await?,
+        Command::Remove { paths } => app.remove(&paths)?,
+        Command::Sync { watch } => sync(&app, watch, json, quiet, &cancel).await?,
+        Command::Status { files } => {
+            let status = app.status(files)?;
+            if json { output::json(&status) } else { output::status(&status) }
+        }
+        Command::Search { query, k, mode, filter } => {
+            let request = SearchRequest { query, k, mode: mode.into(), filter: filter.into() };
+            let reply = app.search(&request).await?;
+            if json { output::json(&reply) } else { output::search(&reply) }
+        }
+        Command::Ask { question, filter, conversation, no_answer } => {
+            let request = AskRequest {
+                question,
+                filter: filter.into(),
+                conversation,
+                no_answer,
+                ..AskRequest::default()
+            };
+            ask(&app, &request, json, &cancel).await?;
+        }
+        Command::Batch { file, what, k, mode } => {
+            batch::run(&app, &file, what, k, mode.into(), &cancel).await?;
+        }
+        Command::Text { path } => {
+            let text = app.text(&path).await?;
+            if json { output::json(&text) } else { output::document(&text) }
+        }
+        Command::Doctor => {
+            let checks = app.doctor().await;
+            if json {
+                output::json(&checks)
+            } else {
+                output::doctor(&checks)
+            }
+            if checks.iter().any(|check| !check.ok) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(if cancel.is_cancelled() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn add(
+    app: &App,
+    paths: &[PathBuf],
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let start = Instant::now();
+    let mut report = app.add(paths).await?;
+    if wait {
+        work(app, false, false, quiet, cancel).await?;
+        report = lectern_app::AddReport { added: report.added, ..app.report(paths, start)? };
+    } else {
+        go_on_in_background(app.directory())?;
+    }
+    if json {
+        output::json(&report);
+    } else {
+        output::report(&report);
+        if !wait {
+            output::note(
+                "Reading goes on in the background; `lectern status` shows how far it is.",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Starts a process of its own that does the work that is left and ends. It ends
+/// at once if another process is at it already.
+fn go_on_in_background(library: &Path) -> Result<()> {
+    let failed = |error: std::io::Error| AppError {
+        code: ErrorCode::Internal,
+        message: format!("reading cannot go on in the background: {error}"),
+        hint: "Run `lectern sync`.".into(),
+    };
+    let mut process = Process::new(std::env::current_exe().map_err(failed)?);
+    process.arg("--library").arg(library).args(["--quiet", "sync"]);
+    process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut process, 0);
+    process.spawn().map_err(failed)?;
+    Ok(())
+}
+
+async fn sync(
+    app: &App,
+    watch: bool,
+    json: bool,
+    quiet: bool,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let start = Instant::now();
+    work(app, watch, json, quiet, cancel).await?;
+    let report = app.report(&[], start)?;
+    if json {
+        output::json(&serde_json::json!({ "type": "done", "report": report }));
+    } else {
+        output::report(&report);
+    }
+    Ok(())
+}
+
+/// Works until nothing is left, or, with `watch`, until cancelled, and shows the
+/// progress: as events for programs, as a bar for people.
+async fn work(
+    app: &App,
+    watch: bool,
+    json: bool,
+    quiet: bool,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let mut events = app.events();
+    app.report_changes();
+    let work =
+        async { if watch { app.follow(cancel).await } else { app.work_until_idle(cancel).await } };
+    tokio::pin!(work);
+    let bar = output::progress(quiet || json);
+    let result = loop {
+        tokio::select! {
+            result = &mut work => break result,
+            event = events.recv() => {
+                let Ok(event) = event else { continue };
+                if let AppEvent::Library { status } = &event {
+                    output::show_progress(&bar, status);
+                }
+                if json {
+                    output::json(&event);
+                }
+            }
+        }
+    };
+    bar.finish_and_clear();
+    app.shutdown();
+    result?;
+    if let Some(problem) = app.problem() {
+        output::error(&problem, json);
+    }
+    Ok(())
+}
+
+async fn ask(
+    app: &App,
+    request: &AskRequest,
+    json: bool,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let answer = app
+        .ask(
+            request,
+            |event| match event {
+                AskEvent::Text { delta } if !json => output::text(&delta),
+                _ => {}
+            },
+            cancel,
+        )
+        .await?;
+    if json {
+        output::json(&answer);
+    } else if request.no_answer {
+        output::passages(&answer);
+    } else {
+        output::sources(&answer);
+    }
+    Ok(())
+}

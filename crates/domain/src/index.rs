@@ -60,9 +60,19 @@ pub trait ChunkIndex: Send + Sync {
     /// Removes all that belongs to these documents.
     async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError>;
     /// The best chunks by BM25, best first.
-    async fn lexical(&self, query: &str, k: usize, scope: &Scope) -> Result<Vec<ChunkMatch>, IndexError>;
+    async fn lexical(
+        &self,
+        query: &str,
+        k: usize,
+        scope: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError>;
     /// The best chunks by cosine similarity to `vector`, best first.
-    async fn semantic(&self, vector: &[f32], k: usize, scope: &Scope) -> Result<Vec<ChunkMatch>, IndexError>;
+    async fn semantic(
+        &self,
+        vector: &[f32],
+        k: usize,
+        scope: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError>;
     /// The chunks the lexical index holds.
     async fn text_ids(&self) -> Result<HashSet<ChunkId>, IndexError>;
     /// The chunks the vector index holds.

@@ -14,13 +14,13 @@ mod index;
 mod sentences;
 mod text;
 
-pub use chat::{
-    ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, TokenUsage,
-};
+pub use chat::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, TokenUsage};
 pub use chunk::{Chunk, ChunkMatch};
 pub use document::{Block, BlockKind, DocumentKind, Extraction, Page, Rect, TextBox};
 pub use error::{ErrorCode, ModelError};
 pub use ids::{ChunkId, ConversationId, DocumentId, FileId, FolderId};
-pub use index::{ChunkIndex, Embedder, EmbeddedChunk, IndexError, IndexedChunk, Reranker, Scope, Source};
+pub use index::{
+    ChunkIndex, EmbeddedChunk, Embedder, IndexError, IndexedChunk, Reranker, Scope, Source,
+};
 pub use sentences::{is_cjk, sentences};
-pub use text::{char_slice, CharRange};
+pub use text::{CharRange, char_slice};

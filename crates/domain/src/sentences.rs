@@ -6,25 +6,27 @@ use crate::CharRange;
 /// Words that end in a full stop without ending a sentence, in lower case and
 /// without that stop.
 const ABBREVIATIONS: &[&str] = &[
-    "al", "approx", "apt", "art", "bros", "ca", "cap", "capt", "cf", "ch", "chap", "cmdr", "col", "cpl", "dept",
-    "dr", "e.g", "ed", "eds", "eg", "eq", "eqs", "esp", "est", "etc", "ex", "fig", "figs", "gen", "gov", "hon",
-    "i.e", "ie", "incl", "lt", "maj", "messrs", "mr", "mrs", "ms", "mt", "nr", "op", "para", "ph.d", "pp", "pres",
-    "prof", "pt", "ref", "refs", "rep", "resp", "rev", "sec", "sen", "sgt", "sr", "st", "supp", "tab", "u.s", "viz",
-    "vol", "vols", "vs",
+    "al", "approx", "apt", "art", "bros", "ca", "cap", "capt", "cf", "ch", "chap", "cmdr", "col",
+    "cpl", "dept", "dr", "e.g", "ed", "eds", "eg", "eq", "eqs", "esp", "est", "etc", "ex", "fig",
+    "figs", "gen", "gov", "hon", "i.e", "ie", "incl", "lt", "maj", "messrs", "mr", "mrs", "ms",
+    "mt", "nr", "op", "para", "ph.d", "pp", "pres", "prof", "pt", "ref", "refs", "rep", "resp",
+    "rev", "sec", "sen", "sgt", "sr", "st", "supp", "tab", "u.s", "viz", "vol", "vols", "vs",
 ];
 
 /// Words that are abbreviations only before a number: "No. 5", "Sept. 3".
 const BEFORE_NUMBERS: &[&str] = &[
-    "apr", "aug", "dec", "feb", "jan", "jul", "jun", "mar", "no", "nos", "nov", "oct", "p", "sep", "sept", "§",
+    "apr", "aug", "dec", "feb", "jan", "jul", "jun", "mar", "no", "nos", "nov", "oct", "p", "sep",
+    "sept", "§",
 ];
 
 /// Words that begin a sentence when they follow an initial or an acronym
 /// (“in the U.S. The …”), where a name would go on (“J. Smith”).
 const OPENERS: &[&str] = &[
-    "A", "After", "All", "Although", "An", "And", "As", "At", "Because", "Before", "But", "By", "During", "Each",
-    "For", "From", "He", "Her", "His", "However", "I", "If", "In", "It", "Its", "Many", "Most", "No", "On", "One",
-    "Other", "She", "Since", "So", "Some", "Such", "That", "The", "Their", "There", "These", "They", "This", "Those",
-    "To", "Under", "We", "What", "When", "Where", "While", "With", "You",
+    "A", "After", "All", "Although", "An", "And", "As", "At", "Because", "Before", "But", "By",
+    "During", "Each", "For", "From", "He", "Her", "His", "However", "I", "If", "In", "It", "Its",
+    "Many", "Most", "No", "On", "One", "Other", "She", "Since", "So", "Some", "Such", "That",
+    "The", "Their", "There", "These", "They", "This", "Those", "To", "Under", "We", "What", "When",
+    "Where", "While", "With", "You",
 ];
 
 /// A line that is shorter than this and followed by a capital stands by itself:
@@ -126,10 +128,12 @@ fn punctuation_ends(chars: &[char], start: usize, at: usize, end: usize) -> bool
     if !after.is_whitespace() {
         return false;
     }
-    let Some(next) = chars[end..].iter().position(|c| !c.is_whitespace()).map(|gap| end + gap) else {
+    let Some(next) = chars[end..].iter().position(|c| !c.is_whitespace()).map(|gap| end + gap)
+    else {
         return true;
     };
-    let opening = chars[next..].iter().copied().find(|c| !"\"'“‘«‹([{「『（【《".contains(*c)).unwrap_or(' ');
+    let opening =
+        chars[next..].iter().copied().find(|c| !"\"'“‘«‹([{「『（【《".contains(*c)).unwrap_or(' ');
     if opening.is_lowercase() {
         return false;
     }
@@ -163,8 +167,10 @@ fn stop_ends(chars: &[char], start: usize, at: usize, next: usize) -> bool {
 /// Whether the stop at `at` only ends a list number such as "1.", "2.3." or "a."
 /// at the start of a sentence.
 fn is_item_number(chars: &[char], start: usize, at: usize) -> bool {
-    let label: String = chars[start..at].iter().skip_while(|c| c.is_whitespace() || "#*->".contains(**c)).collect();
-    let is_number = |part: &str| matches!(part.len(), 1 | 2) && part.bytes().all(|b| b.is_ascii_digit());
+    let label: String =
+        chars[start..at].iter().skip_while(|c| c.is_whitespace() || "#*->".contains(**c)).collect();
+    let is_number =
+        |part: &str| matches!(part.len(), 1 | 2) && part.bytes().all(|b| b.is_ascii_digit());
     let is_letter = label.len() == 1 && label.bytes().all(|b| b.is_ascii_alphabetic());
     is_letter || label.split('.').all(is_number)
 }
@@ -181,10 +187,16 @@ fn line_break_ends(chars: &[char], start: usize, at: usize) -> bool {
     let next_end = following.iter().position(|&c| c == '\n').unwrap_or(following.len());
     let next = &following[gap..next_end.max(gap)];
     let line_text = &line[line.iter().position(|c| !c.is_whitespace()).unwrap_or(line.len())..];
-    if line_text.is_empty() || starts_block(next) || line_text[0] == '#' || is_row(line_text) || is_row(next) {
+    if line_text.is_empty()
+        || starts_block(next)
+        || line_text[0] == '#'
+        || is_row(line_text)
+        || is_row(next)
+    {
         return true;
     }
-    let sentence_is_line = start <= line_start || chars[line_start..start].iter().all(|c| c.is_whitespace());
+    let sentence_is_line =
+        start <= line_start || chars[line_start..start].iter().all(|c| c.is_whitespace());
     let last = line_text.iter().rev().find(|c| !c.is_whitespace()).copied().unwrap_or(' ');
     sentence_is_line
         && line_text.len() < SHORT_LINE
@@ -200,7 +212,8 @@ fn previous_line_is_apart(chars: &[char], line_start: usize) -> bool {
     let above = &chars[..line_start.saturating_sub(1)];
     let begin = above.iter().rposition(|&c| c == '\n').map_or(0, |i| i + 1);
     let above = &above[begin..];
-    above.len() < SHORT_LINE || above.iter().rev().find(|c| !c.is_whitespace()).is_some_and(|c| ".!?:".contains(*c))
+    above.len() < SHORT_LINE
+        || above.iter().rev().find(|c| !c.is_whitespace()).is_some_and(|c| ".!?:".contains(*c))
 }
 
 fn is_row(line: &[char]) -> bool {
@@ -223,7 +236,9 @@ fn starts_block(line: &[char]) -> bool {
             let end = line.iter().take_while(|&&c| is_ordinal(c) || c == '.').count();
             match line[end - 1] {
                 '.' => line.get(end).is_some_and(|c| c.is_whitespace() || is_cjk(*c)),
-                _ => line.get(end).is_some_and(|&c| c == '、' || c == ')' || c == '）' || c == '．'),
+                _ => {
+                    line.get(end).is_some_and(|&c| c == '、' || c == ')' || c == '）' || c == '．')
+                }
             }
         }
         _ => false,
@@ -251,24 +266,59 @@ mod tests {
             ("One. Two! Three?", &["One.", "Two!", "Three?"]),
             ("No full stop", &["No full stop"]),
             ("Really?! Yes... No.", &["Really?!", "Yes...", "No."]),
-            ("Dr. Smith met Mr. J. R. Jones. They spoke.", &["Dr. Smith met Mr. J. R. Jones.", "They spoke."]),
-            ("It costs $3.50 in v2.1.0 of Node.js. Fine.", &["It costs $3.50 in v2.1.0 of Node.js.", "Fine."]),
-            ("Use a tool, e.g. Make, i.e. the old one.", &["Use a tool, e.g. Make, i.e. the old one."]),
+            (
+                "Dr. Smith met Mr. J. R. Jones. They spoke.",
+                &["Dr. Smith met Mr. J. R. Jones.", "They spoke."],
+            ),
+            (
+                "It costs $3.50 in v2.1.0 of Node.js. Fine.",
+                &["It costs $3.50 in v2.1.0 of Node.js.", "Fine."],
+            ),
+            (
+                "Use a tool, e.g. Make, i.e. the old one.",
+                &["Use a tool, e.g. Make, i.e. the old one."],
+            ),
             ("See Fig. 3 and No. 5. Then stop.", &["See Fig. 3 and No. 5.", "Then stop."]),
             ("The answer is no. It stays so.", &["The answer is no.", "It stays so."]),
-            ("He lives in the U.S. The law differs.", &["He lives in the U.S.", "The law differs."]),
-            ("The U.S. Army came at 5 p.m. on Monday.", &["The U.S. Army came at 5 p.m. on Monday."]),
-            ("He said \u{201c}stop.\u{201d} She did.", &["He said \u{201c}stop.\u{201d}", "She did."]),
-            ("\u{201c}Why?\u{201d} he asked. (It was late.) Rain.", &["\u{201c}Why?\u{201d} he asked.", "(It was late.)", "Rain."]),
-            ("It fell in 1066.[3][4] The king died.", &["It fell in 1066.[3][4]", "The king died."]),
-            ("合同金额为3.5万元。付款期限为30天！对吗？", &["合同金额为3.5万元。", "付款期限为30天！", "对吗？"]),
+            (
+                "He lives in the U.S. The law differs.",
+                &["He lives in the U.S.", "The law differs."],
+            ),
+            (
+                "The U.S. Army came at 5 p.m. on Monday.",
+                &["The U.S. Army came at 5 p.m. on Monday."],
+            ),
+            (
+                "He said \u{201c}stop.\u{201d} She did.",
+                &["He said \u{201c}stop.\u{201d}", "She did."],
+            ),
+            (
+                "\u{201c}Why?\u{201d} he asked. (It was late.) Rain.",
+                &["\u{201c}Why?\u{201d} he asked.", "(It was late.)", "Rain."],
+            ),
+            (
+                "It fell in 1066.[3][4] The king died.",
+                &["It fell in 1066.[3][4]", "The king died."],
+            ),
+            (
+                "合同金额为3.5万元。付款期限为30天！对吗？",
+                &["合同金额为3.5万元。", "付款期限为30天！", "对吗？"],
+            ),
             ("他说：“好。”然后走了。", &["他说：“好。”", "然后走了。"]),
             ("The price is 5. 价格是五元。End.", &["The price is 5.", "价格是五元。", "End."]),
             ("第一条、甲方\n二、乙方\n（三）丙方", &["第一条、甲方", "二、乙方", "（三）丙方"]),
-            ("A line that was wrapped by its editor after\nabout forty characters stays together.", &["A line that was wrapped by its editor after\nabout forty characters stays together."]),
+            (
+                "A line that was wrapped by its editor after\nabout forty characters stays together.",
+                &[
+                    "A line that was wrapped by its editor after\nabout forty characters stays together.",
+                ],
+            ),
             ("Heading\n\nText begins\nhere.", &["Heading", "Text begins\nhere."]),
             ("Name: Ada\nBorn: 1815\nDied: 1852", &["Name: Ada", "Born: 1815", "Died: 1852"]),
-            ("Do this:\n- wash\n- dry\n1. First. Go on.\n2. Second", &["Do this:", "- wash", "- dry", "1. First.", "Go on.", "2. Second"]),
+            (
+                "Do this:\n- wash\n- dry\n1. First. Go on.\n2. Second",
+                &["Do this:", "- wash", "- dry", "1. First.", "Go on.", "2. Second"],
+            ),
             ("# Title\nText.\nMore text.", &["# Title", "Text.", "More text."]),
             ("a | b\nc | d\nAfter it.", &["a | b", "c | d", "After it."]),
         ];
@@ -285,7 +335,9 @@ mod tests {
             let mut n = seed.wrapping_mul(0x9E37_79B9);
             let text: String = (0..9)
                 .map(|_| {
-                    n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    n = n
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
                     pieces[(n >> 33) % pieces.len()]
                 })
                 .collect();

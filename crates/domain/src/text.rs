@@ -58,7 +58,11 @@ mod tests {
             ("", 0, 0, ""),
         ];
         for (text, start, end, expected) in cases {
-            assert_eq!(char_slice(text, CharRange::new(start, end)), expected, "{text} {start}..{end}");
+            assert_eq!(
+                char_slice(text, CharRange::new(start, end)),
+                expected,
+                "{text} {start}..{end}"
+            );
         }
     }
 }

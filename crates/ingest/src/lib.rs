@@ -1,1 +1,19 @@
-//! Discovers, watches and schedules: from a file on the disk to a searchable document.
+//! From a file on the disk to a searchable document.
+//!
+//! One [`Indexer`] per library does all the work, guarded by a [`LibraryLock`]:
+//! it looks at the folders, reads files in a worker process, hands chunks to the
+//! lexical index at once and gives them vectors when nothing waits to be read.
+//! Its queues are the states in the catalogue, so a process that is killed goes
+//! on where it was.
+
+mod discover;
+mod indexer;
+mod lock;
+mod watch;
+
+pub use discover::discover;
+pub use indexer::{
+    DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Until,
+    look, searchable_text,
+};
+pub use lock::LibraryLock;

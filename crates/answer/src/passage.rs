@@ -1,0 +1,31 @@
+use lectern_domain::{CharRange, ChunkId, DocumentId};
+use serde::{Deserialize, Serialize};
+
+/// A part of a document that a search found, as evidence for an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The chunk it is.
+    pub chunk: ChunkId,
+    /// The document it stands in.
+    pub document: DocumentId,
+    /// The absolute path of a file that holds the document.
+    pub path: String,
+    /// The page it starts on, from 1.
+    pub page: Option<u32>,
+    /// Its part of the canonical text.
+    pub range: CharRange,
+    /// The headings above it, outermost first.
+    pub heading: Vec<String>,
+    /// The text of `range`, to the letter.
+    pub text: String,
+    /// How well it matches the question; higher is better.
+    pub score: f32,
+}
+
+impl Passage {
+    /// The file's name with its extension; the path where it has no name.
+    pub fn file_name(&self) -> &str {
+        let name = self.path.rsplit(['/', '\\']).next().unwrap_or_default();
+        if name.is_empty() { &self.path } else { name }
+    }
+}

@@ -1,0 +1,225 @@
+//! Answering a question, and keeping the answer.
+
+use std::time::Instant;
+
+use lectern_answer::{
+    Answer as Made, AnswerEvent, AnswerInput, AnswerOptions, Passage, answer,
+    condense::{Turn, standalone_question, stands_alone},
+    support::Support,
+};
+use lectern_domain::{ConversationId, ErrorCode, TokenUsage};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Result,
+    SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
+    library::now_seconds, locked,
+};
+
+/// Passages that are found for an answer. The model sees as many of the best as
+/// its prompt has room for.
+const PASSAGES: usize = 8;
+
+impl App {
+    /// Answers a question from the passages in scope. `sink` hears of the passages
+    /// and of every piece of text. Cancelling is no error: what there is by then is
+    /// checked, kept and returned.
+    pub async fn ask(
+        &self,
+        request: &AskRequest,
+        mut sink: impl FnMut(AskEvent) + Send,
+        cancel: &CancellationToken,
+    ) -> Result<Answer> {
+        let start = Instant::now();
+        let milliseconds = || start.elapsed().as_secs_f64() * 1e3;
+        let question = request.question.trim();
+        if question.is_empty() {
+            return Err(AppError::new(
+                ErrorCode::InvalidInput,
+                "the question is empty",
+                "Type a question.",
+            ));
+        }
+        if request.thorough {
+            return Err(AppError::new(
+                ErrorCode::InvalidInput,
+                "reading every document for one answer is not possible yet",
+                "Ask without it; the best passages of all documents are used.",
+            ));
+        }
+        let history = self.history(request.conversation)?;
+        let chat = &self.inner.parts.chat;
+        let standalone = if history.is_empty() || stands_alone(question) {
+            question.to_owned()
+        } else {
+            sink(AskEvent::LoadingModel);
+            standalone_question(chat.get().await?.as_ref(), &history, question, cancel).await?
+        };
+
+        let k = if request.k == 0 { PASSAGES } else { request.k as usize };
+        let found = self.find(&standalone, k, SearchMode::Hybrid, &request.filter).await?;
+        let retrieval = milliseconds();
+        sink(AskEvent::Passages {
+            standalone_question: standalone.clone(),
+            passages: found.iter().map(|passage| shown(passage, None)).collect(),
+        });
+        let mut reply = Answer {
+            question: question.to_owned(),
+            standalone_question: standalone.clone(),
+            answer: String::new(),
+            abstained: false,
+            cancelled: false,
+            sentences: Vec::new(),
+            citations: Vec::new(),
+            passages: found.iter().map(|passage| shown(passage, None)).collect(),
+            model: chat.id().to_owned(),
+            tokens: Tokens::default(),
+            milliseconds: Timing { retrieval, first_token: None, total: retrieval },
+            conversation: request.conversation,
+            pending: self.catalog().counts(None)?.pending,
+        };
+        if request.no_answer {
+            return Ok(reply);
+        }
+
+        sink(AskEvent::LoadingModel);
+        let model = tokio::select! {
+            model = chat.get() => model?,
+            () = cancel.cancelled() => return Err(cancelled()),
+        };
+        let loaded = milliseconds();
+        let input = AnswerInput {
+            question: standalone,
+            passages: found.clone(),
+            similarity: None,
+            options: AnswerOptions::default(),
+        };
+        let made = answer(
+            model.as_ref(),
+            input,
+            |event| {
+                if let AnswerEvent::Text(delta) = event {
+                    sink(AskEvent::Text { delta });
+                }
+            },
+            cancel.clone(),
+        )
+        .await?;
+        self.fill(&mut reply, made, &found)?;
+        reply.milliseconds.first_token = reply.milliseconds.first_token.map(|time| loaded + time);
+        reply.milliseconds.total = milliseconds();
+        self.keep(&mut reply)?;
+        Ok(reply)
+    }
+
+    /// As [`App::ask`], for the one person at the window: a new question ends the
+    /// one before, [`App::stop`] ends this one, and the end is an event.
+    pub async fn ask_and_tell(&self, request: &AskRequest, mut sink: impl FnMut(AskEvent) + Send) {
+        let cancel = self.inner.shutdown.child_token();
+        std::mem::replace(&mut *locked(&self.inner.asking), cancel.clone()).cancel();
+        let end = match self.ask(request, &mut sink, &cancel).await {
+            Ok(answer) if answer.cancelled => AskEvent::Cancelled { answer: Box::new(answer) },
+            Ok(answer) => AskEvent::Done { answer: Box::new(answer) },
+            Err(error) => AskEvent::Failed { error },
+        };
+        sink(end);
+    }
+
+    /// Stops the answer that is being made.
+    pub fn stop(&self) {
+        locked(&self.inner.asking).cancel();
+    }
+
+    fn history(&self, conversation: Option<i64>) -> Result<Vec<Turn>> {
+        let Some(id) = conversation else { return Ok(Vec::new()) };
+        let conversation = self.conversation(id)?;
+        Ok(conversation
+            .answers
+            .into_iter()
+            .map(|answer| Turn { question: answer.standalone_question, answer: answer.answer })
+            .collect())
+    }
+
+    /// Puts what the model said and what it rests on into the contract's form.
+    fn fill(&self, answer: &mut Answer, made: Made, found: &[Passage]) -> Result<()> {
+        let number = |passage: &Passage| {
+            let at = made.passages.iter().position(|source| source.chunk == passage.chunk)?;
+            u32::try_from(at + 1).ok()
+        };
+        answer.passages = found.iter().map(|passage| shown(passage, number(passage))).collect();
+        answer.citations = made
+            .citations
+            .into_iter()
+            .map(|citation| {
+                Ok(Citation {
+                    n: to_u32(citation.n),
+                    rects: self.rects(citation.document, citation.range)?,
+                    document: citation.path,
+                    page: self.page_of(citation.document, citation.range.start)?,
+                    start: citation.range.start,
+                    end: citation.range.end,
+                    quote: citation.quote,
+                    heading: citation.heading,
+                })
+            })
+            .collect::<Result<_>>()?;
+        answer.sentences = made
+            .sentences
+            .into_iter()
+            .map(|sentence| AnswerSentence {
+                text: sentence.text,
+                citations: sentence.citations.into_iter().map(to_u32).collect(),
+                support: match sentence.support {
+                    Support::Supported => SupportLevel::Supported,
+                    Support::Partial => SupportLevel::Partial,
+                    Support::Unsupported => SupportLevel::Unsupported,
+                    Support::None => SupportLevel::None,
+                },
+                score: sentence.score,
+            })
+            .collect();
+        let TokenUsage { prompt, completion } = made.tokens;
+        answer.tokens = Tokens { prompt: to_u32(prompt), completion: to_u32(completion) };
+        answer.answer = made.text;
+        answer.abstained = made.abstained;
+        answer.cancelled = made.cancelled;
+        answer.milliseconds.first_token = made.first_token_ms.map(|time| time as f64);
+        Ok(())
+    }
+
+    /// Keeps an answer in its conversation, or begins one with it.
+    fn keep(&self, answer: &mut Answer) -> Result<()> {
+        let now = now_seconds();
+        let id = match answer.conversation {
+            Some(id) => ConversationId(id),
+            None => self.catalog().create_conversation(&answer.question, now)?,
+        };
+        answer.conversation = Some(id.0);
+        let stored = serde_json::to_string(answer).map_err(|error| error::internal(&error))?;
+        if self.catalog().conversation(id)?.is_none() {
+            return Err(no_conversation(id.0));
+        }
+        Ok(self.catalog().add_turn(id, &stored, now)?)
+    }
+}
+
+fn shown(passage: &Passage, n: Option<u32>) -> AnswerPassage {
+    AnswerPassage {
+        n,
+        document: passage.path.clone(),
+        page: passage.page,
+        text: passage.text.clone(),
+        start: passage.range.start,
+        end: passage.range.end,
+        score: passage.score,
+        heading: passage.heading.clone(),
+    }
+}
+
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn cancelled() -> AppError {
+    AppError::new(ErrorCode::Cancelled, "the question was cancelled", "Ask again when you like.")
+}

@@ -1,0 +1,549 @@
+//! What the application speaks with any face it has: the window, the command
+//! line, a test. The command line prints these types as they are, so a field
+//! here is a field of its JSON; TypeScript types are generated from them.
+
+use lectern_domain::{BlockKind, ErrorCode};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// What went wrong, in words for the person in front of the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
+#[ts(export)]
+#[error("{message}")]
+pub struct AppError {
+    /// A stable name.
+    #[ts(type = "string")]
+    pub code: ErrorCode,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// What one can do about it; may be empty.
+    pub hint: String,
+}
+
+/// What `add` and `sync` did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct AddReport {
+    /// Files that were not in the library before.
+    #[ts(type = "number")]
+    pub added: u64,
+    /// Files in the added places that are ready.
+    #[ts(type = "number")]
+    pub ready: u64,
+    /// Files that hold nothing Lectern reads.
+    #[ts(type = "number")]
+    pub skipped: u64,
+    /// Files that could not be read.
+    #[ts(type = "number")]
+    pub failed: u64,
+    /// Chunks of the files that are ready.
+    #[ts(type = "number")]
+    pub chunks: u64,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// Where a file is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum FileState {
+    /// Waiting to be read.
+    Pending,
+    /// Being read.
+    Reading,
+    /// Searchable.
+    Ready,
+    /// Left out, with a reason.
+    Skipped,
+    /// Could not be read, with a reason.
+    Failed,
+}
+
+/// One file of the library.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct FileStatus {
+    /// Absolute path.
+    pub path: String,
+    /// Where it is on its way.
+    pub state: FileState,
+    /// Why it was skipped or failed.
+    pub reason: Option<String>,
+    /// Pages, for kinds that have them.
+    pub pages: Option<u32>,
+    /// Chunks that are searchable by their words.
+    pub chunks: u32,
+    /// Chunks that are searchable by their meaning as well.
+    pub embedded_chunks: u32,
+    /// Last change on the disk, RFC 3339.
+    pub modified: String,
+}
+
+/// One folder (or single file) that the person named.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct FolderStatus {
+    /// Absolute path.
+    pub path: String,
+    /// It cannot be found at the moment.
+    pub missing: bool,
+    /// Files that are ready.
+    #[ts(type = "number")]
+    pub ready: u64,
+    /// Files waiting or being read.
+    #[ts(type = "number")]
+    pub pending: u64,
+    /// Files that could not be read.
+    #[ts(type = "number")]
+    pub failed: u64,
+    /// Files left out.
+    #[ts(type = "number")]
+    pub skipped: u64,
+    /// Chunks searchable by their words.
+    #[ts(type = "number")]
+    pub chunks: u64,
+    /// Chunks searchable by their meaning as well.
+    #[ts(type = "number")]
+    pub embedded_chunks: u64,
+}
+
+/// The state of the whole library.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Status {
+    /// Files that are ready.
+    #[ts(type = "number")]
+    pub documents: u64,
+    /// Chunks searchable by their words.
+    #[ts(type = "number")]
+    pub chunks: u64,
+    /// Chunks searchable by their meaning as well.
+    #[ts(type = "number")]
+    pub embedded_chunks: u64,
+    /// Files waiting or being read.
+    #[ts(type = "number")]
+    pub pending: u64,
+    /// Files that could not be read.
+    #[ts(type = "number")]
+    pub failed: u64,
+    /// Files left out.
+    #[ts(type = "number")]
+    pub skipped: u64,
+    /// What the library takes on the disk: catalogue and index.
+    #[ts(type = "number")]
+    pub bytes_on_disk: u64,
+    /// The embedder in use.
+    pub embedder: String,
+    /// The chat model in use.
+    pub model: String,
+    /// Whether the chat model's files are here.
+    pub model_installed: bool,
+    /// Reading and embedding wait until the person resumes them.
+    pub paused: bool,
+    /// The file being read now.
+    pub reading: Option<String>,
+    /// Why the index or the embedder cannot work at the moment, if so.
+    pub problem: Option<AppError>,
+    /// Every folder.
+    pub folders: Vec<FolderStatus>,
+    /// Every file, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub files: Option<Vec<FileStatus>>,
+}
+
+/// Which legs a search uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum SearchMode {
+    /// Both, fused.
+    #[default]
+    Hybrid,
+    /// By words (BM25).
+    Lexical,
+    /// By meaning (cosine of embeddings).
+    Semantic,
+}
+
+/// Which documents a search or a question may use. Empty fields do not restrict.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct Filter {
+    /// Files at or below one of these paths.
+    #[serde(rename = "in")]
+    pub within: Vec<String>,
+    /// Kinds by name: `pdf`, `md`, …
+    #[serde(rename = "type")]
+    pub kinds: Vec<String>,
+    /// Changed on or after this date, `YYYY-MM-DD`.
+    pub since: Option<String>,
+    /// Changed on or before this date, `YYYY-MM-DD`.
+    pub until: Option<String>,
+}
+
+/// A search.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SearchRequest {
+    /// The words.
+    pub query: String,
+    /// How many hits at most.
+    pub k: u32,
+    /// Which legs.
+    #[serde(default)]
+    pub mode: SearchMode,
+    /// Where.
+    #[serde(default)]
+    pub filter: Filter,
+}
+
+/// A rectangle on a page: PDF points, origin at the page's top left corner.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Rect {
+    /// The page, from 1.
+    pub page: u32,
+    /// Left edge.
+    pub x0: f32,
+    /// Top edge.
+    pub y0: f32,
+    /// Right edge.
+    pub x1: f32,
+    /// Bottom edge.
+    pub y1: f32,
+}
+
+/// A passage that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Hit {
+    /// Absolute path of the document.
+    pub document: String,
+    /// The page it starts on, from 1.
+    pub page: Option<u32>,
+    /// Higher is better; comparable within one result.
+    pub score: f32,
+    /// The passage's text.
+    pub text: String,
+    /// Its first character in the document's text.
+    pub start: u32,
+    /// One past its last character.
+    pub end: u32,
+    /// Its place on the page or pages.
+    pub rects: Vec<Rect>,
+    /// The headings above it, outermost first.
+    pub heading: Vec<String>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SearchReply {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// The whole call.
+    pub milliseconds: f64,
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct AskRequest {
+    /// The question.
+    pub question: String,
+    /// Where to look.
+    pub filter: Filter,
+    /// Go on with this conversation; otherwise a new one begins.
+    #[ts(type = "number | null")]
+    pub conversation: Option<i64>,
+    /// Read every document in scope.
+    pub thorough: bool,
+    /// Find the passages only.
+    pub no_answer: bool,
+    /// How many passages at most; 0 for the default.
+    pub k: u32,
+}
+
+/// How well a sentence is supported by what it cites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum SupportLevel {
+    /// The source says so.
+    Supported,
+    /// The source says part of it.
+    Partial,
+    /// The source does not say so.
+    Unsupported,
+    /// The sentence claims nothing.
+    None,
+}
+
+/// A sentence of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct AnswerSentence {
+    /// The sentence without its markers.
+    pub text: String,
+    /// Numbers of its sources.
+    pub citations: Vec<u32>,
+    /// The verdict.
+    pub support: SupportLevel,
+    /// 0 to 1.
+    pub score: f32,
+}
+
+/// A source of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Citation {
+    /// The number in the answer's markers.
+    pub n: u32,
+    /// Absolute path of the document.
+    pub document: String,
+    /// The page the quote starts on, from 1.
+    pub page: Option<u32>,
+    /// The quote's first character in the document's text.
+    pub start: u32,
+    /// One past its last character.
+    pub end: u32,
+    /// The document's words, to the letter.
+    pub quote: String,
+    /// The quote's place on the page or pages.
+    pub rects: Vec<Rect>,
+    /// The headings above it.
+    pub heading: Vec<String>,
+}
+
+/// A passage the model was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct AnswerPassage {
+    /// Its number in the prompt, or `null` where it was left out.
+    pub n: Option<u32>,
+    /// Absolute path of the document.
+    pub document: String,
+    /// The page it starts on, from 1.
+    pub page: Option<u32>,
+    /// Its text.
+    pub text: String,
+    /// Its first character in the document's text.
+    pub start: u32,
+    /// One past its last character.
+    pub end: u32,
+    /// Higher is better; comparable within one answer.
+    pub score: f32,
+    /// The headings above it.
+    pub heading: Vec<String>,
+}
+
+/// Tokens read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Tokens {
+    /// Read.
+    pub prompt: u32,
+    /// Written.
+    pub completion: u32,
+}
+
+/// How long it took, in milliseconds from the question.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Timing {
+    /// Finding the passages.
+    pub retrieval: f64,
+    /// Until the first word; `null` where no model spoke.
+    pub first_token: Option<f64>,
+    /// Until the end.
+    pub total: f64,
+}
+
+/// A complete answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Answer {
+    /// The question as it was asked.
+    pub question: String,
+    /// The question as it was searched.
+    pub standalone_question: String,
+    /// Text with `[n]` markers.
+    pub answer: String,
+    /// The sources do not hold the answer.
+    pub abstained: bool,
+    /// The person stopped it; the text is what there was.
+    pub cancelled: bool,
+    /// The answer sentence by sentence.
+    pub sentences: Vec<AnswerSentence>,
+    /// The sources that the text refers to, by number.
+    pub citations: Vec<Citation>,
+    /// The passages that were found, best first.
+    pub passages: Vec<AnswerPassage>,
+    /// The model's identity.
+    pub model: String,
+    /// Its cost in tokens.
+    pub tokens: Tokens,
+    /// Its cost in time.
+    pub milliseconds: Timing,
+    /// The conversation it belongs to.
+    #[ts(type = "number | null")]
+    pub conversation: Option<i64>,
+    /// Files that were not searchable yet when it was asked.
+    #[ts(type = "number")]
+    pub pending: u64,
+}
+
+/// What happens while a question is answered; one of the last three ends it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[ts(export)]
+pub enum AskEvent {
+    /// The passages were found; the model starts to read.
+    Passages {
+        /// The question as it was searched.
+        standalone_question: String,
+        /// Best first.
+        passages: Vec<AnswerPassage>,
+    },
+    /// The chat model is being loaded; this takes some seconds.
+    LoadingModel,
+    /// More text, with valid markers only.
+    Text {
+        /// To be appended.
+        delta: String,
+    },
+    /// The answer, complete and checked.
+    Done {
+        /// The same text and all that belongs to it.
+        answer: Box<Answer>,
+    },
+    /// The person stopped it.
+    Cancelled {
+        /// What there was.
+        answer: Box<Answer>,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why.
+        error: AppError,
+    },
+}
+
+/// One page of a document's text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct PageText {
+    /// From 1; `null` for kinds without pages.
+    pub page: Option<u32>,
+    /// Its text. The texts of all pages, one after another, are the document's text.
+    pub text: String,
+}
+
+/// The extracted text of one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct DocumentText {
+    /// Absolute path.
+    pub path: String,
+    /// `pdf`, `md`, …
+    pub kind: String,
+    /// Its pages.
+    pub pages: Vec<PageText>,
+    /// What could not be read.
+    pub warnings: Vec<String>,
+}
+
+/// A block of a document, for showing it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SourceBlock {
+    /// What it is: `{"heading": level}`, `"paragraph"`, `"listitem"`, `"table"` or `"code"`.
+    #[ts(type = "{ heading: number } | 'paragraph' | 'listitem' | 'table' | 'code'")]
+    pub kind: BlockKind,
+    /// The page it starts on, from 1.
+    pub page: Option<u32>,
+    /// Its first character in the document's text.
+    pub start: u32,
+    /// Its text.
+    pub text: String,
+}
+
+/// A document to be shown beside an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Source {
+    /// Absolute path.
+    pub path: String,
+    /// Its own title, or its file name.
+    pub title: String,
+    /// `pdf`, `md`, …
+    pub kind: String,
+    /// How many pages it has, for kinds that have them.
+    pub page_count: Option<u32>,
+    /// The file is no longer there.
+    pub missing: bool,
+    /// Its text, block by block.
+    pub blocks: Vec<SourceBlock>,
+}
+
+/// A conversation in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ConversationSummary {
+    /// Its id.
+    #[ts(type = "number")]
+    pub id: i64,
+    /// Its first question.
+    pub title: String,
+    /// The last answer's time, RFC 3339.
+    pub updated: String,
+}
+
+/// A conversation with its answers, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Conversation {
+    /// Its id.
+    #[ts(type = "number")]
+    pub id: i64,
+    /// Its first question.
+    pub title: String,
+    /// Its answers.
+    pub answers: Vec<Answer>,
+}
+
+/// What the application tells everybody.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[ts(export)]
+pub enum AppEvent {
+    /// The library has changed: files came, were read, embedded or forgotten.
+    /// Sent at most a few times a second.
+    Library {
+        /// The state now, without files.
+        status: Box<Status>,
+    },
+    /// Something that was not asked for by a command went wrong, such as a drop.
+    Problem {
+        /// What.
+        error: AppError,
+    },
+}
+
+/// One check of `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Check {
+    /// What was checked.
+    pub name: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What to do; empty where all is well.
+    pub hint: String,
+}

@@ -1,0 +1,327 @@
+//! Adding, forgetting, following, and the state of it all.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use chrono::{DateTime, Local, SecondsFormat};
+use lectern_catalog::{Catalog, Counts};
+use lectern_domain::ErrorCode;
+use lectern_ingest::{
+    Indexer, IndexerParts, IngestError, LibraryLock, PAUSED_SETTING, Until, look,
+};
+use tokio::{task::spawn_blocking, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AddReport, App, AppError, AppEvent, FileState, FileStatus, FolderStatus, Result, Status, error,
+    filter::absolute, locked,
+};
+
+/// The shortest time between two events about the library.
+const EVENT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often another process's work is looked at.
+const POLL: Duration = Duration::from_millis(500);
+
+impl App {
+    /// Starts to watch folders or to hold files, and looks at what is there. The
+    /// indexer reads them; see [`App::work_until_idle`] and [`App::work_in_background`].
+    pub async fn add(&self, paths: &[PathBuf]) -> Result<AddReport> {
+        let start = Instant::now();
+        let mut added = 0;
+        let paths = paths
+            .iter()
+            .map(|path| path.canonicalize().map_err(|_| error::not_found(path)))
+            .collect::<Result<Vec<_>>>()?;
+        for path in &paths {
+            let text = path.to_str().ok_or_else(|| {
+                AppError::new(
+                    ErrorCode::InvalidInput,
+                    format!("the name {} is not valid Unicode", path.display()),
+                    "Rename the folder.",
+                )
+            })?;
+            if self.inner.directory.starts_with(path) || path.starts_with(&self.inner.directory) {
+                return Err(AppError::new(
+                    ErrorCode::InvalidInput,
+                    format!("{} holds the library itself", path.display()),
+                    "Choose a folder that does not contain the library, or keep the library elsewhere with --library.",
+                ));
+            }
+            let folder = self.catalog().add_folder(text, now_seconds())?;
+            added += look(self.catalog(), &folder, path).await?;
+        }
+        self.inner.wake.notify_one();
+        self.inner.changed.notify_one();
+        Ok(AddReport { added, ..self.report(&paths, start)? })
+    }
+
+    /// What has become of the files at and below `paths`, or of all where there
+    /// are none.
+    pub fn report(&self, paths: &[PathBuf], start: Instant) -> Result<AddReport> {
+        let mut sum = Counts::default();
+        let mut count = |path: Option<&str>| -> Result<()> {
+            let counts = self.catalog().counts(path)?;
+            sum.ready += counts.ready;
+            sum.skipped += counts.skipped;
+            sum.failed += counts.failed;
+            sum.chunks += counts.chunks;
+            Ok(())
+        };
+        if paths.is_empty() {
+            count(None)?;
+        }
+        for path in paths {
+            count(Some(&absolute(path)?.to_string_lossy()))?;
+        }
+        Ok(AddReport {
+            added: 0,
+            ready: sum.ready,
+            skipped: sum.skipped,
+            failed: sum.failed,
+            chunks: sum.chunks,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Forgets what is at and below these paths; the next query does not find it.
+    pub fn remove(&self, paths: &[PathBuf]) -> Result<()> {
+        for path in paths {
+            let path = absolute(path)?;
+            if !self.catalog().remove_path(&path.to_string_lossy())? {
+                return Err(AppError::new(
+                    ErrorCode::NotFound,
+                    format!("{} is not in the library", path.display()),
+                    "`lectern status --files` lists what is.",
+                ));
+            }
+        }
+        self.inner.wake.notify_one();
+        self.inner.changed.notify_one();
+        Ok(())
+    }
+
+    /// Queues files that failed once more.
+    pub fn retry(&self, path: Option<&str>) -> Result<u64> {
+        let queued = self.catalog().retry(path)?;
+        self.inner.wake.notify_one();
+        self.inner.changed.notify_one();
+        Ok(queued)
+    }
+
+    /// Holds reading and embedding until they are resumed, also after a restart.
+    pub fn set_paused(&self, paused: bool) -> Result<()> {
+        self.catalog().set_setting(PAUSED_SETTING, if paused { "true" } else { "false" })?;
+        self.inner.wake.notify_one();
+        self.inner.changed.notify_one();
+        Ok(())
+    }
+
+    /// The state of the library.
+    pub fn status(&self, with_files: bool) -> Result<Status> {
+        let catalog = self.catalog();
+        let counts = catalog.counts(None)?;
+        let folders = catalog
+            .folders()?
+            .into_iter()
+            .map(|folder| {
+                let counts = catalog.counts(Some(&folder.path))?;
+                Ok(FolderStatus {
+                    path: folder.path,
+                    missing: folder.missing,
+                    ready: counts.ready,
+                    pending: counts.pending,
+                    failed: counts.failed,
+                    skipped: counts.skipped,
+                    chunks: counts.chunks,
+                    embedded_chunks: counts.embedded_chunks,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let parts = &self.inner.parts;
+        Ok(Status {
+            documents: counts.ready,
+            chunks: counts.chunks,
+            embedded_chunks: counts.embedded_chunks,
+            pending: counts.pending,
+            failed: counts.failed,
+            skipped: counts.skipped,
+            bytes_on_disk: bytes_below(&self.inner.directory),
+            embedder: parts.embedder.id().to_owned(),
+            model: parts.chat.id().to_owned(),
+            model_installed: (parts.chat_installed)(),
+            paused: catalog.setting(PAUSED_SETTING)?.as_deref() == Some("true"),
+            reading: catalog.reading()?,
+            problem: locked(&self.inner.problem).clone(),
+            folders,
+            files: with_files.then(|| self.files()).transpose()?,
+        })
+    }
+
+    /// Every file of the library, by path.
+    pub fn files(&self) -> Result<Vec<FileStatus>> {
+        use lectern_catalog::FileState as Stored;
+        let files = self.catalog().files(None)?;
+        Ok(files
+            .into_iter()
+            .map(|file| FileStatus {
+                path: file.path,
+                state: match file.state {
+                    Stored::Pending => FileState::Pending,
+                    Stored::Reading => FileState::Reading,
+                    Stored::Ready => FileState::Ready,
+                    Stored::Skipped => FileState::Skipped,
+                    Stored::Failed => FileState::Failed,
+                },
+                reason: file.reason,
+                pages: file.pages,
+                chunks: file.chunks,
+                embedded_chunks: file.embedded_chunks,
+                modified: DateTime::from_timestamp_nanos(file.modified)
+                    .with_timezone(&Local)
+                    .to_rfc3339_opts(SecondsFormat::Secs, true),
+            })
+            .collect())
+    }
+
+    /// Looks at the disk and does all the work there is, then returns. Where
+    /// another process is the indexer, waits until that one has done it.
+    pub async fn work_until_idle(&self, cancel: &CancellationToken) -> Result<()> {
+        loop {
+            if let Some(_lock) = self.try_lock()? {
+                return self.run_indexer(Until::Idle, cancel.clone()).await;
+            }
+            // Events of another process cannot be awaited.
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = sleep(POLL) => {}
+            }
+            let counts = self.catalog().counts(None)?;
+            if counts.pending == 0 && counts.embedded_chunks == counts.chunks {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Follows the disk until [`App::shutdown`] or `cancel`: as the indexer, or,
+    /// while another process is that, as the one who takes over.
+    pub async fn follow(&self, cancel: &CancellationToken) -> Result<()> {
+        while !cancel.is_cancelled() {
+            if let Some(_lock) = self.try_lock()? {
+                return self.run_indexer(Until::Cancelled, cancel.clone()).await;
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = sleep(POLL) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts following the disk and telling [`App::events`] about it.
+    pub fn work_in_background(&self) {
+        let app = self.clone();
+        tokio::spawn(async move {
+            let cancel = app.inner.shutdown.clone();
+            while !cancel.is_cancelled() {
+                let result = app.follow(&cancel).await;
+                if let Err(error) = &result {
+                    tracing::error!("indexing stopped: {error}");
+                }
+                *locked(&app.inner.problem) = result.err();
+                app.inner.changed.notify_one();
+                // What stopped it may pass: a full disk, a model that is missing.
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = app.inner.wake.notified() => {}
+                    () = sleep(Duration::from_secs(30)) => {}
+                }
+            }
+        });
+        self.report_changes();
+    }
+
+    /// Sends the state to [`App::events`] whenever it has changed.
+    pub fn report_changes(&self) {
+        let app = self.clone();
+        tokio::spawn(async move {
+            let mut counter = None;
+            let mut last = None;
+            while !app.inner.shutdown.is_cancelled() {
+                let now = app.catalog().change_counter().ok();
+                let by_another = counter.replace(now) != Some(now);
+                if by_another
+                    || tokio::time::timeout(POLL, app.inner.changed.notified()).await.is_ok()
+                {
+                    let status = {
+                        let app = app.clone();
+                        spawn_blocking(move || app.status(false))
+                    };
+                    if let Ok(Ok(status)) = status.await
+                        && last.as_ref() != Some(&status)
+                    {
+                        last = Some(status.clone());
+                        // Nobody listening is fine.
+                        let _ =
+                            app.inner.events.send(AppEvent::Library { status: Box::new(status) });
+                    }
+                    sleep(EVENT_INTERVAL).await;
+                }
+            }
+        });
+    }
+
+    fn try_lock(&self) -> Result<Option<LibraryLock>> {
+        LibraryLock::try_acquire(&self.inner.directory)
+            .map_err(|error| error::library_directory(&self.inner.directory, &error))
+    }
+
+    async fn run_indexer(&self, until: Until, cancel: CancellationToken) -> Result<()> {
+        let inner = &self.inner;
+        let changed = inner.changed.clone();
+        let parts = IndexerParts {
+            // A connection of its own, so that a long transaction of the indexer
+            // does not hold a search up.
+            catalog: Arc::new(Catalog::open(&inner.directory.join("catalog.sqlite"))?),
+            index: inner.parts.index.get().await?,
+            embedder: inner.parts.embedder.clone(),
+            reader: (inner.parts.reader)(),
+            changed: Box::new(move || changed.notify_one()),
+            wake: inner.wake.clone(),
+        };
+        match Indexer::new(parts, cancel).run(until).await {
+            // Everything is searchable by its words; only the vectors wait.
+            Err(IngestError::Embedder(error)) => {
+                *locked(&inner.problem) = Some(error.into());
+                Ok(())
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Why the library is not complete although no work is left, if so.
+    pub fn problem(&self) -> Option<AppError> {
+        locked(&self.inner.problem).clone()
+    }
+}
+
+fn bytes_below(directory: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+pub(crate) fn now_seconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,150 @@
+//! Finding passages: both legs, fused.
+
+use std::{collections::HashMap, time::Instant};
+
+use lectern_answer::{
+    Passage,
+    fusion::{DEFAULT_K, Leg, fuse},
+};
+use lectern_catalog::{ChunkRecord, ScopeFilter};
+use lectern_domain::{
+    CharRange, ChunkId, ChunkMatch, DocumentId, ErrorCode, ModelError, Rect as PageRect, Scope,
+};
+use lectern_extract::rects;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    App, AppError, Filter, Hit, Rect, Result, SearchMode, SearchReply, SearchRequest, filter,
+};
+
+/// Candidates of each leg for fusion, at least. More does not change the top of
+/// the list.
+const CANDIDATES: usize = 100;
+
+/// Longer queries are cut: nothing a person types is longer.
+const LONGEST_QUERY: usize = 4_000;
+
+impl App {
+    /// The passages that fit a query best.
+    pub async fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
+        let start = Instant::now();
+        let found =
+            self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
+        let hits = found
+            .into_iter()
+            .map(|passage| {
+                Ok(Hit {
+                    rects: self.rects(passage.document, passage.range)?,
+                    document: passage.path,
+                    page: passage.page,
+                    score: passage.score,
+                    text: passage.text,
+                    start: passage.range.start,
+                    end: passage.range.end,
+                    heading: passage.heading,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(SearchReply { hits, milliseconds: start.elapsed().as_secs_f64() * 1e3 })
+    }
+
+    /// As [`App::search`], without the places on the pages.
+    pub(crate) async fn find(
+        &self,
+        query: &str,
+        k: usize,
+        mode: SearchMode,
+        filter: &Filter,
+    ) -> Result<Vec<Passage>> {
+        let query = query.trim();
+        if query.is_empty() {
+            return Err(AppError::new(
+                ErrorCode::InvalidInput,
+                "the query is empty",
+                "Type some words.",
+            ));
+        }
+        let query: String = query.chars().take(LONGEST_QUERY).collect();
+        let filter = filter::resolve(filter)?;
+        let scope = if filter.is_empty() {
+            Scope::All
+        } else {
+            Scope::Documents(self.catalog().documents_in(&filter)?)
+        };
+        let candidates = CANDIDATES.max(2 * k);
+        let index = self.inner.parts.index.get().await?;
+        let lexical = async {
+            if mode == SearchMode::Semantic {
+                return Ok(Vec::new());
+            }
+            index.lexical(&query, candidates, &scope).await.map_err(AppError::from)
+        };
+        let semantic = async {
+            if mode == SearchMode::Lexical {
+                return Ok(Vec::new());
+            }
+            match self.embed_query(&query).await {
+                Ok(vector) => Ok(index.semantic(&vector, candidates, &scope).await?),
+                // Without the embedder the words still find what they find.
+                Err(error) if mode == SearchMode::Hybrid => {
+                    tracing::warn!("searching by words only: {error}");
+                    Ok(Vec::new())
+                }
+                Err(error) => Err(AppError::from(error)),
+            }
+        };
+        let (lexical, semantic): (Vec<ChunkMatch>, Vec<ChunkMatch>) =
+            tokio::try_join!(lexical, semantic)?;
+        let fused = fuse(
+            &[Leg { weight: 1., matches: lexical }, Leg { weight: 1., matches: semantic }],
+            DEFAULT_K,
+        );
+        let ids: Vec<ChunkId> = fused.iter().map(|hit| hit.chunk).collect();
+        let mut records = self.records(&ids, &filter)?;
+        Ok(fused
+            .into_iter()
+            .filter_map(|hit| {
+                let ChunkRecord { document, path, chunk, .. } = records.remove(&hit.chunk)?;
+                Some(Passage {
+                    chunk: hit.chunk,
+                    document,
+                    path,
+                    page: chunk.page,
+                    range: chunk.range,
+                    heading: chunk.heading,
+                    text: chunk.text,
+                    score: hit.score,
+                })
+            })
+            .take(k)
+            .collect())
+    }
+
+    /// What the catalogue knows of these chunks. What it has forgotten is left
+    /// out, whatever the index still holds.
+    fn records(
+        &self,
+        ids: &[ChunkId],
+        filter: &ScopeFilter,
+    ) -> Result<HashMap<ChunkId, ChunkRecord>> {
+        let records = self.catalog().chunks(ids, filter)?;
+        Ok(records.into_iter().map(|record| (record.id, record)).collect())
+    }
+
+    async fn embed_query(&self, query: &str) -> std::result::Result<Vec<f32>, ModelError> {
+        let embedder = self.inner.parts.embedder.get().await?;
+        let query = query.to_owned();
+        spawn_blocking(move || embedder.embed_query(&query)).await.unwrap_or_else(|panic| {
+            Err(ModelError::new(ErrorCode::ModelFailed, panic.to_string(), ""))
+        })
+    }
+
+    /// Where a part of a document stands on its pages.
+    pub(crate) fn rects(&self, document: DocumentId, range: CharRange) -> Result<Vec<Rect>> {
+        let boxes = self.catalog().boxes(document, range)?;
+        Ok(rects(&boxes, range)
+            .into_iter()
+            .map(|PageRect { page, x0, y0, x1, y1 }| Rect { page, x0, y0, x1, y1 })
+            .collect())
+    }
+}

@@ -1,0 +1,163 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lectern_app::{Filter, SearchMode};
+
+/// Reads the documents in your folders and answers questions about them with a
+/// model on this computer. Nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(name = "lectern", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// The library's folder (default: the platform's data directory).
+    #[arg(long, global = true, env = "LECTERN_LIBRARY", value_name = "DIR")]
+    pub library: Option<PathBuf>,
+    /// The chat model's id (default: the one recommended for people).
+    #[arg(long, global = true, env = "LECTERN_CHAT_MODEL", value_name = "ID")]
+    pub model: Option<String>,
+    /// Print JSON for programs.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print no progress.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch folders, or import files.
+    Add {
+        /// Folders or files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Return when all of them are searchable by words and by meaning.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Stop watching folders, or forget files: the next query does not find them.
+    Remove {
+        /// Folders or files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Make the library agree with the disk.
+    Sync {
+        /// Keep watching until ended.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// What is in the library, and how far it is.
+    Status {
+        /// List every file.
+        #[arg(long)]
+        files: bool,
+    },
+    /// Find passages.
+    Search {
+        /// The words.
+        query: String,
+        /// How many hits at most.
+        #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        k: u32,
+        /// By words, by meaning, or both.
+        #[arg(long, value_enum, default_value_t)]
+        mode: Mode,
+        #[command(flatten)]
+        filter: FilterArguments,
+    },
+    /// Ask a question.
+    Ask {
+        /// The question.
+        question: String,
+        #[command(flatten)]
+        filter: FilterArguments,
+        /// Go on with this conversation.
+        #[arg(long, value_name = "ID")]
+        conversation: Option<i64>,
+        /// Only find the passages.
+        #[arg(long)]
+        no_answer: bool,
+    },
+    /// Search or ask for every line `{"id", "question"}` of a file; prints JSON lines.
+    Batch {
+        /// A file of JSON lines.
+        file: PathBuf,
+        /// What to do with each line.
+        #[arg(value_enum, default_value_t)]
+        what: BatchWhat,
+        /// How many hits at most.
+        #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        k: u32,
+        /// By words, by meaning, or both.
+        #[arg(long, value_enum, default_value_t)]
+        mode: Mode,
+    },
+    /// Print the text of a document, in or out of the library.
+    Text {
+        /// The document.
+        path: PathBuf,
+    },
+    /// Check the machine, the models and the library.
+    Doctor,
+}
+
+/// What `batch` does with each line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum BatchWhat {
+    /// Find passages.
+    #[default]
+    Search,
+    /// Answer.
+    Ask,
+}
+
+/// Which legs a search uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// By words and by meaning.
+    #[default]
+    Hybrid,
+    /// By words.
+    Lexical,
+    /// By meaning.
+    Semantic,
+}
+
+impl From<Mode> for SearchMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Hybrid => Self::Hybrid,
+            Mode::Lexical => Self::Lexical,
+            Mode::Semantic => Self::Semantic,
+        }
+    }
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Args)]
+pub struct FilterArguments {
+    /// Only at or below this path (may be given several times).
+    #[arg(long = "in", value_name = "PATH")]
+    within: Vec<String>,
+    /// Only documents of these types.
+    #[arg(long = "type", value_name = "pdf,md,…", value_delimiter = ',')]
+    kinds: Vec<String>,
+    /// Only documents changed on or after this day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    since: Option<String>,
+    /// Only documents changed on or before this day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    until: Option<String>,
+}
+
+impl From<FilterArguments> for Filter {
+    fn from(filter: FilterArguments) -> Self {
+        let FilterArguments { within, kinds, since, until } = filter;
+        Self { within, kinds, since, until }
+    }
+}

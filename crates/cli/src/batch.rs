@@ -1,0 +1,112 @@
+//! Many questions, with the models loaded once.
+
+use std::path::Path;
+
+use lectern_app::{App, AppError, AskRequest, Filter, Result, SearchMode, SearchRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{arguments::BatchWhat, output};
+
+/// One line of the input.
+#[derive(Debug, Deserialize)]
+struct Line {
+    id: Value,
+    question: String,
+    #[serde(default, rename = "in")]
+    within: OneOrMany,
+    #[serde(default, rename = "type")]
+    kinds: OneOrMany,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+/// A filter's value as people write it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    #[default]
+    None,
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Vec<String> {
+    fn from(value: OneOrMany) -> Self {
+        match value {
+            OneOrMany::None => Self::new(),
+            OneOrMany::One(one) => vec![one],
+            OneOrMany::Many(many) => many,
+        }
+    }
+}
+
+/// Prints one result for each line of `file`, in order. A line that fails gets
+/// its error as the result, and the rest goes on.
+pub async fn run(
+    app: &App,
+    file: &Path,
+    what: BatchWhat,
+    k: u32,
+    mode: SearchMode,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let content = std::fs::read_to_string(file).map_err(|error| AppError {
+        code: lectern_app::ErrorCode::NotFound,
+        message: format!("{} cannot be read: {error}", file.display()),
+        hint: "Name a file of JSON lines.".into(),
+    })?;
+    for (number, line) in content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        if cancel.is_cancelled() {
+            break;
+        }
+        let line: Line = serde_json::from_str(line).map_err(|error| AppError {
+            code: lectern_app::ErrorCode::InvalidInput,
+            message: format!("line {} of {}: {error}", number + 1, file.display()),
+            hint: "Each line is a JSON object with `id` and `question`.".into(),
+        })?;
+        let id = line.id.clone();
+        let result = match one(app, line, what, k, mode, cancel).await {
+            Ok(result) => result,
+            Err(error) => json!({ "error": error }),
+        };
+        let mut output = json!({ "id": id });
+        if let (Some(output), Value::Object(result)) = (output.as_object_mut(), result) {
+            output.extend(result);
+        }
+        output::json(&output);
+    }
+    Ok(())
+}
+
+async fn one(
+    app: &App,
+    line: Line,
+    what: BatchWhat,
+    k: u32,
+    mode: SearchMode,
+    cancel: &CancellationToken,
+) -> Result<Value> {
+    let filter = Filter {
+        within: line.within.into(),
+        kinds: line.kinds.into(),
+        since: line.since,
+        until: line.until,
+    };
+    let value = match what {
+        BatchWhat::Search => {
+            let request = SearchRequest { query: line.question, k, mode, filter };
+            serde_json::to_value(app.search(&request).await?)
+        }
+        BatchWhat::Ask => {
+            let request = AskRequest { question: line.question, filter, ..AskRequest::default() };
+            serde_json::to_value(app.ask(&request, |_| {}, cancel).await?)
+        }
+    };
+    value.map_err(|error| AppError {
+        code: lectern_app::ErrorCode::Internal,
+        message: error.to_string(),
+        hint: String::new(),
+    })
+}

@@ -1,0 +1,209 @@
+//! What is printed: the answer on standard output, everything else on standard
+//! error. This is the one module that prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lectern_app::{
+    AddReport, Answer, AppError, Check, DocumentText, FileState, Hit, SearchReply, Status,
+    SupportLevel,
+};
+use serde::Serialize;
+
+/// Prints a value as one line of JSON. A reader that has gone away is no fault.
+pub fn json(value: &impl Serialize) {
+    if let Ok(line) = serde_json::to_string(value) {
+        text(&line);
+        text("\n");
+    }
+}
+
+/// Prints text as it is, at once.
+pub fn text(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints what went wrong.
+pub fn error(error: &AppError, as_json: bool) {
+    if as_json {
+        eprintln!("{}", serde_json::json!({ "error": error }));
+    } else {
+        eprintln!("error: {}", error.message);
+        if !error.hint.is_empty() {
+            eprintln!("hint:  {}", error.hint);
+        }
+    }
+}
+
+/// Prints a remark.
+pub fn note(note: &str) {
+    eprintln!("{note}");
+}
+
+/// The progress of reading and embedding; silent where nobody watches.
+pub fn progress(quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Shows a state of the library on a progress bar.
+pub fn show_progress(bar: &ProgressBar, status: &Status) {
+    if status.pending > 0 {
+        bar.set_length(status.documents + status.pending + status.failed + status.skipped);
+        bar.set_position(status.documents + status.failed + status.skipped);
+        let name = status.reading.as_deref().unwrap_or_default();
+        bar.set_message(format!("reading {}", name.rsplit('/').next().unwrap_or(name)));
+    } else {
+        bar.set_length(status.chunks);
+        bar.set_position(status.embedded_chunks);
+        bar.set_message("passages searchable by meaning");
+    }
+}
+
+/// What `add` and `sync` did.
+pub fn report(report: &AddReport) {
+    println!(
+        "{} ready ({} passages), {} new, {} skipped, {} failed in {:.1} s",
+        report.ready, report.chunks, report.added, report.skipped, report.failed, report.seconds
+    );
+}
+
+/// The state of the library.
+pub fn status(status: &Status) {
+    println!(
+        "documents  {} ready, {} waiting, {} skipped, {} failed",
+        status.documents, status.pending, status.skipped, status.failed
+    );
+    println!(
+        "passages   {} by words, {} of them by meaning",
+        status.chunks, status.embedded_chunks
+    );
+    println!("on disk    {:.1} MB", status.bytes_on_disk as f64 / 1e6);
+    println!("embedder   {}", status.embedder);
+    let missing = if status.model_installed { "" } else { " (not installed)" };
+    println!("model      {}{missing}", status.model);
+    if status.paused {
+        println!("paused");
+    }
+    for folder in &status.folders {
+        let missing = if folder.missing { " (not found at the moment)" } else { "" };
+        println!("folder     {}{missing}", folder.path);
+    }
+    for file in status.files.iter().flatten() {
+        let state = match file.state {
+            FileState::Pending => "pending",
+            FileState::Reading => "reading",
+            FileState::Ready => "ready",
+            FileState::Skipped => "skipped",
+            FileState::Failed => "failed",
+        };
+        let reason = file.reason.as_ref().map_or(String::new(), |reason| format!(" — {reason}"));
+        println!("{state:8} {}{reason}", file.path);
+    }
+}
+
+/// Passages that were found.
+pub fn search(reply: &SearchReply) {
+    for (rank, hit) in reply.hits.iter().enumerate() {
+        println!("{}. {}", rank + 1, place(&hit.document, hit.page, &hit.heading));
+        println!("   {}\n", excerpt(hit));
+    }
+    println!("{} passages in {:.0} ms", reply.hits.len(), reply.milliseconds);
+}
+
+fn excerpt(hit: &Hit) -> String {
+    const CHARS: usize = 300;
+    let mut words = hit.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = words.char_indices().nth(CHARS) {
+        words.truncate(cut);
+        words.push('…');
+    }
+    words
+}
+
+fn place(document: &str, page: Option<u32>, heading: &[String]) -> String {
+    let mut place = document.to_owned();
+    if let Some(page) = page {
+        place.push_str(&format!(", page {page}"));
+    }
+    if let Some(heading) = heading.last() {
+        place.push_str(&format!(" — {heading}"));
+    }
+    place
+}
+
+/// What follows an answer that was streamed: its sources and its doubts.
+pub fn sources(answer: &Answer) {
+    println!("\n");
+    for citation in &answer.citations {
+        println!(
+            "[{}] {}",
+            citation.n,
+            place(&citation.document, citation.page, &citation.heading)
+        );
+        println!("    “{}”", citation.quote.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    for sentence in &answer.sentences {
+        if matches!(sentence.support, SupportLevel::Unsupported | SupportLevel::Partial) {
+            println!(
+                "not {}supported by its source: {}",
+                if sentence.support == SupportLevel::Partial { "fully " } else { "" },
+                sentence.text
+            );
+        }
+    }
+    if answer.abstained && !answer.passages.is_empty() {
+        println!("nearest passages:");
+        for passage in answer.passages.iter().take(3) {
+            println!("    {}", place(&passage.document, passage.page, &passage.heading));
+        }
+    }
+    if answer.pending > 0 {
+        println!("{} files were not read yet.", answer.pending);
+    }
+    let first = answer.milliseconds.first_token.unwrap_or(answer.milliseconds.total) / 1e3;
+    println!(
+        "\n{} · first word after {first:.1} s, {:.1} s in all",
+        answer.model,
+        answer.milliseconds.total / 1e3
+    );
+}
+
+/// Passages without an answer.
+pub fn passages(answer: &Answer) {
+    for passage in &answer.passages {
+        println!(
+            "{}\n   {}\n",
+            place(&passage.document, passage.page, &passage.heading),
+            passage.text
+        );
+    }
+}
+
+/// The text of a document, exactly.
+pub fn document(document: &DocumentText) {
+    for warning in &document.warnings {
+        note(warning);
+    }
+    for page in &document.pages {
+        text(&page.text);
+    }
+}
+
+/// The checks of `doctor`.
+pub fn doctor(checks: &[Check]) {
+    for check in checks {
+        println!("{} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.name, check.detail);
+        if !check.hint.is_empty() {
+            println!("     → {}", check.hint);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Declares the commands of the window, so that a page may call only those its
+//! capability names.
+#![allow(missing_docs)]
+
+use std::{fs, path::Path};
+
+const COMMANDS: &[&str] = &[
+    "status",
+    "files",
+    "add_paths",
+    "remove_path",
+    "retry",
+    "pause",
+    "resume",
+    "search",
+    "ask",
+    "stop",
+    "conversations",
+    "conversation",
+    "delete_conversation",
+    "source",
+    "open_path",
+    "samples",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Tauri refuses to compile without a page; a plain `cargo build` has none.
+    let page = Path::new("../ui/dist/index.html");
+    if !page.exists() {
+        fs::create_dir_all("../ui/dist")?;
+        fs::write(page, "<!doctype html><title>Lectern</title><p>Build the page with <code>make ui</code>.")?;
+    }
+    let attributes = tauri_build::Attributes::new()
+        .app_manifest(tauri_build::AppManifest::new().commands(COMMANDS));
+    Ok(tauri_build::try_build(attributes)?)
+}

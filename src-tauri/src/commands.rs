@@ -1,0 +1,104 @@
+//! The commands of the window: each is one call into the application.
+
+use std::path::{Path, PathBuf};
+
+use lectern_app::{
+    AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, ErrorCode,
+    FileStatus, Result, SearchReply, SearchRequest, Source, Status,
+};
+use tauri::{AppHandle, Manager, State, ipc::Channel};
+use tauri_plugin_opener::OpenerExt;
+
+#[tauri::command(async)]
+pub fn status(app: State<'_, App>) -> Result<Status> {
+    app.status(false)
+}
+
+#[tauri::command(async)]
+pub fn files(app: State<'_, App>) -> Result<Vec<FileStatus>> {
+    app.files()
+}
+
+#[tauri::command]
+pub async fn add_paths(app: State<'_, App>, paths: Vec<PathBuf>) -> Result<AddReport> {
+    app.add(&paths).await
+}
+
+#[tauri::command(async)]
+pub fn remove_path(app: State<'_, App>, path: PathBuf) -> Result<()> {
+    app.remove(&[path])
+}
+
+#[tauri::command(async)]
+pub fn retry(app: State<'_, App>, path: Option<String>) -> Result<u64> {
+    app.retry(path.as_deref())
+}
+
+#[tauri::command(async)]
+pub fn pause(app: State<'_, App>) -> Result<()> {
+    app.set_paused(true)
+}
+
+#[tauri::command(async)]
+pub fn resume(app: State<'_, App>) -> Result<()> {
+    app.set_paused(false)
+}
+
+#[tauri::command]
+pub async fn search(app: State<'_, App>, request: SearchRequest) -> Result<SearchReply> {
+    app.search(&request).await
+}
+
+#[tauri::command]
+pub async fn ask(
+    app: State<'_, App>,
+    request: AskRequest,
+    channel: Channel<AskEvent>,
+) -> Result<()> {
+    // A window that has gone away wants no more.
+    app.ask_and_tell(&request, |event| drop(channel.send(event))).await;
+    Ok(())
+}
+
+#[tauri::command(async)]
+pub fn stop(app: State<'_, App>) {
+    app.stop();
+}
+
+#[tauri::command(async)]
+pub fn conversations(app: State<'_, App>) -> Result<Vec<ConversationSummary>> {
+    app.conversations()
+}
+
+#[tauri::command(async)]
+pub fn conversation(app: State<'_, App>, id: i64) -> Result<Conversation> {
+    app.conversation(id)
+}
+
+#[tauri::command(async)]
+pub fn delete_conversation(app: State<'_, App>, id: i64) -> Result<()> {
+    app.delete_conversation(id)
+}
+
+#[tauri::command(async)]
+pub fn source(app: State<'_, App>, path: String) -> Result<Source> {
+    app.source(&path)
+}
+
+/// Opens a document of the library, and nothing else, in the system's viewer.
+#[tauri::command(async)]
+pub fn open_path(app: State<'_, App>, handle: AppHandle, path: String) -> Result<()> {
+    app.source(&path)?;
+    handle.opener().open_path(&path, None::<&str>).map_err(|error| AppError {
+        code: ErrorCode::NotFound,
+        message: format!("{path} cannot be opened: {error}"),
+        hint: "Check that a program for this kind of file is installed.".into(),
+    })
+}
+
+#[tauri::command(async)]
+pub fn samples(handle: AppHandle) -> Option<PathBuf> {
+    let bundled = handle.path().resource_dir().ok()?.join("samples");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples");
+    [bundled, source].into_iter().find(|path| path.is_dir())
+}
