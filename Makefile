@@ -92,7 +92,7 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
 
 .PHONY: types
 types: ## write the TypeScript types of the page anew from crates/app
-	$(call stage,types,cargo test -p lectern-app export_types)
+	$(call stage,types,cargo test -p lectern-app export_bindings)
 
 .PHONY: clean
 clean: ## remove what was built from this tree; what took long (dependencies, models) stays

@@ -16,7 +16,7 @@ esac
 # WebKit, librsvg, appindicator, xdo: the window. cmake, protobuf: LanceDB.
 packages=(
   libwebkit2gtk-4.1-dev librsvg2-dev libayatana-appindicator3-dev libxdo-dev libssl-dev
-  pkg-config build-essential cmake protobuf-compiler
+  pkg-config build-essential cmake protobuf-compiler libprotobuf-dev
 )
 if [ "$tests" = yes ]; then
   # WebKit's driver and an X server without a screen: the tests of the window. Chromium: the

@@ -102,6 +102,15 @@ pub enum Command {
         /// The document.
         path: PathBuf,
     },
+    /// Measure the search on a question set: a folder with `corpus/` and
+    /// `queries.jsonl`. Reads the corpus into the library first.
+    Eval {
+        /// The set's folder.
+        set: PathBuf,
+        /// By words, by meaning, or both.
+        #[arg(long, value_enum, default_value_t)]
+        mode: Mode,
+    },
     /// Check the machine, the models and the library.
     Doctor,
 }

@@ -93,6 +93,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let text = app.text(&path).await?;
             if json { output::json(&text) } else { output::document(&text) }
         }
+        Command::Eval { set, mode } => {
+            app.add(&[lectern_eval::corpus(&set)?]).await?;
+            work(&app, false, false, quiet, &cancel).await?;
+            let report = lectern_eval::evaluate(&app, &set, mode.into()).await?;
+            if json { output::json(&report) } else { output::evaluation(&report) }
+        }
         Command::Doctor => {
             let checks = app.doctor().await;
             if json {

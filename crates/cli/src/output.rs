@@ -9,6 +9,7 @@ use lectern_app::{
     AddReport, Answer, AppError, Check, DocumentText, FileState, Hit, SearchReply, Status,
     SupportLevel,
 };
+use lectern_eval::Report;
 use serde::Serialize;
 
 /// Prints a value as one line of JSON. A reader that has gone away is no fault.
@@ -195,6 +196,21 @@ pub fn document(document: &DocumentText) {
     }
     for page in &document.pages {
         text(&page.text);
+    }
+}
+
+/// What a question set measured.
+pub fn evaluation(report: &Report) {
+    println!(
+        "{:9} {:>9} {:>8} {:>10} {:>11} {:>6} {:>6} {:>7} {:>7}",
+        "", "questions", "nDCG@10", "recall@10", "recall@100", "top-1", "MRR", "p50 ms", "p95 ms"
+    );
+    let all = ("all".to_owned(), report.all.clone());
+    for (name, m) in std::iter::once(all).chain(report.languages.clone()) {
+        println!(
+            "{name:9} {:>9} {:>8.3} {:>10.3} {:>11.3} {:>6.3} {:>6.3} {:>7.1} {:>7.1}",
+            m.questions, m.ndcg_10, m.recall_10, m.recall_100, m.top_1, m.mrr, m.p50_ms, m.p95_ms
+        );
     }
 }
 

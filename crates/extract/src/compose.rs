@@ -1,0 +1,249 @@
+//! Composes the canonical text of a document from its blocks. Offsets exist only from here on.
+
+use lectern_domain::{Block, BlockKind, CharRange, DocumentKind, Extraction, Page, Rect, TextBox};
+
+use crate::{MAX_TEXT_BYTES, ReadError};
+
+/// A block of text before it has a place in the canonical text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DraftBlock {
+    pub kind: BlockKind,
+    pub text: String,
+}
+
+impl DraftBlock {
+    pub(crate) fn new(kind: BlockKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+}
+
+/// A rectangle for the characters `start..end` of the block it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct DraftBox {
+    pub start: u32,
+    pub end: u32,
+    pub rect: Rect,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Composer {
+    text: String,
+    chars: u32,
+    blocks: Vec<Block>,
+    boxes: Vec<TextBox>,
+    /// Page number and, once the page has a block, its first character.
+    pages: Vec<(u32, Option<u32>)>,
+    pub(crate) title: Option<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Composer {
+    /// What follows stands on the page with this number.
+    pub(crate) fn begin_page(&mut self, number: u32) {
+        self.pages.push((number, None));
+    }
+
+    /// Adds a block; its text is cleaned of control characters and outer white space.
+    pub(crate) fn block(&mut self, block: &DraftBlock) {
+        let text = clean(&block.text, block.kind);
+        self.clean_block(block.kind, &text, &[]);
+    }
+
+    pub(crate) fn blocks(&mut self, blocks: &[DraftBlock]) {
+        for block in blocks {
+            self.block(block);
+        }
+    }
+
+    /// Adds a block whose text is clean already, with boxes that count from its start.
+    pub(crate) fn clean_block(&mut self, kind: BlockKind, text: &str, boxes: &[DraftBox]) {
+        if text.is_empty() {
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+            self.chars += 2;
+        }
+        let start = self.chars;
+        self.text.push_str(text);
+        self.chars += text.chars().count() as u32;
+        self.blocks.push(Block { kind, range: CharRange::new(start, self.chars) });
+        self.boxes.extend(boxes.iter().map(|b| TextBox {
+            range: CharRange::new(start + b.start, start + b.end),
+            rect: b.rect,
+        }));
+        if let Some((_, first @ None)) = self.pages.last_mut() {
+            *first = Some(start);
+        }
+    }
+
+    /// # Errors
+    ///
+    /// A document without text is [`ReadError::Empty`], one with too much [`ReadError::TooBig`].
+    pub(crate) fn finish(mut self, kind: DocumentKind) -> Result<Extraction, ReadError> {
+        if !self.text.chars().any(|c| !c.is_whitespace()) {
+            return Err(ReadError::Empty);
+        }
+        if self.text.len() > MAX_TEXT_BYTES {
+            return Err(ReadError::TooBig);
+        }
+        let title =
+            self.title.take().map(|title| title.trim().to_owned()).filter(|t| !t.is_empty());
+        let title = title.or_else(|| self.leading_heading());
+        Ok(Extraction {
+            kind,
+            title,
+            pages: self.tile_pages(),
+            text: self.text,
+            blocks: self.blocks,
+            boxes: self.boxes,
+            warnings: self.warnings,
+        })
+    }
+
+    /// A heading of level 1 that opens the document (after its front matter) is as good as a
+    /// title.
+    fn leading_heading(&self) -> Option<String> {
+        let first = self.blocks.iter().find(|block| block.kind != BlockKind::Code)?;
+        if first.kind != BlockKind::Heading(1) {
+            return None;
+        }
+        Some(lectern_domain::char_slice(&self.text, first.range).replace('\n', " "))
+    }
+
+    /// The pages as ranges that cover the whole text: one begins where its first block does,
+    /// so the separator before belongs to the page before.
+    fn tile_pages(&self) -> Vec<Page> {
+        if self.pages.is_empty() {
+            return vec![Page { number: None, range: CharRange::new(0, self.chars) }];
+        }
+        let mut pages = Vec::with_capacity(self.pages.len());
+        let mut end = self.chars;
+        for (index, (number, first)) in self.pages.iter().enumerate().rev() {
+            let start = if index == 0 { 0 } else { first.unwrap_or(end) };
+            pages.push(Page { number: Some(*number), range: CharRange::new(start, end) });
+            end = start;
+        }
+        pages.reverse();
+        pages
+    }
+}
+
+/// Whether a character is shown as nothing and means nothing, so that no reader needs it.
+pub(crate) fn is_noise(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{FEFF}' | '\u{00AD}' | '\u{200B}' | '\u{2060}' | '\u{FFFE}')
+}
+
+/// The text as it goes into the canonical text: no control characters, line breaks as `\n`, no
+/// white space at the ends of lines, no empty lines at the ends. Outside of code, runs of blanks
+/// are one space.
+pub(crate) fn clean(text: &str, kind: BlockKind) -> String {
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{2028}', '\u{2029}', '\u{0B}', '\u{0C}'], "\n");
+    let mut out = String::with_capacity(text.len());
+    for line in text.split('\n') {
+        let from = out.len();
+        if kind == BlockKind::Code {
+            out.extend(line.chars().filter(|c| !is_noise(*c)));
+        } else {
+            for word in line.split(char::is_whitespace) {
+                let before = out.len();
+                out.extend(word.chars().filter(|c| !is_noise(*c)));
+                if out.len() > before && before > from {
+                    out.insert(before, ' ');
+                }
+            }
+        }
+        out.truncate(from + out[from..].trim_end().len());
+        out.push('\n');
+    }
+    out.trim_end().trim_start_matches('\n').to_owned()
+}
+
+/// `text` with every run of white space as one space and none at the ends.
+pub(crate) fn collapse(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// Rows of cells as the text of a table block; cells hold no line breaks.
+pub(crate) fn table_text(rows: &[Vec<String>]) -> String {
+    rows.iter()
+        .filter(|row| row.iter().any(|cell| !cell.trim().is_empty()))
+        .map(|row| row.iter().map(|cell| collapse(cell)).collect::<Vec<_>>().join(" | "))
+        .map(|row| row.trim().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The blocks of an extraction with a sign for their kinds, for tests.
+#[cfg(test)]
+pub(crate) fn sketch(extraction: &Extraction) -> String {
+    extraction
+        .blocks
+        .iter()
+        .map(|block| {
+            let sign = match block.kind {
+                BlockKind::Heading(level) => "#".repeat(level.into()),
+                BlockKind::Paragraph => "¶".to_owned(),
+                BlockKind::ListItem => "-".to_owned(),
+                BlockKind::Table => "▦".to_owned(),
+                BlockKind::Code => "⌘".to_owned(),
+            };
+            format!("{sign} {}", lectern_domain::char_slice(&extraction.text, block.range))
+        })
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn page(number: u32, start: u32, end: u32) -> Page {
+        Page { number: Some(number), range: CharRange::new(start, end) }
+    }
+
+    #[test]
+    fn pages_tile_the_text_and_the_separator_belongs_to_the_earlier_one() {
+        let mut composer = Composer::default();
+        composer.begin_page(1);
+        composer.begin_page(2);
+        composer.block(&DraftBlock::new(BlockKind::Paragraph, "一二三"));
+        composer.begin_page(3);
+        composer.begin_page(4);
+        composer.block(&DraftBlock::new(BlockKind::Paragraph, "four"));
+        let extraction = composer.finish(DocumentKind::Pdf).unwrap();
+        assert_eq!(extraction.text, "一二三\n\nfour");
+        assert_eq!(extraction.pages, [page(1, 0, 0), page(2, 0, 5), page(3, 5, 5), page(4, 5, 9)]);
+    }
+
+    #[test]
+    fn cleaning_keeps_what_is_seen() {
+        let cases = [
+            (BlockKind::Paragraph, "a\r\nb  c\td \n\n", "a\nb c d"),
+            (BlockKind::Paragraph, "soft\u{AD}ly \u{200B} \u{0} there", "softly there"),
+            (BlockKind::Code, "\n  if x:\n    y  \n", "  if x:\n    y"),
+            (BlockKind::Paragraph, " \n\t", ""),
+        ];
+        for (kind, text, expected) in cases {
+            assert_eq!(clean(text, kind), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_of_white_space_is_empty() {
+        let mut composer = Composer::default();
+        composer.block(&DraftBlock::new(BlockKind::Paragraph, " \n "));
+        assert!(matches!(composer.finish(DocumentKind::Txt), Err(ReadError::Empty)));
+    }
+}

@@ -1,0 +1,329 @@
+//! PDF: engines that find glyphs, and the composition of their pages into a document.
+
+mod fallback;
+mod hayro;
+mod layout;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lectern_domain::{BlockKind, DocumentKind, Extraction};
+
+use crate::ReadError;
+use crate::compose::{Composer, collapse};
+use layout::Paragraph;
+
+pub use fallback::PdfExtractEngine;
+pub use hayro::HayroEngine;
+
+/// Where a line of text runs to on the page as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// As usual.
+    Right,
+    /// Turned clockwise, or written vertically.
+    Down,
+    /// Upside down.
+    Left,
+    /// Turned anticlockwise.
+    Up,
+}
+
+impl Direction {
+    /// The direction nearest to the vector `(x, y)`, with `y` pointing down.
+    fn of(x: f64, y: f64) -> Self {
+        match (x.abs() >= y.abs(), x >= 0.0, y >= 0.0) {
+            (true, true, _) => Self::Right,
+            (true, false, _) => Self::Left,
+            (false, _, true) => Self::Down,
+            (false, _, false) => Self::Up,
+        }
+    }
+}
+
+/// A character with its place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Glyph {
+    /// The character; U+FFFD where the font does not tell which it is.
+    pub c: char,
+    /// `[x0, y0, x1, y1]` in points from the top left corner of the page as it is shown, that
+    /// is, cropped and rotated.
+    pub rect: [f32; 4],
+    /// The size of the font in points.
+    pub size: f32,
+    /// Whether the font is a bold one, as far as it tells.
+    pub bold: bool,
+    /// Whether the font gives all its characters the same width, as far as it tells.
+    pub monospace: bool,
+    /// Where its line runs to.
+    pub direction: Direction,
+}
+
+/// What an engine found on a page.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PageContent {
+    /// The characters in the order of the file.
+    pub glyphs: Vec<Glyph>,
+    /// The text, from engines that know no places.
+    pub plain: Option<String>,
+    /// Whether anything but text is drawn.
+    pub has_pictures: bool,
+    /// Whether the page has operators that show text, found or not.
+    pub has_text_operators: bool,
+    /// Whether the engine gave up before the page's end.
+    pub broken: bool,
+}
+
+/// What an engine found out about a document.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PdfInfo {
+    /// How many pages it has.
+    pub pages: usize,
+    /// Its title by its metadata.
+    pub title: Option<String>,
+    /// Its outline in order: level from 1, and title.
+    pub outline: Vec<(u8, String)>,
+}
+
+/// A program that reads the content of PDF files.
+pub trait PdfEngine {
+    /// Reads the pages (counted from 0) that are `wanted`, and hands each to `sink` in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::PasswordNeeded`] where the empty password does not open the file,
+    /// [`ReadError::Damaged`] where its structure cannot be followed at all. A broken page is
+    /// no error but [`PageContent::broken`].
+    fn read(
+        &self,
+        bytes: &Arc<Vec<u8>>,
+        wanted: &dyn Fn(usize) -> bool,
+        sink: &mut dyn FnMut(usize, PageContent),
+    ) -> Result<PdfInfo, ReadError>;
+}
+
+/// A page after its layout was recognised.
+struct LaidOutPage {
+    paragraphs: Vec<Paragraph>,
+    has_pictures: bool,
+    /// Whether the engine's text is missing or garbled, and no better one was found.
+    needs_fallback: bool,
+}
+
+pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
+    read_with(bytes, &HayroEngine, &PdfExtractEngine)
+}
+
+fn read_with(
+    bytes: Vec<u8>,
+    engine: &dyn PdfEngine,
+    fallback: &dyn PdfEngine,
+) -> Result<Extraction, ReadError> {
+    let bytes = Arc::new(bytes);
+    let mut pages: Vec<LaidOutPage> = Vec::new();
+    let info = engine.read(&bytes, &|_| true, &mut |_, content| {
+        let number = pages.len() as u32 + 1;
+        let paragraphs = layout::paragraphs(&content.glyphs, number);
+        let text: String = paragraphs.iter().flat_map(|p| p.text.chars().chain(['\n'])).collect();
+        let missing = text.trim().is_empty() && content.has_text_operators;
+        let needs_fallback = missing || content.broken || is_garbled(&text);
+        pages.push(LaidOutPage { paragraphs, has_pictures: content.has_pictures, needs_fallback });
+    })?;
+    if pages.iter().any(|page| page.needs_fallback) {
+        let wanted: Vec<bool> = pages.iter().map(|page| page.needs_fallback).collect();
+        // Where the fallback cannot even open the file, what was found remains.
+        let _ = fallback.read(
+            &bytes,
+            &|index| wanted.get(index) == Some(&true),
+            &mut |index, content| {
+                let text = content.plain.unwrap_or_default();
+                let readable = !content.broken && !text.trim().is_empty() && !is_garbled(&text);
+                if let Some(page) = pages.get_mut(index).filter(|_| readable) {
+                    page.paragraphs = plain_paragraphs(&text);
+                    page.needs_fallback = false;
+                }
+            },
+        );
+    }
+    compose(&info, pages)
+}
+
+/// Whether the text of a page is probably not what the page shows: more than 5% of its
+/// characters are unknown, or its Latin words are too short or too long in the mean to be
+/// words. The bounds leave room for tables of figures and for chemistry.
+fn is_garbled(text: &str) -> bool {
+    /// Fewer words say nothing about their mean.
+    const ENOUGH_WORDS: usize = 60;
+    const WORD_LETTERS: std::ops::RangeInclusive<f64> = 2.4..=14.0;
+    let (mut all, mut bad) = (0usize, 0usize);
+    for c in text.chars().filter(|c| !c.is_whitespace()) {
+        all += 1;
+        bad += usize::from(
+            c == '\u{FFFD}' || c.is_control() || ('\u{E000}'..='\u{F8FF}').contains(&c),
+        );
+    }
+    if bad * 20 > all {
+        return true;
+    }
+    let is_latin = |c: char| c.is_alphabetic() && c < '\u{0250}';
+    let words: Vec<usize> = text
+        .split(|c: char| !is_latin(c))
+        .map(|word| word.chars().count())
+        .filter(|length| *length > 0)
+        .collect();
+    let mean = words.iter().sum::<usize>() as f64 / words.len().max(1) as f64;
+    words.len() >= ENOUGH_WORDS && !WORD_LETTERS.contains(&mean)
+}
+
+/// The paragraphs of text without places.
+fn plain_paragraphs(text: &str) -> Vec<Paragraph> {
+    let mut paragraphs: Vec<String> = vec![String::new()];
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            paragraphs.push(String::new());
+        } else if let Some(paragraph) = paragraphs.last_mut() {
+            layout::append_line(paragraph, line.trim());
+        }
+    }
+    let plain = |text: &String| Paragraph {
+        kind: BlockKind::Paragraph,
+        text: crate::compose::clean(text, BlockKind::Paragraph),
+        boxes: Vec::new(),
+        size: 0.0,
+        bold: false,
+        lines: 0,
+    };
+    paragraphs.iter().map(plain).filter(|paragraph| !paragraph.text.is_empty()).collect()
+}
+
+fn compose(info: &PdfInfo, pages: Vec<LaidOutPage>) -> Result<Extraction, ReadError> {
+    let mut composer = Composer::default();
+    composer.title.clone_from(&info.title);
+    let levels = HeadingLevels::new(info, &pages);
+    let (mut empty, mut garbled) = (Vec::new(), Vec::new());
+    for (index, page) in pages.iter().enumerate() {
+        let number = index as u32 + 1;
+        composer.begin_page(number);
+        if page.paragraphs.is_empty() && (page.has_pictures || page.needs_fallback) {
+            empty.push(number);
+        } else if page.needs_fallback {
+            garbled.push(number);
+        }
+        for paragraph in &page.paragraphs {
+            let kind = levels.level(paragraph).map_or(paragraph.kind, BlockKind::Heading);
+            composer.clean_block(kind, &paragraph.text, &paragraph.boxes);
+        }
+    }
+    if !empty.is_empty() && pages.iter().all(|page| page.paragraphs.is_empty()) {
+        return Err(ReadError::NeedsOcr);
+    }
+    composer.warnings = page_warnings(&empty, "has no text (a scan?)");
+    composer.warnings.extend(page_warnings(&garbled, "has text that could not be read properly"));
+    composer.finish(DocumentKind::Pdf)
+}
+
+fn page_warnings(pages: &[u32], what: &str) -> Vec<String> {
+    /// More pages than this are counted rather than named.
+    const NAMED: usize = 10;
+    let mut warnings: Vec<String> =
+        pages.iter().take(NAMED).map(|page| format!("page {page} {what}")).collect();
+    if pages.len() > NAMED {
+        warnings.push(format!("so it is with {} more pages", pages.len() - NAMED));
+    }
+    warnings
+}
+
+/// Which paragraphs are headings: those that the outline names, those that are set in type
+/// at least 1.15 times as large as the body's, and lines in bold type where it is not the usual.
+struct HeadingLevels {
+    outline: HashMap<String, u8>,
+    /// The smallest size of a heading, and the sizes in use from there, largest first.
+    threshold: f32,
+    sizes: Vec<i32>,
+    /// The body's size, and whether bold type sets anything apart.
+    body: f32,
+    bold_stands_out: bool,
+}
+
+/// Headings are shorter than this.
+const HEADING_CHARS: usize = 200;
+
+impl HeadingLevels {
+    fn new(info: &PdfInfo, pages: &[LaidOutPage]) -> Self {
+        let paragraphs = || pages.iter().flat_map(|page| &page.paragraphs);
+        let mut sizes: Vec<(i32, usize)> =
+            paragraphs().map(|p| (half_points(p.size), p.text.chars().count())).collect();
+        sizes.sort_unstable();
+        let half = sizes.iter().map(|(_, chars)| chars).sum::<usize>() / 2;
+        let mut seen = 0;
+        let median = sizes.iter().find(|(_, chars)| {
+            seen += chars;
+            seen > half
+        });
+        let body = median.map_or(f32::MAX, |(size, _)| *size as f32 / 2.0);
+        let bold: usize = paragraphs().filter(|p| p.bold).map(|p| p.text.chars().count()).sum();
+        let bold_stands_out = bold * 5 < half * 2;
+        let entries = info.outline.iter().rev().map(|(level, title)| (key(title), (*level).min(6)));
+        let outline = entries.filter(|(title, _)| !title.is_empty()).collect();
+        let threshold = body * 1.15;
+        let mut levels = Self { outline, threshold, sizes: Vec::new(), body, bold_stands_out };
+        let mut sizes: Vec<i32> = paragraphs()
+            .filter(|paragraph| levels.is_large(paragraph))
+            .map(|paragraph| half_points(paragraph.size))
+            .collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        sizes.dedup();
+        levels.sizes = sizes;
+        levels
+    }
+
+    fn is_large(&self, paragraph: &Paragraph) -> bool {
+        paragraph.size >= self.threshold && paragraph.lines <= 4 && is_title_like(paragraph)
+    }
+
+    /// A line of bold type, no smaller than the body's, that is no sentence.
+    fn is_bold_line(&self, paragraph: &Paragraph) -> bool {
+        self.bold_stands_out
+            && paragraph.bold
+            && paragraph.size >= self.body * 0.97
+            && paragraph.lines <= 2
+            && is_title_like(paragraph)
+            && !paragraph.text.ends_with(['.', ',', ';', '。', '，', '；'])
+    }
+
+    fn level(&self, paragraph: &Paragraph) -> Option<u8> {
+        if paragraph.text.len() <= 4 * HEADING_CHARS
+            && let Some(level) = self.outline.get(&key(&paragraph.text))
+        {
+            return Some(*level);
+        }
+        if !self.is_large(paragraph) {
+            let below = self.sizes.len() + 1;
+            return self.is_bold_line(paragraph).then_some(below.min(6) as u8);
+        }
+        let size = half_points(paragraph.size);
+        let rank = self.sizes.iter().position(|other| *other == size)?;
+        Some((rank + 1).min(6) as u8)
+    }
+}
+
+fn is_title_like(paragraph: &Paragraph) -> bool {
+    paragraph.text.chars().count() <= HEADING_CHARS
+        && paragraph.text.chars().filter(|c| c.is_alphabetic()).nth(1).is_some()
+        && paragraph.kind != BlockKind::Table
+        // An entry of a table of contents is not the heading that it names.
+        && !(paragraph.text.contains(layout::LEADER) && paragraph.text.ends_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Sizes are compared in half points, as programs round them differently.
+fn half_points(size: f32) -> i32 {
+    (size * 2.0).round() as i32
+}
+
+/// What of a title is compared: outlines and pages differ in spaces and numbers' dots.
+fn key(title: &str) -> String {
+    collapse(title).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeSet;
+
+use lectern_domain::{CharRange, Rect};
+use lopdf::encryption::{EncryptionState, EncryptionVersion, Permissions};
+use lopdf::{Dictionary, Document, Object, Stream, dictionary};
+
+use super::*;
+use crate::compose::sketch;
+
+/// Lines of text at `(x, y from the bottom, size)`, in the font `F1` (Helvetica).
+fn lines(lines: &[(f32, f32, f32, &str)]) -> String {
+    let line = |(x, y, size, text): &(f32, f32, f32, &str)| {
+        format!("BT /F1 {size} Tf {x} {y} Td ({text}) Tj ET\n")
+    };
+    lines.iter().map(line).collect()
+}
+
+/// A document of pages with these contents, and more entries in the dictionary of each page.
+fn document(pages: &[&str], more: &Dictionary) -> Document {
+    let mut document = Document::with_version("1.7");
+    let parent = document.new_object_id();
+    let helvetica =
+        dictionary! { "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Helvetica" };
+    let song = dictionary! {
+        "Type" => "Font", "Subtype" => "Type0", "BaseFont" => "STSong-Light", "Encoding" => "UniGB-UCS2-H",
+        "DescendantFonts" => vec![dictionary! {
+            "Type" => "Font", "Subtype" => "CIDFontType0", "BaseFont" => "STSong-Light", "DW" => 1000,
+            "CIDSystemInfo" => dictionary! {
+                "Registry" => Object::string_literal("Adobe"),
+                "Ordering" => Object::string_literal("GB1"), "Supplement" => 4,
+            },
+            "FontDescriptor" => dictionary! {
+                "Type" => "FontDescriptor", "FontName" => "STSong-Light", "Flags" => 4,
+            },
+        }.into()],
+    };
+    let image = document.add_object(Stream::new(
+        dictionary! {
+            "Type" => "XObject", "Subtype" => "Image", "Width" => 1, "Height" => 1,
+            "ColorSpace" => "DeviceGray", "BitsPerComponent" => 8,
+        },
+        vec![128],
+    ));
+    let resources = document.add_object(dictionary! {
+        "Font" => dictionary! { "F1" => helvetica, "F2" => song },
+        "XObject" => dictionary! { "I1" => image },
+    });
+    let mut kids: Vec<Object> = Vec::new();
+    for page in pages {
+        let content = document.add_object(Stream::new(dictionary! {}, page.as_bytes().to_vec()));
+        let mut page = dictionary! {
+            "Type" => "Page", "Parent" => parent, "Contents" => content, "Resources" => resources,
+            "MediaBox" => vec![0.into(), 0.into(), 600.into(), 800.into()],
+        };
+        page.extend(more);
+        kids.push(document.add_object(page).into());
+    }
+    let count = kids.len() as i64;
+    document
+        .objects
+        .insert(parent, dictionary! { "Type" => "Pages", "Kids" => kids, "Count" => count }.into());
+    let catalog = document.add_object(dictionary! { "Type" => "Catalog", "Pages" => parent });
+    document.trailer.set("Root", catalog);
+    document
+}
+
+fn bytes(mut document: Document) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    document.save_to(&mut bytes).unwrap();
+    bytes
+}
+
+fn read_pages(pages: &[&str]) -> Result<Extraction, ReadError> {
+    read(bytes(document(pages, &Dictionary::new())))
+}
+
+/// Lines of 12 points that follow each other from the top.
+fn text_page(texts: &[&str]) -> String {
+    let at: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| (72.0, 700.0 - 14.0 * row as f32, 12.0, *text))
+        .collect();
+    lines(&at)
+}
+
+#[test]
+fn lines_become_paragraphs() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["The price is", "three thousand."], "¶ The price is three thousand."),
+        (
+            &["The con-", "tract of Anglo-", "American law, page 3-", "4"],
+            "¶ The contract of Anglo-American law, page 3-4",
+        ),
+        (&["1. One thing", "2. Another", "thing"], "- 1. One thing\n\n- 2. Another thing"),
+        (
+            &["Title . . . . . . . . . . . . 12", "Next . . . . . . . . . . 14"],
+            "¶ Title … 12\n\n¶ Next … 14",
+        ),
+    ];
+    for (texts, expected) in cases {
+        let extraction = read_pages(&[&text_page(texts)]).unwrap();
+        assert_eq!(sketch(&extraction), *expected);
+    }
+}
+
+#[test]
+fn a_gap_separates_paragraphs_and_large_type_is_a_heading() {
+    let page = lines(&[
+        (72.0, 740.0, 24.0, "Annual Report"),
+        (72.0, 700.0, 16.0, "Results"),
+        (72.0, 670.0, 12.0, "The first paragraph goes over"),
+        (72.0, 656.0, 12.0, "two lines."),
+        (72.0, 630.0, 12.0, "The second one is short."),
+    ]);
+    let extraction = read_pages(&[&page]).unwrap();
+    let expected = "# Annual Report\n\n## Results\n\n¶ The first paragraph goes over two lines.\n\n¶ The second one is short.";
+    assert_eq!(sketch(&extraction), expected);
+    assert_eq!(extraction.title.as_deref(), Some("Annual Report"));
+}
+
+#[test]
+fn the_outline_names_headings_that_type_does_not_tell() {
+    let page = text_page(&[
+        "1 Scope",
+        "",
+        "1.1 Parties",
+        "",
+        "The parties to this",
+        "contract are named",
+        "here.",
+        "",
+        "2 Price",
+    ]);
+    let mut document = document(&[&page], &Dictionary::new());
+    let item = |title: &str| dictionary! { "Title" => Object::string_literal(title) };
+    let price = document.add_object(item("2 Price"));
+    let utf16: Vec<u8> = [0xFE, 0xFF]
+        .into_iter()
+        .chain("1.1 Parties".encode_utf16().flat_map(u16::to_be_bytes))
+        .collect();
+    let parties = document.add_object(dictionary! { "Title" => Object::string_literal(utf16) });
+    let mut scope = item("1  SCOPE");
+    scope.set("First", parties);
+    scope.set("Next", price);
+    let scope = document.add_object(scope);
+    let outlines = document.add_object(dictionary! { "First" => scope });
+    document.catalog_mut().unwrap().set("Outlines", outlines);
+    let extraction = read(bytes(document)).unwrap();
+    assert_eq!(
+        sketch(&extraction),
+        "# 1 Scope\n\n## 1.1 Parties\n\n¶ The parties to this contract are named here.\n\n# 2 Price"
+    );
+}
+
+#[test]
+fn columns_are_read_one_after_the_other() {
+    let mut at = vec![(
+        72.0,
+        740.0,
+        12.0,
+        "A title that goes over both of the columns of this page, from left to right",
+    )];
+    for row in 0..8 {
+        let y = 700.0 - 14.0 * row as f32;
+        at.push((72.0, y, 12.0, "left words that fill the column"));
+        at.push((320.0, y, 12.0, "right words that fill the column"));
+    }
+    let extraction = read_pages(&[&lines(&at)]).unwrap();
+    let left = extraction.text.rfind("left").unwrap();
+    let right = extraction.text.find("right words").unwrap();
+    assert!(left < right, "{}", extraction.text);
+    assert!(extraction.text.starts_with("A title"));
+}
+
+#[test]
+fn aligned_cells_become_a_table() {
+    let mut at = Vec::new();
+    for (row, cells) in [["Name", "Price", "Stock"], ["Tea", "3.50", "yes"], ["Milk", "1.20", "no"]]
+        .iter()
+        .enumerate()
+    {
+        for (column, cell) in cells.iter().enumerate() {
+            at.push((72.0 + 100.0 * column as f32, 700.0 - 14.0 * row as f32, 12.0, *cell));
+        }
+    }
+    let extraction = read_pages(&[&lines(&at)]).unwrap();
+    assert_eq!(sketch(&extraction), "▦ Name | Price | Stock\nTea | 3.50 | yes\nMilk | 1.20 | no");
+}
+
+#[test]
+fn chinese_lines_are_joined_without_a_space_and_every_character_has_a_box() {
+    let hex =
+        |text: &str| text.encode_utf16().map(|unit| format!("{unit:04X}")).collect::<String>();
+    let page = format!(
+        "BT /F2 12 Tf 72 700 Td <{}> Tj 0 -16 Td <{}> Tj ET",
+        hex("合同金额为人民币"),
+        hex("三万元整。")
+    );
+    let extraction = read_pages(&[&page]).unwrap();
+    assert_eq!(extraction.text, "合同金额为人民币三万元整。");
+    assert_eq!(extraction.boxes.len(), 13);
+    let rects = crate::rects(&extraction.boxes, CharRange::new(6, 10));
+    assert_eq!(rects.len(), 2, "one rectangle a line: {rects:?}");
+    assert_eq!((rects[0].x0, rects[0].x1), (144.0, 168.0));
+}
+
+/// Where "World" stands on a page with these entries; "Hello World" is at (100, 700).
+fn place_of_world(more: &Dictionary) -> Rect {
+    let page = lines(&[(100.0, 700.0, 10.0, "Hello World")]);
+    let extraction = read(bytes(document(&[&page], more))).unwrap();
+    assert_eq!(extraction.text, "Hello World");
+    crate::rects(&extraction.boxes, CharRange::new(6, 11))[0]
+}
+
+#[test]
+fn boxes_are_on_the_page_as_it_is_shown() {
+    // In Helvetica of 10 points, "Hello " is 25.56 points wide and "World" 26.11.
+    let whole = Vec::<Object>::from([0.into(), 0.into(), 600.into(), 800.into()]);
+    let cropped = Vec::<Object>::from([50.into(), 100.into(), 550.into(), 750.into()]);
+    let cases = [
+        ("plain", dictionary! {}, [125.6, 92.0, 151.7, 102.2]),
+        ("cropped", dictionary! { "CropBox" => cropped }, [75.6, 42.0, 101.7, 52.2]),
+        (
+            "turned",
+            dictionary! { "Rotate" => 90, "CropBox" => whole },
+            [697.8, 125.6, 708.0, 151.7],
+        ),
+        ("upside down", dictionary! { "Rotate" => 180 }, [448.3, 697.8, 474.4, 708.0]),
+    ];
+    for (name, more, expected) in cases {
+        let rect = place_of_world(&more);
+        let found = [rect.x0, rect.y0, rect.x1, rect.y1];
+        let near = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.3);
+        assert!(near, "{name}: {found:?}, expected {expected:?}");
+        assert_eq!(rect.page, 1);
+    }
+}
+
+#[test]
+fn every_box_covers_a_word_of_the_text() {
+    let pages = [text_page(&["The con-", "tract begins", "in May."]), text_page(&["Second page."])];
+    let extraction = read_pages(&[&pages[0], &pages[1]]).unwrap();
+    let words: BTreeSet<_> = extraction
+        .boxes
+        .iter()
+        .map(|b| (b.rect.page, lectern_domain::char_slice(&extraction.text, b.range)))
+        .collect();
+    let expected = [
+        (1, "The"),
+        (1, "con"),
+        (1, "tract"),
+        (1, "begins"),
+        (1, "in"),
+        (1, "May."),
+        (2, "Second"),
+        (2, "page."),
+    ];
+    assert_eq!(words, BTreeSet::from(expected));
+    assert!(extraction.boxes.is_sorted_by_key(|b| b.range.start));
+    let pages: Vec<_> = extraction.pages.iter().map(|page| (page.number, page.range)).collect();
+    let text = extraction.text.chars().count() as u32;
+    let second = text - "Second page.".len() as u32;
+    assert_eq!(
+        pages,
+        [(Some(1), CharRange::new(0, second)), (Some(2), CharRange::new(second, text))]
+    );
+}
+
+#[test]
+fn text_that_is_printed_twice_is_read_once() {
+    let page = lines(&[(72.0, 700.0, 12.0, "Bold illusion"), (72.3, 700.0, 12.0, "Bold illusion")]);
+    assert_eq!(read_pages(&[&page]).unwrap().text, "Bold illusion");
+}
+
+#[test]
+fn pages_of_pictures_are_named() {
+    let picture = "q 600 0 0 800 0 0 cm /I1 Do Q";
+    let words = text_page(&["Words."]);
+    let extraction = read_pages(&[&words, picture, ""]).unwrap();
+    assert_eq!(extraction.warnings, ["page 2 has no text (a scan?)"]);
+    assert_eq!(extraction.pages.len(), 3);
+    assert!(matches!(read_pages(&[picture, picture]), Err(ReadError::NeedsOcr)));
+    assert!(matches!(read_pages(&["", ""]), Err(ReadError::Empty)));
+}
+
+#[test]
+fn a_password_is_asked_for_only_where_it_is_needed() {
+    for (password, opens) in [("", true), ("secret", false)] {
+        let mut plain = document(&[&text_page(&["Confidential words."])], &Dictionary::new());
+        let id = || Object::string_literal("0123456789abcdef");
+        plain.trailer.set("ID", vec![id(), id()]);
+        let version = EncryptionVersion::V2 {
+            document: &plain,
+            owner_password: "owner",
+            user_password: password,
+            key_length: 128,
+            permissions: Permissions::all(),
+        };
+        let state = EncryptionState::try_from(version).unwrap();
+        plain.encrypt(&state).unwrap();
+        let result = read(bytes(plain));
+        if opens {
+            assert_eq!(result.unwrap().text, "Confidential words.");
+        } else {
+            assert!(matches!(result, Err(ReadError::PasswordNeeded)));
+        }
+    }
+}
+
+#[test]
+fn broken_files_are_errors_or_give_what_they_have() {
+    let whole = bytes(document(&[&text_page(&["Words."])], &Dictionary::new()));
+    for cut in (0..whole.len()).step_by(97) {
+        if let Ok(extraction) = read(whole[..cut].to_vec()) {
+            assert_eq!(extraction.text, "Words.");
+        }
+    }
+    assert!(matches!(read(b"%PDF-1.7\nno objects".to_vec()), Err(ReadError::Damaged(_))));
+}
+
+/// An engine that finds these pages in every file.
+struct Found(Vec<PageContent>);
+
+impl PdfEngine for Found {
+    fn read(
+        &self,
+        _: &Arc<Vec<u8>>,
+        wanted: &dyn Fn(usize) -> bool,
+        sink: &mut dyn FnMut(usize, PageContent),
+    ) -> Result<PdfInfo, ReadError> {
+        for (index, page) in self.0.iter().enumerate().filter(|(index, _)| wanted(*index)) {
+            sink(index, page.clone());
+        }
+        Ok(PdfInfo { pages: self.0.len(), ..PdfInfo::default() })
+    }
+}
+
+/// A page of glyphs of 10 points on one line.
+fn glyph_page(text: &str) -> PageContent {
+    let glyph = |(at, c): (usize, char)| {
+        let x = at as f32 * 5.0;
+        let (rect, size) = ([x, 0.0, x + 5.0, 10.0], 10.0);
+        Glyph { c, rect, size, bold: false, monospace: false, direction: Direction::Right }
+    };
+    PageContent {
+        glyphs: text.chars().enumerate().map(glyph).collect(),
+        has_text_operators: true,
+        ..PageContent::default()
+    }
+}
+
+#[test]
+fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
+    let plain = |text: &str| PageContent { plain: Some(text.into()), ..PageContent::default() };
+    let broken = PageContent { broken: true, ..glyph_page("half") };
+    let cases = [
+        (glyph_page("good words"), plain("other"), "good words", 0),
+        (glyph_page("g\u{FFFD}\u{FFFD}d w\u{FFFD}rds"), plain("good words"), "good words", 0),
+        (glyph_page(""), plain("found words"), "found words", 0),
+        (broken.clone(), plain("half and half"), "half and half", 0),
+        (broken, PageContent { broken: true, ..plain("worse") }, "half", 1),
+        (glyph_page("a\u{FFFD}"), plain("\u{FFFD}"), "a\u{FFFD}", 1),
+    ];
+    for (first, second, expected, warnings) in cases {
+        let extraction = read_with(Vec::new(), &Found(vec![first]), &Found(vec![second])).unwrap();
+        assert_eq!(extraction.text, expected);
+        assert_eq!(extraction.warnings.len(), warnings, "{expected}");
+    }
+}
+
+#[test]
+fn text_from_right_to_left_is_put_in_reading_order() {
+    // As on the page from left to right: the words' letters are stored in visual order.
+    let visual = "\u{05DD}\u{05DC}\u{05D5}\u{05E2} Rust 2024 \u{05DD}\u{05D5}\u{05DC}\u{05E9}";
+    let extraction =
+        read_with(Vec::new(), &Found(vec![glyph_page(visual)]), &Found(Vec::new())).unwrap();
+    let logical = "\u{05E9}\u{05DC}\u{05D5}\u{05DD} Rust 2024 \u{05E2}\u{05D5}\u{05DC}\u{05DD}";
+    assert_eq!(extraction.text, logical);
+}
+
+#[test]
+fn pdf_extract_reads_what_it_can() {
+    let pages = [text_page(&["First page."]), text_page(&["Second page."])];
+    let file = Arc::new(bytes(document(&[&pages[0], &pages[1]], &Dictionary::new())));
+    let mut found = Vec::new();
+    let info = PdfExtractEngine
+        .read(&file, &|index| index == 1, &mut |index, content| found.push((index, content.plain)))
+        .unwrap();
+    assert_eq!(info.pages, 2);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].0 == 1 && found[0].1.as_deref().is_some_and(|text| text.contains("Second page."))
+    );
+    assert!(PdfExtractEngine.read(&Arc::new(b"junk".to_vec()), &|_| true, &mut |_, _| {}).is_err());
+}

@@ -1,0 +1,568 @@
+//! Reads documents in a child process with limits, so that a file that breaks a reader costs
+//! that file only.
+//!
+//! The child is the same executable, started with arguments that make it call [`run_worker`].
+//! It takes one request a line on its standard input and answers each with one line on its
+//! standard output that begins with a mark of its own; other output is ignored, because readers are
+//! free to print. It ends when its input ends, so it never outlives its parent, and it lowers
+//! its own memory limit as it is told (where the system has such a limit).
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use lectern_domain::{CharRange, Chunk, DocumentKind, Extraction, Rect, TextBox};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::{ReadError, chunk, read};
+
+/// Answers begin with this; nothing that a library prints does.
+const MARK: &str = "\u{1}lectern-read:";
+
+/// The stack of the thread that reads: deeply nested files need much of it.
+const STACK_BYTES: usize = 64 << 20;
+
+/// A document as it was read, with its chunks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadDocument {
+    /// Its text and what belongs to it.
+    #[serde(with = "compact")]
+    pub extraction: Extraction,
+    /// Its chunks, in order.
+    pub chunks: Vec<Chunk>,
+}
+
+/// Why a document was not read, by a name that stays the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadFailureReason {
+    /// It holds no text.
+    Empty,
+    /// It is said to be text and is not.
+    NotText,
+    /// Files of its kind cannot be read.
+    Unsupported,
+    /// Its structure is broken.
+    Damaged,
+    /// It opens with a password only.
+    PasswordNeeded,
+    /// It consists of pictures of pages.
+    NeedsOcr,
+    /// It, or what was read from it, is larger than is allowed.
+    TooBig,
+    /// Reading it took longer than is allowed.
+    TimedOut,
+    /// The reader broke off.
+    Crashed,
+    /// It is not there any more.
+    Missing,
+    /// The system does not let us read it.
+    AccessDenied,
+    /// The system failed while reading it.
+    Unreadable,
+}
+
+impl ReadFailureReason {
+    /// The name used in JSON and in the catalogue.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotText => "not_text",
+            Self::Unsupported => "unsupported",
+            Self::Damaged => "damaged",
+            Self::PasswordNeeded => "password_needed",
+            Self::NeedsOcr => "needs_ocr",
+            Self::TooBig => "too_big",
+            Self::TimedOut => "timed_out",
+            Self::Crashed => "crashed",
+            Self::Missing => "missing",
+            Self::AccessDenied => "access_denied",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A document that was not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ReadFailure {
+    /// Why, for programs.
+    pub reason: ReadFailureReason,
+    /// Why, in words a person understands.
+    pub message: String,
+}
+
+impl ReadFailure {
+    fn new(reason: ReadFailureReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    fn crashed() -> Self {
+        let message =
+            "the reader broke off: the file is damaged, or needs more memory than is allowed";
+        Self::new(ReadFailureReason::Crashed, message)
+    }
+}
+
+impl From<&ReadError> for ReadFailure {
+    fn from(error: &ReadError) -> Self {
+        let reason = match error {
+            ReadError::Missing => ReadFailureReason::Missing,
+            ReadError::AccessDenied => ReadFailureReason::AccessDenied,
+            ReadError::Io(_) => ReadFailureReason::Unreadable,
+            ReadError::Empty => ReadFailureReason::Empty,
+            ReadError::NotText => ReadFailureReason::NotText,
+            ReadError::Unsupported => ReadFailureReason::Unsupported,
+            ReadError::Damaged(_) => ReadFailureReason::Damaged,
+            ReadError::PasswordNeeded => ReadFailureReason::PasswordNeeded,
+            ReadError::NeedsOcr => ReadFailureReason::NeedsOcr,
+            ReadError::TooBig => ReadFailureReason::TooBig,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+/// What one document may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall-clock time, the start of the process included.
+    pub time: Duration,
+    /// Address space of the process in bytes; enforced on Linux and its like.
+    pub memory_bytes: u64,
+    /// Size of the answer in bytes.
+    pub output_bytes: u64,
+}
+
+impl Default for Limits {
+    /// Two minutes, 2 GiB, 512 MiB.
+    fn default() -> Self {
+        Self { time: Duration::from_secs(120), memory_bytes: 2 << 30, output_bytes: 512 << 20 }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    /// Paths need not be Unicode.
+    path: OsString,
+    kind: DocumentKind,
+    memory_bytes: u64,
+}
+
+type Answer = Result<ReadDocument, ReadFailure>;
+
+/// Reads and chunks one document in this process.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_document(path: &Path, kind: DocumentKind) -> Answer {
+    let extraction = read(path, kind).map_err(|error| ReadFailure::from(&error))?;
+    let chunks = chunk(&extraction);
+    Ok(ReadDocument { extraction, chunks })
+}
+
+/// The child's side: answers requests until the standard input ends. The executable calls it
+/// when its first argument is `read-worker`, before it does anything else.
+pub fn run_worker() -> ExitCode {
+    serve(read_document)
+}
+
+fn serve(read: fn(&Path, DocumentKind) -> Answer) -> ExitCode {
+    let (requests, queue) = std::sync::mpsc::channel::<Request>();
+    let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+        for request in queue {
+            limit_memory(request.memory_bytes);
+            let path = PathBuf::from(&request.path);
+            let answer = std::panic::catch_unwind(|| read(&path, request.kind))
+                .unwrap_or_else(|_| Err(ReadFailure::crashed()));
+            if send(&answer).is_err() {
+                break;
+            }
+        }
+    });
+    if reader.is_err() {
+        return ExitCode::FAILURE;
+    }
+    // This thread watches the input, so that the process ends with its parent even in the
+    // middle of a document that never ends.
+    for line in std::io::stdin().lock().lines() {
+        let request = line.ok().and_then(|line| serde_json::from_str(&line).ok());
+        let Some(request) = request else { return ExitCode::FAILURE };
+        if requests.send(request).is_err() {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Writes an answer on a line of its own, whatever was printed before it.
+fn send(answer: &Answer) -> std::io::Result<()> {
+    let json = serde_json::to_string(answer)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{MARK}{json}")?;
+    out.flush()
+}
+
+#[cfg(unix)]
+fn limit_memory(bytes: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::As).maximum;
+    // Without the limit the document is read all the same; the time limit still holds.
+    let _ = setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum });
+}
+
+#[cfg(not(unix))]
+fn limit_memory(_: u64) {}
+
+/// The parent's side: reads one document after another in a child process, which it starts
+/// when it is needed, keeps while it is well, and replaces when it is not.
+#[derive(Debug)]
+pub struct Reader {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// What the next document may cost.
+    pub limits: Limits,
+    worker: Option<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Reader {
+    /// A reader whose child is `program` with `arguments`, which must end in [`run_worker`].
+    /// Nothing is started yet.
+    pub fn new(program: PathBuf, arguments: Vec<OsString>, limits: Limits) -> Self {
+        Self { program, arguments, limits, worker: None }
+    }
+
+    /// Reads one document. Dropping the future kills the child; the next call starts another.
+    ///
+    /// # Errors
+    ///
+    /// Whatever happens to the child is a failure of this document only.
+    pub async fn read(&mut self, path: &Path, kind: DocumentKind) -> Answer {
+        // The child is put back only after a whole answer: one that timed out, or whose
+        // future was dropped, is killed, so that no answer is taken for another document's.
+        let worker = self.worker.take();
+        let limits = self.limits;
+        let exchange = async {
+            let mut worker = match worker {
+                Some(worker) => worker,
+                None => self.start()?,
+            };
+            let answer = worker.exchange(path, kind, limits).await?;
+            Ok((worker, answer))
+        };
+        match tokio::time::timeout(limits.time, exchange).await {
+            Ok(Ok((worker, answer))) => {
+                self.worker = Some(worker);
+                answer
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => {
+                let seconds = limits.time.as_secs().max(1);
+                let message =
+                    format!("reading the file took longer than {seconds} s and was stopped");
+                Err(ReadFailure::new(ReadFailureReason::TimedOut, message))
+            }
+        }
+    }
+
+    fn start(&self) -> Result<Worker, ReadFailure> {
+        let broken = |reason: &str| {
+            let message = format!("the reading process could not be started: {reason}");
+            ReadFailure::new(ReadFailureReason::Crashed, message)
+        };
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| broken(&error.to_string()))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(broken("it has no pipes"));
+        };
+        Ok(Worker { child, input, output: BufReader::new(output) })
+    }
+}
+
+impl Worker {
+    /// Sends one request and waits for its answer. An error means that the child is of no use
+    /// any more.
+    async fn exchange(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        limits: Limits,
+    ) -> Result<Answer, ReadFailure> {
+        let request =
+            Request { path: path.as_os_str().to_owned(), kind, memory_bytes: limits.memory_bytes };
+        let mut line = serde_json::to_vec(&request).map_err(|_| ReadFailure::crashed())?;
+        line.push(b'\n');
+        let sent = async {
+            self.input.write_all(&line).await?;
+            self.input.flush().await
+        };
+        sent.await.map_err(|_| ReadFailure::crashed())?;
+        let mut left = limits.output_bytes;
+        loop {
+            let mut line = Vec::new();
+            let mut limited = (&mut self.output).take(left);
+            let read = limited.read_until(b'\n', &mut line).await.unwrap_or(0) as u64;
+            if read == left {
+                let message = "the file holds more text than is allowed";
+                return Err(ReadFailure::new(ReadFailureReason::TooBig, message));
+            }
+            if read == 0 {
+                // Reap it, so that no zombie stays.
+                let _ = self.child.start_kill();
+                let _ = self.child.wait().await;
+                return Err(ReadFailure::crashed());
+            }
+            left -= read;
+            if let Some(json) = line.strip_prefix(MARK.as_bytes()) {
+                return serde_json::from_slice(json).map_err(|_| ReadFailure::crashed());
+            }
+        }
+    }
+}
+
+/// [`Extraction`] with its boxes as rows of numbers: there is one for every word.
+mod compact {
+    use super::{CharRange, DocumentKind, Extraction, Rect, TextBox};
+    use lectern_domain::{Block, Page};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::borrow::Cow;
+
+    #[derive(Serialize, Deserialize)]
+    struct Wire<'a> {
+        kind: DocumentKind,
+        title: Cow<'a, Option<String>>,
+        text: Cow<'a, str>,
+        pages: Cow<'a, [Page]>,
+        blocks: Cow<'a, [Block]>,
+        /// Start, length, page, left, top, right, bottom.
+        boxes: Vec<(u32, u32, u32, f32, f32, f32, f32)>,
+        warnings: Cow<'a, [String]>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        e: &Extraction,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let row = |b: &TextBox| {
+            let Rect { page, x0, y0, x1, y1 } = b.rect;
+            (b.range.start, b.range.len(), page, x0, y0, x1, y1)
+        };
+        Wire {
+            kind: e.kind,
+            title: Cow::Borrowed(&e.title),
+            text: Cow::Borrowed(&e.text),
+            pages: Cow::Borrowed(&e.pages),
+            blocks: Cow::Borrowed(&e.blocks),
+            boxes: e.boxes.iter().map(row).collect(),
+            warnings: Cow::Borrowed(&e.warnings),
+        }
+        .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Extraction, D::Error> {
+        let wire = Wire::deserialize(d)?;
+        let boxes = wire.boxes.into_iter().map(|(start, length, page, x0, y0, x1, y1)| TextBox {
+            range: CharRange::new(start, start.saturating_add(length)),
+            rect: Rect { page, x0, y0, x1, y1 },
+        });
+        Ok(Extraction {
+            kind: wire.kind,
+            title: wire.title.into_owned(),
+            text: wire.text.into_owned(),
+            pages: wire.pages.into_owned(),
+            blocks: wire.blocks.into_owned(),
+            boxes: boxes.collect(),
+            warnings: wire.warnings.into_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::print_stdout)]
+    use super::*;
+
+    /// The child of the tests: this test binary, told to run only this "test". It does as the
+    /// first word of the document says.
+    #[test]
+    #[ignore = "is the child process of the other tests"]
+    fn worker_of_the_tests() {
+        serve(|path, kind| {
+            let order = std::fs::read_to_string(path).unwrap_or_default();
+            match order.split_whitespace().next() {
+                Some("abort") => std::process::abort(),
+                Some("exit") => std::process::exit(0),
+                Some("panic") => panic!("as ordered"),
+                Some("hang") => loop {
+                    std::thread::park();
+                },
+                Some("garbage") => println!("\n{MARK}{{\"Ok\": 3}}"),
+                Some("flood") => loop {
+                    println!("noise without end");
+                },
+                Some("memory") => {
+                    let much = vec![1u8; 8 << 30];
+                    assert!(much[much.len() - 1] > 0);
+                }
+                Some("noise") => print!("half a line of noise"),
+                _ => {}
+            }
+            read_document(path, kind)
+        });
+    }
+
+    fn reader() -> Reader {
+        let arguments =
+            ["--exact", "worker::tests::worker_of_the_tests", "--ignored", "--nocapture"];
+        let program = std::env::current_exe().unwrap();
+        Reader::new(program, arguments.map(OsString::from).to_vec(), Limits::default())
+    }
+
+    async fn read_text(
+        reader: &mut Reader,
+        folder: &Path,
+        text: &str,
+    ) -> Result<String, ReadFailureReason> {
+        let path = folder.join("document.txt");
+        std::fs::write(&path, text).unwrap();
+        let answer = reader.read(&path, DocumentKind::Txt).await;
+        answer.map(|document| document.extraction.text).map_err(|failure| failure.reason)
+    }
+
+    #[tokio::test]
+    async fn a_broken_document_costs_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reader = reader();
+        let usual = reader.limits;
+        let short = Limits { time: Duration::from_millis(300), ..usual };
+        let small = Limits { output_bytes: 64 << 10, ..usual };
+        let long_text = "words ".repeat(20_000);
+        let mut cases = vec![
+            ("abort", usual, ReadFailureReason::Crashed),
+            ("exit", usual, ReadFailureReason::Crashed),
+            ("panic", usual, ReadFailureReason::Crashed),
+            ("garbage", usual, ReadFailureReason::Crashed),
+            ("hang", short, ReadFailureReason::TimedOut),
+            ("flood", small, ReadFailureReason::TooBig),
+            (long_text.as_str(), small, ReadFailureReason::TooBig),
+            ("", usual, ReadFailureReason::Empty),
+        ];
+        if cfg!(target_os = "linux") {
+            cases.push(("memory", usual, ReadFailureReason::Crashed));
+        }
+        for (order, limits, expected) in cases {
+            reader.limits = limits;
+            assert_eq!(
+                read_text(&mut reader, folder.path(), order).await,
+                Err(expected),
+                "{order:.10}"
+            );
+            reader.limits = usual;
+            let next = read_text(&mut reader, folder.path(), "The next document.").await;
+            assert_eq!(next.as_deref(), Ok("The next document."), "after {order:.10}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_healthy_child_is_kept_and_its_noise_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reader = reader();
+        assert_eq!(
+            read_text(&mut reader, folder.path(), "noise one").await.as_deref(),
+            Ok("noise one")
+        );
+        let first = reader.worker.as_ref().and_then(|worker| worker.child.id());
+        assert_eq!(
+            read_text(&mut reader, folder.path(), "noise two").await.as_deref(),
+            Ok("noise two")
+        );
+        let second = reader.worker.as_ref().and_then(|worker| worker.child.id());
+        assert!(first.is_some() && first == second);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_read_leaves_no_answer_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reader = reader();
+        assert!(read_text(&mut reader, folder.path(), "warm").await.is_ok());
+        let hanging = folder.path().join("hang.txt");
+        std::fs::write(&hanging, "hang").unwrap();
+        {
+            let mut read = Box::pin(reader.read(&hanging, DocumentKind::Txt));
+            assert!(futures_poll_once(read.as_mut()).await);
+        }
+        assert!(reader.worker.is_none());
+        assert_eq!(read_text(&mut reader, folder.path(), "after").await.as_deref(), Ok("after"));
+    }
+
+    /// Polls a future once; whether it is still pending.
+    async fn futures_poll_once<F: Future + Unpin>(mut future: F) -> bool {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(context).is_pending())
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn the_child_ends_with_its_input_even_in_the_middle_of_a_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hang.txt");
+        std::fs::write(&path, "hang").unwrap();
+        let request = Request { path: path.into(), kind: DocumentKind::Txt, memory_bytes: 2 << 30 };
+        let mut worker = reader().start().unwrap();
+        let line = serde_json::to_string(&request).unwrap() + "\n";
+        worker.input.write_all(line.as_bytes()).await.unwrap();
+        drop(worker.input);
+        assert!(worker.child.wait().await.unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_a_failure() {
+        let mut reader = Reader::new("/no/such/program".into(), Vec::new(), Limits::default());
+        let answer = reader.read(Path::new("a.txt"), DocumentKind::Txt).await;
+        assert_eq!(answer.map_err(|failure| failure.reason), Err(ReadFailureReason::Crashed));
+    }
+
+    #[test]
+    fn a_document_survives_the_way_through_the_pipe() {
+        let extraction = Extraction {
+            kind: DocumentKind::Pdf,
+            title: Some("Title".into()),
+            text: "one 二".into(),
+            pages: vec![lectern_domain::Page { number: Some(1), range: CharRange::new(0, 5) }],
+            blocks: Vec::new(),
+            boxes: vec![TextBox {
+                range: CharRange::new(4, 5),
+                rect: Rect { page: 1, x0: 1.5, y0: 2.0, x1: 3.1, y1: 4.0 },
+            }],
+            warnings: vec!["a warning".into()],
+        };
+        let chunks = vec![Chunk {
+            range: CharRange::new(0, 5),
+            page: Some(1),
+            heading: vec!["H".into()],
+            text: "one 二".into(),
+        }];
+        let document = ReadDocument { extraction, chunks };
+        let json = serde_json::to_string(&document).unwrap();
+        assert!(json.contains("[[4,1,1,1.5,2.0,3.1,4.0]]"), "{json}");
+        assert_eq!(serde_json::from_str::<ReadDocument>(&json).unwrap(), document);
+    }
+}

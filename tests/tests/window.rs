@@ -1,0 +1,175 @@
+//! The real window, with real parts: WebKit under Xvfb, driven as a person would.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![cfg(target_os = "linux")]
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
+
+use lectern_tests::{CHAT_MODEL, Library, program, wait_for};
+use serde_json::{Value, json};
+
+/// A display, a session bus and WebKit's driver, all ended together.
+struct Driver {
+    group: Child,
+    address: String,
+}
+
+impl Driver {
+    fn start(library: &Library) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let group = Command::new("dbus-run-session")
+            .args(["--", "xvfb-run", "-a", "-s", "-screen 0 1280x860x24"])
+            .args(["WebKitWebDriver", &format!("--port={port}")])
+            .env("WEBKIT_DISABLE_COMPOSITING_MODE", "1")
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            .env("LECTERN_LIBRARY", library.path())
+            .env("LECTERN_CHAT_MODEL", CHAT_MODEL)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("dbus-run-session, xvfb-run and WebKitWebDriver are installed by `make test`");
+        let driver = Self { group, address: format!("http://127.0.0.1:{port}") };
+        wait_for("WebKitWebDriver", || ureq::get(&format!("{}/status", driver.address)).call().ok());
+        driver
+    }
+
+    fn open(&self) -> Window<'_> {
+        let options = json!({"binary": program("lectern-desktop"), "args": []});
+        let reply: Value = ureq::post(&format!("{}/session", self.address))
+            .send_json(json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}}))
+            .unwrap_or_else(|error| panic!("the window does not open: {error}"))
+            .into_json()
+            .unwrap();
+        let id = reply["value"]["sessionId"].as_str().unwrap();
+        Window { driver: self, session: format!("{}/session/{id}", self.address) }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The whole group: a session bus and a display outlive their parent.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.group.id())]).status();
+        let _ = self.group.wait();
+        if std::thread::panicking()
+            && let Some(errors) = self.group.stderr.take()
+        {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+struct Window<'a> {
+    #[allow(dead_code)]
+    driver: &'a Driver,
+    session: String,
+}
+
+impl Window<'_> {
+    /// Runs a function's body in the page; promises are awaited.
+    fn run(&self, body: &str, arguments: &[Value]) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             (async (...arguments) => {{ {body} }})(...arguments)
+                 .then((value) => done([value ?? null]), (error) => done({{ error: JSON.stringify(error) + error }}));"
+        );
+        let reply: Value = ureq::post(&format!("{}/execute/async", self.session))
+            .send_json(json!({"script": script, "args": arguments}))
+            .unwrap_or_else(|error| panic!("{body}: {error}"))
+            .into_json()
+            .unwrap();
+        assert!(reply["value"].is_array(), "{body}: {}", reply["value"]);
+        reply["value"][0].clone()
+    }
+
+    /// The text of the first element that `selector` finds, once there is one.
+    fn text_of(&self, selector: &str) -> String {
+        wait_for(selector, || {
+            let text = self.run("return document.querySelector(arguments[0])?.textContent", &[json!(selector)]);
+            text.as_str().map(str::to_owned)
+        })
+    }
+
+    fn click(&self, selector: &str) {
+        wait_for(selector, || {
+            let clicked = self.run(
+                "const e = document.querySelector(arguments[0]); if (!e || e.disabled) return false; e.click(); return true",
+                &[json!(selector)],
+            );
+            clicked.as_bool().filter(|clicked| *clicked)
+        });
+    }
+
+    /// Types into a field, key by key, as WebKit does for a person.
+    fn type_into(&self, selector: &str, text: &str) {
+        let element: Value = wait_for(selector, || {
+            ureq::post(&format!("{}/element", self.session))
+                .send_json(json!({"using": "css selector", "value": selector}))
+                .ok()?
+                .into_json()
+                .ok()
+        });
+        let id = element["value"].as_object().unwrap().values().next().unwrap().as_str().unwrap();
+        ureq::post(&format!("{}/element/{id}/value", self.session))
+            .send_json(json!({"text": text}))
+            .unwrap();
+    }
+
+    fn close(self) {
+        ureq::delete(&self.session).call().unwrap();
+    }
+}
+
+#[test]
+fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
+    let library = Library::new();
+    let folder = library.folder(&[
+        ("lighthouse.md", "# The lighthouse\n\nThe lamp of the lighthouse is green. It was lit in 1887.\n\n## Keeper\n\nThe keeper is called Amina Sørensen.\n"),
+        ("灯塔.md", "# 灯塔\n\n灯塔的灯是绿色的。\n"),
+    ]);
+    let driver = Driver::start(&library);
+    let window = driver.open();
+
+    window.run("return window.__TAURI_INTERNALS__.invoke('add_paths', {paths: arguments[0]})", &[json!([folder])]);
+    assert!(window.text_of("[data-testid=folder]").contains("documents"));
+    library.wait_for("the window to read the folder", |status| status["embedded_chunks"] == 3);
+
+    window.type_into("[data-testid=composer] textarea", "Which colour is the lamp of the lighthouse?");
+    // Every state of the answer's text is seen, to show that it streams.
+    window.run(
+        "window.seen = new Set();
+         new MutationObserver(() => {
+             const answer = document.querySelector('[data-testid=answer]');
+             if (answer) window.seen.add(answer.textContent);
+         }).observe(document.body, {subtree: true, childList: true, characterData: true});",
+        &[],
+    );
+    window.click("[data-testid=send]");
+    let answer = window.text_of("[data-testid=answer][data-state=done]");
+    assert!(!answer.trim().is_empty());
+    let states = window.run("return window.seen.size", &[]);
+    assert!(states.as_u64().unwrap() > 2, "the answer came in {states} pieces: {answer}");
+
+    window.click("[data-testid^=citation-]");
+    let quote = window.text_of("[data-testid=highlight]");
+    let stored = std::fs::read_to_string(folder.join("lighthouse.md")).unwrap()
+        + &std::fs::read_to_string(folder.join("灯塔.md")).unwrap();
+    assert!(stored.contains(quote.trim()), "{quote:?} in answer {answer:?}");
+    window.close();
+
+    // The next start still knows the conversation and the folder.
+    let window = driver.open();
+    assert!(window.text_of("[data-testid=folder]").contains("documents"));
+    assert!(window.text_of("body").contains("Which colour is the lamp"));
+    // What is deleted on the disk leaves the library without being asked.
+    std::fs::remove_file(folder.join("灯塔.md")).unwrap();
+    library.wait_for("the window to notice", |status| status["documents"] == 1);
+    window.close();
+}
