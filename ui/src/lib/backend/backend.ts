@@ -1,0 +1,63 @@
+import type {
+  AddReport,
+  AppError,
+  AppEvent,
+  AskEvent,
+  AskRequest,
+  Conversation,
+  ConversationSummary,
+  FileStatus,
+  SearchReply,
+  SearchRequest,
+  Source,
+  Status,
+} from '../types';
+
+/** What the person does with files above the window. */
+export type DragPhase = 'enter' | 'leave' | 'drop';
+
+/** Ends a subscription. */
+export type Unsubscribe = () => void;
+
+/** Everything the page asks of the application. A rejection is an `AppError`. */
+export interface Backend {
+  status(): Promise<Status>;
+  files(): Promise<FileStatus[]>;
+  addPaths(paths: string[]): Promise<AddReport>;
+  removePath(path: string): Promise<void>;
+  retry(path: string): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  search(request: SearchRequest): Promise<SearchReply>;
+  /** Resolves after the last event, which is `done`, `cancelled` or `failed`. */
+  ask(request: AskRequest, onEvent: (event: AskEvent) => void): Promise<void>;
+  /** Stops the answer that is being written. */
+  stop(): Promise<void>;
+  conversations(): Promise<ConversationSummary[]>;
+  conversation(id: number): Promise<Conversation>;
+  deleteConversation(id: number): Promise<void>;
+  source(path: string): Promise<Source>;
+  /** Opens the file in the system's own viewer. */
+  openPath(path: string): Promise<void>;
+  /** The folder of documents that comes with the application, if there is one. */
+  samples(): Promise<string | null>;
+  /** Asks the person for folders; empty when they change their mind. */
+  pickFolders(): Promise<string[]>;
+  /** Asks the person for files; empty when they change their mind. */
+  pickFiles(): Promise<string[]>;
+  onApp(listener: (event: AppEvent) => void): Promise<Unsubscribe>;
+  onDrag(listener: (phase: DragPhase) => void): Promise<Unsubscribe>;
+}
+
+/** Whatever was thrown, as an error with words for the person. */
+export function toAppError(thrown: unknown): AppError {
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
+    const { code, message, hint } = thrown as Partial<Record<keyof AppError, unknown>>;
+    return {
+      code: typeof code === 'string' ? code : 'internal',
+      message: String(message),
+      hint: typeof hint === 'string' ? hint : '',
+    };
+  }
+  return { code: 'internal', message: String(thrown), hint: '' };
+}

@@ -1,0 +1,166 @@
+import type {
+  Answer,
+  AnswerPassage,
+  AnswerSentence,
+  AskRequest,
+  Citation,
+  SupportLevel,
+} from '../../types';
+import { boiler, cite, garden, lease, long, minutes, passage } from './documents';
+
+/** What the mock's model says to a question. */
+export interface Script {
+  text: string;
+  abstained: boolean;
+  passages: AnswerPassage[];
+  citations: Citation[];
+  sentences: AnswerSentence[];
+}
+
+function sentence(
+  text: string,
+  citations: number[],
+  support: SupportLevel,
+  score = 0.9,
+): AnswerSentence {
+  return { text, citations, support, score };
+}
+
+const notice: Script = {
+  text:
+    'You can end the lease with **three months’ notice** to the end of a month [1]. ' +
+    'The notice must be **in writing**; an e-mail is not enough [1].\n\n' +
+    'Before you move out:\n' +
+    '- Small repairs up to 110 euros each are yours, at most 400 euros a year [2].\n' +
+    '- The flat is handed over clean and with all keys, and both parties sign a record [3].\n' +
+    '- If the boiler shows `F.22`, refill it to 1.5 bar first [4].\n\n' +
+    'The deposit of 3,540 euros comes back within three months [5]. ' +
+    'Landlords usually accept a new tenant you suggest [1].',
+  abstained: false,
+  passages: [
+    passage(1, lease, 'three months’ notice', 0.92),
+    passage(2, lease, 'small repairs up to', 0.71),
+    passage(3, lease, 'handed over clean', 0.66),
+    passage(4, boiler, 'F.22 | Water pressure', 0.52),
+    passage(5, lease, 'deposit of three monthly', 0.47),
+  ],
+  citations: [
+    cite(
+      1,
+      lease,
+      'The tenant may end the lease with three months’ notice to the end of a month. Notice must be given in writing; an e-mail is not enough.',
+    ),
+    cite(
+      2,
+      lease,
+      'The tenant bears the cost of small repairs up to 110 euros each, and no more than 400 euros a year.',
+    ),
+    cite(
+      3,
+      lease,
+      'The flat is handed over clean and with all keys. Both parties sign a record of its condition',
+    ),
+    cite(4, boiler, 'F.22 | Water pressure too low | Refill to 1.5 bar'),
+    cite(5, lease, 'The landlord returns it within six months after the end of the lease'),
+  ],
+  sentences: [
+    sentence(
+      'You can end the lease with three months’ notice to the end of a month.',
+      [1],
+      'supported',
+      0.97,
+    ),
+    sentence('The notice must be in writing; an e-mail is not enough.', [1], 'supported', 0.96),
+    sentence('Before you move out:', [], 'none', 0),
+    sentence(
+      'Small repairs up to 110 euros each are yours, at most 400 euros a year.',
+      [2],
+      'supported',
+    ),
+    sentence(
+      'The flat is handed over clean and with all keys, and both parties sign a record.',
+      [3],
+      'supported',
+    ),
+    sentence('If the boiler shows F.22, refill it to 1.5 bar first.', [4], 'supported'),
+    sentence('The deposit of 3,540 euros comes back within three months.', [5], 'partial', 0.48),
+    sentence('Landlords usually accept a new tenant you suggest.', [1], 'unsupported', 0.08),
+  ],
+};
+
+const relocation: Script = {
+  text: '搬迁定于**六月十四日**开始，预计两天完成 [1]。运输费用为四万二千元 [2]。',
+  abstained: false,
+  passages: [passage(1, minutes, '搬迁定于', 0.94), passage(2, minutes, '𠮷田物流', 0.9)],
+  citations: [
+    cite(1, minutes, '搬迁定于六月十四日开始，预计两天完成。'),
+    cite(2, minutes, '费用为四万二千元'),
+  ],
+  sentences: [
+    sentence('搬迁定于六月十四日开始，预计两天完成。', [1], 'supported'),
+    sentence('运输费用为四万二千元。', [2], 'supported'),
+  ],
+};
+
+const tomatoes: Script = {
+  text: 'The variety “Ruthje” gave the most fruit [1].',
+  abstained: false,
+  passages: [passage(1, garden, 'Ruthje', 0.88)],
+  citations: [cite(1, garden, 'The variety “Ruthje” gave the most fruit')],
+  sentences: [sentence('The variety “Ruthje” gave the most fruit.', [1], 'supported')],
+};
+
+const book: Script = {
+  text: 'The keeper wrote one sentence in the middle of the book [1].',
+  abstained: false,
+  passages: [passage(1, long, 'lighthouse keeper', 0.9)],
+  citations: [cite(1, long, 'The lighthouse keeper wrote this sentence')],
+  sentences: [
+    sentence('The keeper wrote one sentence in the middle of the book.', [1], 'supported'),
+  ],
+};
+
+const abstention: Script = {
+  text: 'The documents say nothing about this.',
+  abstained: true,
+  passages: [
+    passage(1, lease, 'monthly rent is', 0.21),
+    passage(2, garden, 'Carrots failed', 0.17),
+  ],
+  citations: [],
+  sentences: [sentence('The documents say nothing about this.', [], 'none', 0)],
+};
+
+/** Which script a question plays. */
+export function scriptFor(question: string, always: string | null): Script {
+  if (always === 'abstain' || /president|nothing/i.test(question)) return abstention;
+  if (/\p{Script=Han}/u.test(question)) return relocation;
+  if (/tomato/i.test(question)) return tomatoes;
+  if (/book|keeper/i.test(question)) return book;
+  return notice;
+}
+
+/** The answer as it stands after `text` of the script was written. */
+export function answerFrom(
+  script: Script,
+  request: AskRequest,
+  text: string,
+  cancelled: boolean,
+): Answer {
+  const cited = new Set([...text.matchAll(/\[(\d+)\]/g)].map(([, n]) => Number(n)));
+  return {
+    question: request.question,
+    standalone_question: request.question,
+    answer: text,
+    abstained: script.abstained,
+    cancelled,
+    sentences: cancelled ? [] : script.sentences,
+    citations: script.citations.filter(({ n }) => cited.has(n)),
+    passages: script.passages,
+    model: 'qwen3-4b-q4_k_m',
+    tokens: { prompt: 640, completion: 71 },
+    milliseconds: { retrieval: 14, first_token: 900, total: 4_100 },
+    conversation: request.conversation,
+    pending: 0,
+  };
+}

@@ -1,0 +1,192 @@
+import { codePointLength } from '../../text/offsets';
+import type { AnswerPassage, Citation, Source, SourceBlock } from '../../types';
+
+type Kind = SourceBlock['kind'];
+
+const h = (level: number): Kind => ({ heading: level });
+
+/** A document from its blocks, offsets counted as the application counts them. */
+function source(
+  path: string,
+  kind: string,
+  title: string,
+  blocks: [Kind, string, (number | null)?][],
+): Source {
+  let start = 0;
+  let page: number | null = null;
+  const placed = blocks.map(([blockKind, text, newPage]) => {
+    page = newPage ?? page;
+    const block = { kind: blockKind, page, start, text };
+    start += codePointLength(text) + 2;
+    return block;
+  });
+  return { path, kind, title, page_count: page, missing: false, blocks: placed };
+}
+
+export const lease = source(
+  '/home/ada/Documents/Flat/Lease agreement.pdf',
+  'pdf',
+  'Lease agreement',
+  [
+    [h(1), 'Lease agreement', 1],
+    [
+      'paragraph',
+      'Between Marta Lindqvist (landlord) and Ada Okafor (tenant), for the flat at 14 Harbour Street, second floor, with 62 m² of living space and one cellar room.',
+    ],
+    [h(2), '§ 1 Rent'],
+    [
+      'paragraph',
+      'The monthly rent is 1,180 euros and is due on the third working day of each month. Heating and water are paid in advance with 140 euros a month and settled once a year.',
+    ],
+    [
+      'table',
+      'Item | Amount | Due\nRent | 1,180 € | monthly\nHeating and water | 140 € | monthly, settled yearly\nDeposit | 3,540 € | before moving in',
+    ],
+    [h(2), '§ 2 Deposit'],
+    [
+      'paragraph',
+      'The tenant pays a deposit of three monthly rents, 3,540 euros, before moving in. The landlord returns it within six months after the end of the lease, less any justified claims.',
+    ],
+    [h(2), '§ 3 Repairs', 2],
+    [
+      'paragraph',
+      'The tenant bears the cost of small repairs up to 110 euros each, and no more than 400 euros a year. Anything beyond that is the landlord’s.',
+    ],
+    ['listitem', 'Taps, switches, locks and window handles count as small repairs.'],
+    ['listitem', 'The boiler, pipes and wiring never do.'],
+    [h(2), '§ 4 Notice'],
+    [
+      'paragraph',
+      'The tenant may end the lease with three months’ notice to the end of a month. Notice must be given in writing; an e-mail is not enough. The landlord’s period of notice grows with the length of the lease: three months in the first five years, six months after five years, and nine months after eight years.',
+    ],
+    ['paragraph', 'Where several tenants have signed, all of them must give notice together.'],
+    [h(2), '§ 5 Handover', 3],
+    [
+      'paragraph',
+      'The flat is handed over clean and with all keys. Both parties sign a record of its condition with photographs of every room.',
+    ],
+    [
+      'paragraph',
+      'Pets other than small caged animals need the landlord’s consent, which may not be refused without a reason.',
+    ],
+  ],
+);
+
+export const boiler = source(
+  '/home/ada/Documents/Flat/Boiler manual.pdf',
+  'pdf',
+  'Boiler manual, model HX-24',
+  [
+    [h(1), 'Boiler manual, model HX-24', 1],
+    [
+      'paragraph',
+      'Keep this manual near the boiler. Work on gas lines is for qualified persons only.',
+    ],
+    [h(2), 'Daily use', 12],
+    [
+      'paragraph',
+      'The water pressure should stand between 1.2 and 1.8 bar while the system is cold. Below 0.8 bar the boiler switches itself off and shows F.22.',
+    ],
+    [h(3), 'Refilling'],
+    ['listitem', 'Close all radiator valves.'],
+    ['listitem', 'Open the filling tap slowly until the gauge shows 1.5 bar.'],
+    ['listitem', 'Close the tap and press Reset for two seconds.'],
+    [h(2), 'Fault codes', 13],
+    [
+      'table',
+      'Code | Meaning | What to do\nF.22 | Water pressure too low | Refill to 1.5 bar\nF.28 | No ignition | Check the gas valve, then press Reset\nF.75 | Pump does not start | Call the service',
+    ],
+    ['code', 'RESET      hold 2 s\nSERVICE    hold 10 s\nLOCK       hold + and - together'],
+  ],
+);
+
+export const garden = source('/home/ada/Documents/Notes/Garden.md', 'md', 'Garden notes 🌱', [
+  [h(1), 'Garden notes 🌱'],
+  [
+    'paragraph',
+    '🍅🍅 Tomatoes: sown on 12 March, planted out on 18 May. The variety “Ruthje” gave the most fruit, “Harzfeuer” the earliest.',
+  ],
+  [
+    'paragraph',
+    '🥕 Carrots failed again; the soil by the wall is too heavy. Next year: the raised bed.',
+  ],
+]);
+
+export const minutes = source('/home/ada/Documents/Notes/会议纪要.md', 'md', '会议纪要 2025年3月', [
+  [h(1), '会议纪要 2025年3月'],
+  ['paragraph', '出席：李华、王敏、陈伟。本次会议讨论了第二季度的预算和新办公室的搬迁时间。'],
+  [h(2), '搬迁'],
+  ['paragraph', '搬迁定于六月十四日开始，预计两天完成。𠮷田物流负责运输，费用为四万二千元。'],
+  [h(2), '预算'],
+  ['paragraph', '第二季度预算为三十五万元，其中培训费用六万元，需在四月底前报批。'],
+]);
+
+/** A text of about a megabyte. */
+function longText(): Source {
+  const paragraph =
+    'The quick brown fox jumps over the lazy dog, and the day goes on as before. '.repeat(6);
+  const blocks = Array.from({ length: 2_300 }, (_, n): [Kind, string] =>
+    n % 20 === 0 ? [h(2), `Chapter ${n / 20 + 1}`] : ['paragraph', `${n}. ${paragraph}`],
+  );
+  blocks.splice(1_500, 0, [
+    'paragraph',
+    'The lighthouse keeper wrote this sentence in the middle of a very long book.',
+  ]);
+  return source('/home/ada/Documents/Notes/Long book.txt', 'txt', 'Long book', blocks);
+}
+
+export const long = longText();
+
+export const documents: readonly Source[] = [lease, boiler, garden, minutes, long];
+
+/** The place of some words in a document, and the block that holds them. */
+function locate(
+  document: Source,
+  words: string,
+): { block: SourceBlock; start: number; end: number } {
+  for (const block of document.blocks) {
+    const found = block.text.indexOf(words);
+    if (found < 0) continue;
+    const start = block.start + codePointLength(block.text.slice(0, found));
+    return { block, start, end: start + codePointLength(words) };
+  }
+  throw new Error(`“${words}” is not in ${document.path}`);
+}
+
+export function cite(n: number, document: Source, quote: string): Citation {
+  const { block, start, end } = locate(document, quote);
+  const heading = headingAbove(document, block);
+  return { n, document: document.path, page: block.page, start, end, quote, rects: [], heading };
+}
+
+/** The passage around some words. */
+export function passage(
+  n: number | null,
+  document: Source,
+  words: string,
+  score: number,
+): AnswerPassage {
+  const { block } = locate(document, words);
+  return {
+    n,
+    document: document.path,
+    page: block.page,
+    text: block.text,
+    start: block.start,
+    end: block.start + codePointLength(block.text),
+    score,
+    heading: headingAbove(document, block),
+  };
+}
+
+/** The headings above a block, outermost first. */
+export function headingAbove(document: Source, block: SourceBlock): string[] {
+  const path: string[] = [];
+  for (const other of document.blocks) {
+    if (other === block) break;
+    if (typeof other.kind !== 'object') continue;
+    path.length = Math.min(path.length, other.kind.heading - 1);
+    path.push(other.text);
+  }
+  return path;
+}

@@ -1,0 +1,166 @@
+import { codePointLength } from '../../text/offsets';
+import { queryTerms } from '../../text/terms';
+import type { Answer, AppError, AppEvent, AskEvent, AskRequest, Hit } from '../../types';
+import type { Backend, DragPhase, Unsubscribe } from '../backend';
+import { answerFrom, scriptFor } from './answers';
+import { documents, headingAbove } from './documents';
+import { MockLibrary } from './library';
+
+/**
+ * An application in memory, for the browser tests and for work on the page.
+ *
+ * - `library=empty|ready|large` how the library begins
+ * - `model=missing` no model is installed
+ * - `ask=fail|abstain|hang` every question ends so
+ * - `fail=add,source,search,…` these calls are rejected
+ * - `source=missing` the files behind the documents are gone
+ * - `problem` the library reports a problem
+ * - `speed=10` everything ten times as fast
+ *
+ * `mock:drag` on `window` stands for the system's drag and drop.
+ */
+export function createMock(parameters: URLSearchParams): Backend {
+  const speed = Number(parameters.get('speed') ?? 1);
+  const failing = new Set(parameters.get('fail')?.split(','));
+  const listeners = new Set<(event: AppEvent) => void>();
+  const library = new MockLibrary(
+    {
+      library: parameters.get('library') ?? 'ready',
+      modelInstalled: parameters.get('model') !== 'missing',
+      problem: parameters.has('problem')
+        ? error('library', 'The index cannot be written.', 'Free some space on the disk.')
+        : null,
+      speed,
+    },
+    (status) => listeners.forEach((listener) => listener({ type: 'library', status })),
+  );
+  const answers = new Map<number, Answer[]>();
+  let stopped: (() => void) | null = null;
+
+  /** What crosses the border is a copy, as it is in the window. */
+  async function call<Reply>(name: string, reply: () => Reply): Promise<Reply> {
+    if (failing.has(name))
+      throw error('library', 'The disk is full.', 'Free some space and try again.');
+    return structuredClone(reply());
+  }
+
+  async function play(request: AskRequest, send: (event: AskEvent) => void): Promise<void> {
+    const wait = (milliseconds: number): Promise<void> =>
+      new Promise((resolve) => setTimeout(resolve, milliseconds / speed));
+    const behaviour = parameters.get('ask');
+    const script = scriptFor(request.question, behaviour);
+    let isStopped = false;
+    const stop = new Promise<void>((resolve) => {
+      stopped = () => {
+        isStopped = true;
+        resolve();
+      };
+    });
+    await wait(120);
+    send({ type: 'passages', standalone_question: request.question, passages: script.passages });
+    if (answers.size === 0) send({ type: 'loading_model' });
+    await wait(500);
+    if (behaviour === 'fail') {
+      send({
+        type: 'failed',
+        error: error(
+          'model_failed',
+          'The model stopped unexpectedly.',
+          'Ask again, or choose a smaller model.',
+        ),
+      });
+      return;
+    }
+    let written = '';
+    for (const piece of script.text.match(/\s*\S+/g) ?? []) {
+      if (isStopped) break;
+      send({ type: 'text', delta: piece });
+      written += piece;
+      await Promise.race([wait(30), stop]);
+      if (behaviour === 'hang') await stop;
+    }
+    const answer = answerFrom(script, request, isStopped ? written : script.text, isStopped);
+    answer.conversation = request.conversation ?? answers.size + 1;
+    answers.set(answer.conversation, [...(answers.get(answer.conversation) ?? []), answer]);
+    send({ type: isStopped ? 'cancelled' : 'done', answer });
+  }
+
+  return {
+    status: () => call('status', () => library.status()),
+    files: () => call('files', () => library.files()),
+    addPaths: (paths) => call('add', () => library.add(paths)),
+    removePath: (path) => call('remove', () => library.remove(path)),
+    retry: (path) => call('retry', () => library.retry(path)),
+    pause: () => call('pause', () => library.pause(true)),
+    resume: () => call('resume', () => library.pause(false)),
+    search: ({ query, k }) =>
+      call('search', () => ({ hits: find(query).slice(0, k), milliseconds: 6.2 })),
+    ask: (request, onEvent) => play(request, (event) => onEvent(structuredClone(event))),
+    stop: async () => stopped?.(),
+    conversations: () =>
+      call('conversations', () =>
+        [...answers].reverse().map(([id, list]) => ({
+          id,
+          title: list[0]?.question ?? '',
+          updated: '2026-03-14T09:26:53Z',
+        })),
+      ),
+    conversation: (id) =>
+      call('conversation', () => ({
+        id,
+        title: answers.get(id)?.[0]?.question ?? '',
+        answers: answers.get(id) ?? [],
+      })),
+    deleteConversation: (id) => call('delete', () => void answers.delete(id)),
+    source: (path) =>
+      call('source', () => {
+        const found = documents.find((document) => document.path === path);
+        if (!found) throw error('not_found', 'The library has no such document.', '');
+        return { ...found, missing: parameters.get('source') === 'missing' };
+      }),
+    openPath: (path) => call('open', () => void console.info(`would open ${path}`)),
+    samples: () => call('samples', () => '/usr/share/lectern/samples'),
+    pickFolders: async () => ['/home/ada/Documents/Research'],
+    pickFiles: async () => ['/home/ada/Downloads/Invoice.pdf'],
+    onApp: async (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    onDrag: async (listener) =>
+      onMockDrag(listener, () => library.add(['/home/ada/Documents/Dropped'])),
+  };
+}
+
+function onMockDrag(listener: (phase: DragPhase) => void, add: () => void): Unsubscribe {
+  const handle = (event: Event): void => {
+    const phase = (event as CustomEvent<DragPhase>).detail;
+    listener(phase);
+    if (phase === 'drop') add();
+  };
+  window.addEventListener('mock:drag', handle);
+  return () => window.removeEventListener('mock:drag', handle);
+}
+
+function find(query: string): Hit[] {
+  const terms = queryTerms(query);
+  return documents
+    .flatMap((document) =>
+      document.blocks.map((block) => ({
+        document: document.path,
+        page: block.page,
+        score:
+          terms.filter((term) => block.text.toLowerCase().includes(term)).length / terms.length,
+        text: block.text,
+        start: block.start,
+        end: block.start + codePointLength(block.text),
+        rects: [],
+        heading: headingAbove(document, block),
+      })),
+    )
+    .filter(({ score }) => score > 0)
+    .sort((a, b) => b.score - a.score);
+}
+
+function error(code: string, message: string, hint: string): AppError {
+  return { code, message, hint };
+}

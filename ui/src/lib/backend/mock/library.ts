@@ -1,0 +1,174 @@
+import { isWithin } from '../../text/path';
+import type { AddReport, AppError, FileStatus, FolderStatus, Status } from '../../types';
+import { documents } from './documents';
+
+const TICK = 150;
+const PASSAGES = 24;
+
+/** How the mock begins. */
+export interface Beginning {
+  /** `empty`, `ready` or `large`. */
+  library: string;
+  modelInstalled: boolean;
+  problem: AppError | null;
+  /** How many times faster than life things happen. */
+  speed: number;
+}
+
+/** A library in memory whose files are read and embedded while one looks on. */
+export class MockLibrary {
+  paused = false;
+  readonly #folders = new Map<string, FileStatus[]>();
+  readonly #beginning: Beginning;
+  readonly #changed: (status: Status) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(beginning: Beginning, changed: (status: Status) => void) {
+    this.#beginning = beginning;
+    this.#changed = changed;
+    if (beginning.library === 'empty') return;
+    for (const { path } of documents) {
+      const folder = path.slice(0, path.lastIndexOf('/'));
+      this.#folders.set(folder, [...(this.#folders.get(folder) ?? []), file(path, 'ready')]);
+    }
+    this.#folders
+      .get('/home/ada/Documents/Flat')
+      ?.push(
+        failed('/home/ada/Documents/Flat/Old contract.pdf', 'The PDF is protected by a password.'),
+        {
+          ...file('/home/ada/Documents/Flat/Floor plan.dwg', 'skipped'),
+          reason: 'Files of this kind are not read.',
+        },
+      );
+    if (beginning.library === 'large') this.#folders.set('/home/ada/Archive', archive());
+  }
+
+  files(): FileStatus[] {
+    return [...this.#folders.values()].flat();
+  }
+
+  status(): Status {
+    const folders = [...this.#folders].map(([path, files]) => folderStatus(path, files));
+    const sum = (count: (folder: FolderStatus) => number): number =>
+      folders.reduce((total, folder) => total + count(folder), 0);
+    const chunks = sum((folder) => folder.chunks);
+    return {
+      documents: sum((folder) => folder.ready),
+      chunks,
+      embedded_chunks: sum((folder) => folder.embedded_chunks),
+      pending: sum((folder) => folder.pending),
+      failed: sum((folder) => folder.failed),
+      skipped: sum((folder) => folder.skipped),
+      bytes_on_disk: 2_400_000 + chunks * 9_000,
+      embedder: 'multilingual-e5-small',
+      model: 'qwen3-4b-q4_k_m',
+      model_installed: this.#beginning.modelInstalled,
+      paused: this.paused,
+      reading: this.files().find(({ state }) => state === 'reading')?.path ?? null,
+      problem: this.#beginning.problem,
+      folders,
+    };
+  }
+
+  add(paths: string[]): AddReport {
+    let added = 0;
+    for (const path of paths) {
+      if (this.#folders.has(path)) continue;
+      const files = Array.from({ length: 12 }, (_, n) =>
+        file(`${path}/Document ${n + 1}.${n % 3 === 0 ? 'md' : 'pdf'}`, 'pending'),
+      );
+      files.push(file(`${path}/Scanned letter.pdf`, 'pending'));
+      this.#folders.set(path, files);
+      added += files.length;
+    }
+    this.#continue();
+    return { added, ready: 0, skipped: 0, failed: 0, chunks: 0, seconds: 0.1 };
+  }
+
+  remove(path: string): void {
+    this.#folders.delete(path);
+    this.#changed(this.status());
+  }
+
+  retry(path: string): void {
+    const found = this.files().find((other) => other.path === path);
+    if (found) Object.assign(found, { state: 'pending', reason: null });
+    this.#changed(this.status());
+    this.#continue();
+  }
+
+  pause(paused: boolean): void {
+    this.paused = paused;
+    this.#changed(this.status());
+    this.#continue();
+  }
+
+  #continue(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#step(), TICK / this.#beginning.speed);
+  }
+
+  #step(): void {
+    if (this.paused) return;
+    const files = this.files();
+    const reading = files.find(({ state }) => state === 'reading');
+    const next = files.find(({ state }) => state === 'pending');
+    const embedding = files.find((entry) => entry.embedded_chunks < entry.chunks);
+    if (reading) {
+      Object.assign(
+        reading,
+        reading.path.includes('Scanned')
+          ? failed(reading.path, 'The pages are pictures without text.')
+          : file(reading.path, 'ready', 0),
+      );
+    }
+    if (embedding)
+      embedding.embedded_chunks = Math.min(embedding.chunks, embedding.embedded_chunks + 16);
+    if (next) next.state = 'reading';
+    if (!reading && !next && !embedding) return;
+    this.#changed(this.status());
+    this.#continue();
+  }
+}
+
+function file(path: string, state: FileStatus['state'], embedded = PASSAGES): FileStatus {
+  const ready = state === 'ready';
+  return {
+    path,
+    state,
+    reason: null,
+    pages: ready && path.endsWith('.pdf') ? 13 : null,
+    chunks: ready ? PASSAGES : 0,
+    embedded_chunks: ready ? embedded : 0,
+    modified: '2026-03-14T09:26:53Z',
+  };
+}
+
+function failed(path: string, reason: string): FileStatus {
+  return { ...file(path, 'failed'), reason };
+}
+
+function archive(): FileStatus[] {
+  return Array.from({ length: 3_000 }, (_, n) => {
+    const path = `/home/ada/Archive/${2000 + (n % 25)}/Letter ${String(n + 1).padStart(4, '0')}.pdf`;
+    return n % 100 === 7
+      ? failed(path, 'The file is damaged: its page table cannot be read.')
+      : file(path, 'ready');
+  });
+}
+
+function folderStatus(path: string, files: readonly FileStatus[]): FolderStatus {
+  const count = (...states: FileStatus['state'][]): number =>
+    files.filter(({ path: filePath, state }) => isWithin(filePath, path) && states.includes(state))
+      .length;
+  return {
+    path,
+    missing: false,
+    ready: count('ready'),
+    pending: count('pending', 'reading'),
+    failed: count('failed'),
+    skipped: count('skipped'),
+    chunks: files.reduce((total, { chunks }) => total + chunks, 0),
+    embedded_chunks: files.reduce((total, { embedded_chunks }) => total + embedded_chunks, 0),
+  };
+}

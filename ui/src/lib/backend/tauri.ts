@@ -1,0 +1,40 @@
+import { Channel, invoke } from '@tauri-apps/api/core';
+import { listen } from '@tauri-apps/api/event';
+import { getCurrentWebview } from '@tauri-apps/api/webview';
+import { open } from '@tauri-apps/plugin-dialog';
+import type { AppEvent, AskEvent } from '../types';
+import type { Backend } from './backend';
+
+async function pick(directory: boolean): Promise<string[]> {
+  return (await open({ directory, multiple: true })) ?? [];
+}
+
+/** The real application, behind Tauri's commands. */
+export const tauri: Backend = {
+  status: () => invoke('status'),
+  files: () => invoke('files'),
+  addPaths: (paths) => invoke('add_paths', { paths }),
+  removePath: (path) => invoke('remove_path', { path }),
+  retry: (path) => invoke('retry', { path }),
+  pause: () => invoke('pause'),
+  resume: () => invoke('resume'),
+  search: (request) => invoke('search', { request }),
+  ask: (request, onEvent) => {
+    const channel = new Channel<AskEvent>(onEvent);
+    return invoke('ask', { request, channel });
+  },
+  stop: () => invoke('stop'),
+  conversations: () => invoke('conversations'),
+  conversation: (id) => invoke('conversation', { id }),
+  deleteConversation: (id) => invoke('delete_conversation', { id }),
+  source: (path) => invoke('source', { path }),
+  openPath: (path) => invoke('open_path', { path }),
+  samples: () => invoke('samples'),
+  pickFolders: () => pick(true),
+  pickFiles: () => pick(false),
+  onApp: (listener) => listen<AppEvent>('app', ({ payload }) => listener(payload)),
+  onDrag: (listener) =>
+    getCurrentWebview().onDragDropEvent(({ payload }) => {
+      if (payload.type !== 'over') listener(payload.type);
+    }),
+};

@@ -1,0 +1,115 @@
+import type { Backend } from '../backend';
+import { t, tn } from '../messages/index.svelte';
+import type { FileStatus, Status } from '../types';
+import type { Notices } from './notices.svelte';
+
+/** The folders, their files, and how far reading them has come. */
+export class Library {
+  status = $state.raw<Status | null>(null);
+  files = $state.raw<FileStatus[]>([]);
+  filesLoaded = $state(false);
+  /** The library is known and holds no folder: the person is here for the first time. */
+  readonly isEmpty = $derived(this.status !== null && this.status.folders.length === 0);
+
+  readonly #backend: Backend;
+  readonly #notices: Notices;
+  #watching = 0;
+  #fetching = false;
+  #stale = false;
+
+  constructor(backend: Backend, notices: Notices) {
+    this.#backend = backend;
+    this.#notices = notices;
+  }
+
+  /** Learns the state and follows it from now on. */
+  async start(): Promise<void> {
+    await this.#backend.onApp((event) => {
+      if (event.type === 'problem') {
+        this.#notices.fail(event.error);
+        return;
+      }
+      this.status = event.status;
+      if (this.#watching > 0) void this.#loadFiles();
+    });
+    this.status = await this.#backend.status();
+  }
+
+  /** Keeps the list of files up to date until the returned function is called. */
+  watchFiles(): () => void {
+    this.#watching++;
+    void this.#loadFiles();
+    return () => {
+      this.#watching--;
+    };
+  }
+
+  async add(paths: string[]): Promise<void> {
+    if (paths.length === 0) return;
+    await this.#attempt(async () => {
+      const { added } = await this.#backend.addPaths(paths);
+      this.#notices.inform(added > 0 ? tn('notice.added', added) : t('notice.added.none'));
+      this.status = await this.#backend.status();
+    });
+  }
+
+  async addFolders(): Promise<void> {
+    await this.#attempt(async () => this.add(await this.#backend.pickFolders()));
+  }
+
+  async addFiles(): Promise<void> {
+    await this.#attempt(async () => this.add(await this.#backend.pickFiles()));
+  }
+
+  async addSamples(): Promise<void> {
+    await this.#attempt(async () => {
+      const path = await this.#backend.samples();
+      if (path === null) this.#notices.inform(t('notice.noSamples'));
+      else await this.add([path]);
+    });
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#backend.removePath(path);
+      this.status = await this.#backend.status();
+      if (this.#watching > 0) await this.#loadFiles();
+    });
+  }
+
+  async retry(path: string): Promise<void> {
+    await this.#attempt(() => this.#backend.retry(path));
+  }
+
+  async togglePause(): Promise<void> {
+    await this.#attempt(async () => {
+      await (this.status?.paused ? this.#backend.resume() : this.#backend.pause());
+      this.status = await this.#backend.status();
+    });
+  }
+
+  /** One call at a time; changes meanwhile are fetched by one more. */
+  async #loadFiles(): Promise<void> {
+    if (this.#fetching) {
+      this.#stale = true;
+      return;
+    }
+    this.#fetching = true;
+    await this.#attempt(async () => {
+      do {
+        this.#stale = false;
+        this.files = await this.#backend.files();
+        this.filesLoaded = true;
+      } while (this.#stale);
+    });
+    this.#fetching = false;
+  }
+
+  async #attempt(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (thrown) {
+      this.#notices.fail(thrown);
+    }
+  }
+}

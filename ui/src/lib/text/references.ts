@@ -1,0 +1,40 @@
+import type { AnswerPassage, Citation } from '../types';
+
+/** A passage to be shown in its document. */
+export interface Reference {
+  /** Its number in the answer, where it has one. */
+  n: number | null;
+  document: string;
+  page: number | null;
+  start: number;
+  end: number;
+  quote: string;
+}
+
+/**
+ * What an answer's markers lead to: its citations once they are known, and
+ * while it is written the whole passages that the model was given.
+ */
+export function referencesOf(
+  citations: readonly Citation[],
+  passages: readonly AnswerPassage[],
+): Reference[] {
+  if (citations.length > 0) {
+    return citations.map(({ n, document, page, start, end, quote }) => ({
+      n,
+      document,
+      page,
+      start,
+      end,
+      quote,
+    }));
+  }
+  return passages.map(({ n, document, page, start, end, text }) => ({
+    n,
+    document,
+    page,
+    start,
+    end,
+    quote: text,
+  }));
+}

@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { ask, expectContrast, withBrowser } from './page';
+
+const open = withBrowser();
+const QUESTION = 'How do I end my lease?';
+
+describe('asking', () => {
+  it('streams an answer whose sources open at the quote', async () => {
+    const { page, complaints } = await open('speed=10');
+    await ask(page, QUESTION);
+    const answer = page.getByTestId('answer');
+    expect(await answer.innerText()).toContain('three months’ notice');
+    await page.getByText('5 passages found in 14 ms').waitFor();
+    await page.getByText('qwen3-4b-q4_k_m').waitFor();
+    const citation = page.getByTestId('citation-1').first();
+    expect(await citation.evaluate((element) => element.tagName)).toBe('BUTTON');
+    await citation.click();
+    const viewer = page.getByTestId('viewer');
+    await viewer.getByText('page 2 of 3').waitFor();
+    const highlight = viewer.getByTestId('highlight');
+    expect(await highlight.innerText()).toBe(
+      'The tenant may end the lease with three months’ notice to the end of a month. ' +
+        'Notice must be given in writing; an e-mail is not enough.',
+    );
+    const box = await highlight.boundingBox();
+    expect(box?.y).toBeGreaterThan(90);
+    expect(box?.y).toBeLessThan(700);
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows the source on hovering and on keyboard focus', async () => {
+    const { page } = await open('speed=10');
+    await ask(page, QUESTION);
+    await page.getByTestId('citation-4').hover();
+    const card = page.getByRole('tooltip');
+    await card.getByText('Boiler manual.pdf').waitFor();
+    expect(await card.innerText()).toContain('page 13');
+    await page.mouse.move(0, 0);
+    await card.waitFor({ state: 'detached' });
+    await page.getByTestId('passages').focus();
+    await page.keyboard.press('Tab');
+    await card.getByText('Lease agreement.pdf').waitFor();
+    await page.keyboard.press('Escape');
+    await card.waitFor({ state: 'detached' });
+  });
+
+  it('marks sentences that their sources do not fully support', async () => {
+    const { page } = await open('speed=10');
+    await ask(page, QUESTION);
+    const doubts = page.locator('[data-support]');
+    expect(await doubts.allInnerTexts()).toEqual([
+      'The deposit of 3,540 euros comes back within three months',
+      'Landlords usually accept a new tenant you suggest',
+    ]);
+    expect(await doubts.first().getAttribute('title')).toBe('The sources say this only in part.');
+  });
+
+  it('stops, and keeps what there was', async () => {
+    const { page } = await open('ask=hang');
+    await page.locator('[data-testid=composer] textarea').fill(QUESTION);
+    await page.keyboard.press('Enter');
+    const answer = page.getByTestId('answer');
+    await answer.getByText('You', { exact: true }).waitFor();
+    await page.getByTestId('stop').click();
+    await page.locator('[data-testid=answer][data-state=cancelled]').waitFor();
+    await answer.getByText('Stopped. This is what there was.').waitFor();
+    await page.getByTestId('send').waitFor();
+  });
+
+  it('says why an answer failed, and asks again', async () => {
+    const { page } = await open('ask=fail&speed=10');
+    await page.locator('[data-testid=composer] textarea').fill(QUESTION);
+    await page.getByTestId('send').click();
+    const error = page.getByTestId('answer-error');
+    await error.getByText('The model stopped unexpectedly.').waitFor();
+    await error.getByRole('button', { name: 'Ask again' }).click();
+    await page.getByTestId('waiting').waitFor();
+    await error.waitFor();
+    expect(await page.getByTestId('answer').count()).toBe(1);
+  });
+
+  it('shows the nearest passages where the documents do not say', async () => {
+    const { page } = await open('ask=abstain&speed=10');
+    await ask(page, 'Who is the president?');
+    await page.getByText('Your documents do not say').waitFor();
+    await page.getByRole('button', { name: /Garden\.md/ }).click();
+    await page.getByTestId('highlight').getByText('Carrots failed again').waitFor();
+  });
+
+  it('needs a model, and points to the search where there is none', async () => {
+    const { page } = await open('model=missing');
+    await page.getByText('none is installed').waitFor();
+    expect(await page.locator('[data-testid=composer] textarea').isDisabled()).toBe(true);
+    await page.getByRole('button', { name: 'Search instead' }).click();
+    await page.getByTestId('search').waitFor();
+  });
+
+  it('sends on Enter, but not on Shift+Enter or within a composition', async () => {
+    const { page } = await open('speed=10');
+    const field = page.locator('[data-testid=composer] textarea');
+    await field.fill('one');
+    await page.keyboard.press('Shift+Enter');
+    await page.keyboard.type('two');
+    await field.dispatchEvent('keydown', { key: 'Enter', isComposing: true });
+    expect(await field.inputValue()).toBe('one\ntwo');
+    expect(await page.getByTestId('answer').count()).toBe(0);
+    await page.keyboard.press('Enter');
+    await page.getByTestId('answer').waitFor();
+    expect(await field.inputValue()).toBe('');
+  });
+
+  it('tells screen readers when an answer has ended', async () => {
+    const { page } = await open('speed=10');
+    await ask(page, QUESTION);
+    await page
+      .locator('[aria-live=polite]', { hasText: 'The answer is complete.' })
+      .waitFor({ state: 'attached' });
+  });
+});
+
+describe('conversations', () => {
+  it('are kept, opened again and deleted', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, QUESTION);
+    await ask(page, 'And the tomatoes?');
+    await page.getByTestId('new').click();
+    await ask(page, 'Who wrote the book?');
+    await page.getByRole('button', { name: QUESTION, exact: true }).click();
+    await expect.poll(() => page.getByTestId('answer').count()).toBe(2);
+    await page.getByRole('button', { name: `Delete “${QUESTION}”` }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await expect
+      .poll(() => page.getByRole('button', { name: QUESTION, exact: true }).count())
+      .toBe(0);
+    await page.getByRole('heading', { name: 'What would you like to know?' }).waitFor();
+  });
+
+  it('follow the answer until the person scrolls up', async () => {
+    const { page } = await open('speed=2', { viewport: { width: 1000, height: 420 } });
+    const scroller = page.locator('.scroller');
+    const fromEnd = (): Promise<number> =>
+      scroller.evaluate(
+        (element) => element.scrollHeight - element.scrollTop - element.clientHeight,
+      );
+    await ask(page, QUESTION);
+    await expect.poll(fromEnd).toBeLessThan(2);
+    await page.locator('[data-testid=composer] textarea').fill(QUESTION);
+    await page.getByTestId('send').click();
+    await page.locator('[data-testid=answer][data-state=writing]').waitFor();
+    await expect.poll(fromEnd).toBeLessThan(2);
+    await scroller.hover();
+    await page.mouse.wheel(0, -300);
+    await page.locator('[data-testid=answer][data-state=done]').nth(1).waitFor();
+    expect(await fromEnd()).toBeGreaterThan(100);
+    await page.getByRole('button', { name: 'To the end' }).click();
+    await expect.poll(fromEnd).toBeLessThan(2);
+  });
+});
+
+describe.each(['light', 'dark'] as const)('in a %s window', (colorScheme) => {
+  it('an answer and its source can be read', async () => {
+    const { page } = await open('speed=20', { colorScheme });
+    await ask(page, QUESTION);
+    await page.getByTestId('passages').click();
+    await page.getByTestId('citation-4').first().click();
+    await page.getByTestId('highlight').first().waitFor();
+    await expectContrast(page);
+  });
+});

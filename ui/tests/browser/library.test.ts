@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { expectContrast, withBrowser } from './page';
+
+const open = withBrowser();
+
+describe('the first run', () => {
+  it('says what to do, and reads the first folder to the end', async () => {
+    const { page, complaints } = await open('library=empty&speed=8');
+    const welcome = page.getByTestId('welcome');
+    await welcome.getByRole('heading').waitFor();
+    await welcome.getByRole('button', { name: 'Add folder' }).click();
+    const folder = page.getByTestId('folder');
+    await folder.getByText('Research').waitFor();
+    await folder.getByRole('progressbar', { name: /by words/ }).waitFor();
+    await folder.getByRole('progressbar', { name: /by meaning/ }).waitFor();
+    await folder.getByText('12 documents · 1 failed').waitFor();
+    await expect.poll(() => folder.getByRole('progressbar').count()).toBe(0);
+    await page.getByRole('heading', { name: 'What would you like to know?' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('offers the samples', async () => {
+    const { page } = await open('library=empty&speed=50');
+    await page.getByRole('button', { name: 'Try the samples' }).click();
+    await page.getByTestId('folder').getByText('samples').waitFor();
+  });
+
+  it('shows that folders can be dropped, and takes them', async () => {
+    const { page } = await open('library=empty&speed=50');
+    await page.getByTestId('welcome').waitFor();
+    const drag = (phase: string): Promise<unknown> =>
+      page.evaluate(
+        (detail) => window.dispatchEvent(new CustomEvent('mock:drag', { detail })),
+        phase,
+      );
+    await drag('enter');
+    await page.getByTestId('drop-overlay').waitFor();
+    await drag('leave');
+    await page.getByTestId('drop-overlay').waitFor({ state: 'detached' });
+    await drag('enter');
+    await drag('drop');
+    await page.getByTestId('drop-overlay').waitFor({ state: 'detached' });
+    await page.getByTestId('folder').getByText('Dropped').waitFor();
+  });
+});
+
+describe('the library', () => {
+  it('pauses and resumes reading', async () => {
+    const { page } = await open('library=empty');
+    await page.getByTestId('welcome').getByRole('button', { name: 'Add folder' }).click();
+    await page.getByRole('button', { name: 'Pause reading' }).click();
+    await page.getByText('Paused').waitFor();
+    await page.getByRole('button', { name: 'Resume reading' }).click();
+    await page.getByText(/^Reading Document/).waitFor();
+  });
+
+  it('shows why files failed, and tries them again', async () => {
+    const { page } = await open('speed=20');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByTestId('state-failed').click();
+    await page.getByText('The PDF is protected by a password.').waitFor();
+    expect(await page.getByTestId('files').locator('tbody tr').count()).toBe(1);
+    await page.getByRole('button', { name: 'Try to read Old contract.pdf again' }).click();
+    await page.getByText('No file matches.').waitFor();
+    await page.getByTestId('state-all').click();
+    await page.getByRole('button', { name: 'Show Old contract.pdf' }).waitFor();
+  });
+
+  it('stays quick with three thousand files', async () => {
+    const { page } = await open('library=large');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    const table = page.getByTestId('files');
+    await table.waitFor();
+    expect(await table.getAttribute('aria-rowcount')).toBe('3008');
+    const rows = table.locator('tbody tr');
+    expect(await rows.count()).toBeLessThan(50);
+    const region = page.getByRole('region', { name: 'Files' });
+    await region.evaluate((element) => (element.scrollTop = element.scrollHeight));
+    await page.getByText('Letter 3000.pdf').waitFor();
+    expect(await rows.count()).toBeLessThan(50);
+    await page.getByTestId('file-filter').fill('letter 0107');
+    await page.getByText('Letter 0107.pdf').waitFor();
+    await expect.poll(() => rows.count()).toBe(1);
+  });
+
+  it('removes a folder only after asking', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Show the files of Flat' }).click();
+    await page.getByText('Lease agreement.pdf').waitFor();
+    expect(await page.getByText('Garden.md').count()).toBe(0);
+    await page.getByRole('button', { name: 'Remove folder' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await page.getByTestId('folder').count()).toBe(2);
+    await page.getByRole('button', { name: 'Remove folder' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+    await expect.poll(() => page.getByTestId('folder').count()).toBe(1);
+    await page.getByText('Garden.md').waitFor();
+  });
+
+  it('opens a document at its beginning', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('button', { name: 'Show Garden.md' }).click();
+    await page.getByTestId('viewer').getByText('Carrots failed again').waitFor();
+    expect(await page.getByTestId('highlight').count()).toBe(0);
+  });
+
+  it('tells what went wrong without standing in the way', async () => {
+    const { page } = await open('fail=add&problem');
+    await page.getByRole('button', { name: 'Add folder' }).click();
+    await page.getByText('The disk is full.').waitFor();
+    await page.getByText('Free some space and try again.').waitFor();
+    await page.getByTestId('problem').getByText('The index cannot be written.').waitFor();
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await page.getByText('The disk is full.').waitFor({ state: 'detached' });
+  });
+});
+
+describe.each(['light', 'dark'] as const)('in a %s window', (colorScheme) => {
+  it('every text can be read', async () => {
+    const { page, complaints } = await open('library=empty', { colorScheme });
+    await page.getByTestId('welcome').waitFor();
+    expect(await page.locator('html').getAttribute('data-theme')).toBe(colorScheme);
+    await expectContrast(page);
+    await page.goto(page.url().replace('library=empty', 'library=large&problem'));
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByTestId('files').waitFor();
+    await expectContrast(page);
+    expect(complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { withBrowser } from './page';
+
+const open = withBrowser();
+
+describe('searching', () => {
+  it('finds while one types, grouped by document, with the words marked', async () => {
+    const { page, complaints } = await open('');
+    await page.getByRole('heading', { name: 'What would you like to know?' }).waitFor();
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('water boiler');
+    await page.getByRole('heading', { name: /^Boiler manual\.pdf/ }).waitFor();
+    await page.getByRole('heading', { name: /^Lease agreement\.pdf/ }).waitFor();
+    const [first = ''] = await page.getByTestId('hit').locator('mark').allInnerTexts();
+    expect(['water', 'boiler']).toContain(first.toLowerCase());
+    await page.getByTestId('hit').first().click();
+    await page.getByTestId('highlight').first().waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('says when there is nothing', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByTestId('search').fill('zzzz');
+    await page.getByText('Nothing was found for “zzzz”.').waitFor();
+  });
+
+  it('says why it failed', async () => {
+    const { page } = await open('fail=search');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByTestId('search').fill('water');
+    await page.getByText('The search failed').waitFor();
+  });
+});

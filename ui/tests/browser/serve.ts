@@ -1,0 +1,43 @@
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    address: string;
+  }
+}
+
+const DIST = join(import.meta.dirname, '../../dist');
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+};
+
+/** The window's own policy, so that what it forbids fails here as well. */
+export const POLICY =
+  "default-src 'self'; connect-src ipc: http://ipc.localhost; img-src 'self' data: blob:; " +
+  "style-src 'self' 'unsafe-inline'; script-src 'self'";
+
+/** Serves the built page on a free port as long as the browser tests run. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const file = normalize(pathname === '/' ? '/index.html' : pathname);
+    readFile(join(DIST, file)).then(
+      (body) => {
+        const type = TYPES[extname(file)] ?? 'application/octet-stream';
+        response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY });
+        response.end(body);
+      },
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  project.provide('address', `http://127.0.0.1:${port}/`);
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}

@@ -1,0 +1,103 @@
+import { emit } from '@tauri-apps/api/event';
+import { clearMocks, mockIPC, mockWindows } from '@tauri-apps/api/mocks';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DragPhase } from '../../src/lib/backend';
+import { tauri } from '../../src/lib/backend/tauri';
+import { newRequest } from '../../src/lib/stores/conversation.svelte';
+import type { AppEvent, AskEvent, SearchRequest } from '../../src/lib/types';
+
+afterEach(clearMocks);
+
+const search: SearchRequest = {
+  query: 'rent',
+  k: 5,
+  mode: 'hybrid',
+  filter: { in: [], type: [], since: null, until: null },
+};
+
+describe('the commands', () => {
+  it.each<[string, unknown, () => Promise<unknown>]>([
+    ['status', {}, () => tauri.status()],
+    ['files', {}, () => tauri.files()],
+    ['add_paths', { paths: ['/a'] }, () => tauri.addPaths(['/a'])],
+    ['remove_path', { path: '/a' }, () => tauri.removePath('/a')],
+    ['retry', { path: '/a' }, () => tauri.retry('/a')],
+    ['pause', {}, () => tauri.pause()],
+    ['resume', {}, () => tauri.resume()],
+    ['search', { request: search }, () => tauri.search(search)],
+    ['stop', {}, () => tauri.stop()],
+    ['conversations', {}, () => tauri.conversations()],
+    ['conversation', { id: 7 }, () => tauri.conversation(7)],
+    ['delete_conversation', { id: 7 }, () => tauri.deleteConversation(7)],
+    ['source', { path: '/a' }, () => tauri.source('/a')],
+    ['open_path', { path: '/a' }, () => tauri.openPath('/a')],
+    ['samples', {}, () => tauri.samples()],
+  ])('%s takes %j', async (command, args, call) => {
+    const calls: unknown[] = [];
+    mockIPC((name, payload) => {
+      calls.push([name, payload]);
+      return 'reply';
+    });
+    expect(await call()).toBe('reply');
+    expect(calls).toEqual([[command, args]]);
+  });
+
+  it.each([
+    ['folders', true, () => tauri.pickFolders()],
+    ['files', false, () => tauri.pickFiles()],
+  ])('asks for %s, and takes a no', async (_, directory, pick) => {
+    mockIPC((name, payload) => {
+      expect(name).toBe('plugin:dialog|open');
+      expect(payload).toMatchObject({ options: { directory, multiple: true } });
+      return null;
+    });
+    expect(await pick()).toEqual([]);
+  });
+});
+
+it('hands on the events of an answer, in order', async () => {
+  const events: AskEvent[] = [
+    { type: 'passages', standalone_question: 'Why?', passages: [] },
+    { type: 'text', delta: 'Be' },
+    { type: 'text', delta: 'cause.' },
+  ];
+  mockIPC((name, payload) => {
+    expect(name).toBe('ask');
+    const { request, channel } = payload as { request: unknown; channel: { id: number } };
+    expect(request).toMatchObject({ question: 'Why?' });
+    events.forEach((message, index) => {
+      // The way Tauri calls a channel from Rust.
+      const { runCallback } = (window as unknown as TauriWindow).__TAURI_INTERNALS__;
+      runCallback(channel.id, { index, message });
+    });
+  });
+  const received: AskEvent[] = [];
+  await tauri.ask(newRequest('Why?'), (event) => received.push(event));
+  expect(received).toEqual(events);
+});
+
+interface TauriWindow {
+  __TAURI_INTERNALS__: { runCallback: (id: number, data: unknown) => void };
+}
+
+it('hears what the application tells everybody', async () => {
+  mockIPC(() => undefined, { shouldMockEvents: true });
+  const received: AppEvent[] = [];
+  await tauri.onApp((event) => received.push(event));
+  const event: AppEvent = { type: 'problem', error: { code: 'library', message: 'No.', hint: '' } };
+  await emit('app', event);
+  expect(received).toEqual([event]);
+});
+
+it('follows files that are dragged over the window', async () => {
+  mockWindows('main');
+  mockIPC(() => undefined, { shouldMockEvents: true });
+  const received: DragPhase[] = [];
+  await tauri.onDrag((phase) => received.push(phase));
+  const position = { x: 1, y: 1 };
+  await emit('tauri://drag-enter', { paths: ['/a'], position });
+  await emit('tauri://drag-over', { position });
+  await emit('tauri://drag-leave', null);
+  await emit('tauri://drag-drop', { paths: ['/a'], position });
+  expect(received).toEqual(['enter', 'leave', 'drop']);
+});
