@@ -40,13 +40,6 @@ impl App {
                 "Type a question.",
             ));
         }
-        if request.thorough {
-            return Err(AppError::new(
-                ErrorCode::InvalidInput,
-                "reading every document for one answer is not possible yet",
-                "Ask without it; the best passages of all documents are used.",
-            ));
-        }
         let history = self.history(request.conversation)?;
         let chat = &self.inner.parts.chat;
         let standalone = if history.is_empty() || stands_alone(question) {

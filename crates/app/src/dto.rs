@@ -260,8 +260,6 @@ pub struct AskRequest {
     /// Go on with this conversation; otherwise a new one begins.
     #[ts(type = "number | null")]
     pub conversation: Option<i64>,
-    /// Read every document in scope.
-    pub thorough: bool,
     /// Find the passages only.
     pub no_answer: bool,
     /// How many passages at most; 0 for the default.

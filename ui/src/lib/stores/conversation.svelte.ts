@@ -80,7 +80,6 @@ export function newRequest(question: string, rest: Partial<AskRequest> = {}): As
     question,
     filter: { in: [], type: [], since: null, until: null },
     conversation: null,
-    thorough: false,
     no_answer: false,
     k: 0,
     ...rest,

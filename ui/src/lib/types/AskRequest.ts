@@ -18,10 +18,6 @@ filter: Filter,
  */
 conversation: number | null, 
 /**
- * Read every document in scope.
- */
-thorough: boolean, 
-/**
  * Find the passages only.
  */
 no_answer: boolean, 
