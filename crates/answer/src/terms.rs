@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
+use frostem::{Algorithm, Stemmer};
 use lectern_domain::is_cjk;
-use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// English words that carry no content. Negations are among them: they are
@@ -294,7 +294,7 @@ const CLASSIFIERS: &str = "个年月日天周名位次条项台件元人种岁�
 impl Terms {
     /// The terms of `text`.
     pub(crate) fn of(text: &str) -> Self {
-        let stemmer = Stemmer::create(Algorithm::English);
+        let stemmer = Stemmer::new(Algorithm::English);
         let tokens = tokens(text);
         let capitals = tokens.iter().filter(|t| t.text.starts_with(char::is_uppercase)).count();
         // In a title every word has a capital, so none of them tells a name.

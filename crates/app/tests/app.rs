@@ -1,0 +1,347 @@
+//! The use cases over small parts: an index that counts words, no embedder, and a
+//! model that says what it is told to. Reading and the catalogue are real.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use lectern_app::{
+    App, AppError, AskEvent, AskRequest, ErrorCode, FileState, Parts, SearchMode, SearchRequest,
+    SupportLevel,
+};
+use lectern_domain::{
+    ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch, DocumentId,
+    DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexedChunk, ModelError, Scope, Source,
+    TokenUsage,
+};
+use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
+use lectern_ingest::DocumentReader;
+use tokio_util::sync::CancellationToken;
+
+/// Finds chunks by how many of the query's words they hold.
+#[derive(Default)]
+struct WordIndex(Mutex<BTreeMap<ChunkId, (DocumentId, String)>>);
+
+#[async_trait]
+impl ChunkIndex for WordIndex {
+    async fn add_texts(&self, chunks: Vec<IndexedChunk>) -> Result<(), IndexError> {
+        let chunks = chunks.into_iter().map(|c| (c.id, (c.document, c.text.to_lowercase())));
+        self.0.lock().unwrap().extend(chunks);
+        Ok(())
+    }
+    async fn add_vectors(&self, _: Vec<EmbeddedChunk>) -> Result<(), IndexError> {
+        Ok(())
+    }
+    async fn remove(&self, _: &[DocumentId]) -> Result<(), IndexError> {
+        // Forgetting does not depend on this.
+        Ok(())
+    }
+    async fn lexical(
+        &self,
+        query: &str,
+        k: usize,
+        scope: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        let query = query.to_lowercase();
+        let score =
+            |text: &str| query.split_whitespace().filter(|word| text.contains(word)).count();
+        let mut matches: Vec<ChunkMatch> = self
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, (document, _))| match scope {
+                Scope::All => true,
+                Scope::Documents(documents) => documents.contains(document),
+            })
+            .map(|(chunk, (_, text))| ChunkMatch { chunk: *chunk, score: score(text) as f32 })
+            .filter(|found| found.score > 0.)
+            .collect();
+        matches.sort_by(|a, b| b.score.total_cmp(&a.score));
+        matches.truncate(k);
+        Ok(matches)
+    }
+    async fn semantic(
+        &self,
+        _: &[f32],
+        _: usize,
+        _: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        Ok(Vec::new())
+    }
+    async fn text_ids(&self) -> Result<HashSet<ChunkId>, IndexError> {
+        Ok(self.0.lock().unwrap().keys().copied().collect())
+    }
+    async fn vector_ids(&self) -> Result<HashSet<ChunkId>, IndexError> {
+        Ok(HashSet::new())
+    }
+    async fn maintain(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+}
+
+/// Says `reply` word by word; with `endless` it never ends by itself.
+struct Speaker {
+    reply: &'static str,
+    endless: bool,
+}
+
+#[async_trait]
+impl ChatModel for Speaker {
+    fn id(&self) -> &str {
+        "speaker"
+    }
+    fn context_tokens(&self) -> usize {
+        4096
+    }
+    async fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
+        Ok(text.split_whitespace().count())
+    }
+    async fn generate(&self, _: ChatRequest) -> Result<ChatStream, ModelError> {
+        let words =
+            self.reply.split_inclusive(' ').map(|word| Ok(ChatDelta::Text(word.to_owned())));
+        let usage = TokenUsage { prompt: 10, completion: 5 };
+        Ok(if self.endless {
+            stream::iter(words).chain(stream::pending()).boxed()
+        } else {
+            stream::iter(words).chain(stream::iter([Ok(ChatDelta::Done(usage))])).boxed()
+        })
+    }
+}
+
+struct LocalReader;
+
+#[async_trait]
+impl DocumentReader for LocalReader {
+    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
+        read_document(path, kind)
+    }
+}
+
+/// Something that is there already, or is missing.
+struct Ready<T: ?Sized>(Option<Arc<T>>);
+
+#[async_trait]
+impl<T: ?Sized + Send + Sync> Source<T> for Ready<T> {
+    fn id(&self) -> &str {
+        "test"
+    }
+    async fn get(&self) -> Result<Arc<T>, ModelError> {
+        let missing = || ModelError::new(ErrorCode::ModelMissing, "not installed", "install it");
+        self.0.clone().ok_or_else(missing)
+    }
+}
+
+struct World {
+    directory: tempfile::TempDir,
+    app: App,
+}
+
+impl World {
+    /// A library of these files, read.
+    async fn new(chat: Option<Speaker>, files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let index: Arc<dyn ChunkIndex> = Arc::new(WordIndex::default());
+        let chat = chat.map(|speaker| Arc::new(speaker) as Arc<dyn ChatModel>);
+        let installed = chat.is_some();
+        let parts = Parts {
+            index: Arc::new(Ready(Some(index))),
+            embedder: Arc::new(Ready::<dyn Embedder>(None)),
+            chat: Arc::new(Ready(chat)),
+            chat_installed: Box::new(move || installed),
+            reader: Box::new(|| Box::new(LocalReader)),
+            checks: Vec::new(),
+        };
+        let app = App::open(&directory.path().join("library"), parts).unwrap();
+        let world = Self { directory, app };
+        for (name, content) in files {
+            let path = world.path(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        if !files.is_empty() {
+            world.app.add(&[world.path("")]).await.unwrap();
+            world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+        }
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().canonicalize().unwrap().join("documents").join(name)
+    }
+
+    async fn found(&self, query: &str) -> Vec<String> {
+        let request = SearchRequest {
+            query: query.into(),
+            k: 10,
+            mode: SearchMode::Hybrid,
+            filter: lectern_app::Filter::default(),
+        };
+        let hits = self.app.search(&request).await.unwrap().hits;
+        hits.into_iter()
+            .map(|hit| Path::new(&hit.document).file_name().unwrap().to_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn question(question: &str) -> AskRequest {
+    AskRequest { question: question.into(), ..AskRequest::default() }
+}
+
+const RENT: (&str, &str) = ("rent.md", "# Lease\n\nThe rent is 900 euros. It is due on the first.");
+
+#[tokio::test]
+async fn an_answer_is_streamed_checked_cited_and_kept() {
+    let speaker =
+        Speaker { reply: "The rent is 900 euros [1]. Dogs may sing [7].", endless: false };
+    let world =
+        World::new(Some(speaker), &[RENT, ("b.txt", "Something else about gardens.")]).await;
+    let mut events = Vec::new();
+    let request = question("What is the rent?");
+    world.app.ask_and_tell(&request, |event| events.push(event)).await;
+
+    let streamed: String = events
+        .iter()
+        .filter_map(|event| match event {
+            AskEvent::Text { delta } => Some(delta.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert!(streamed.starts_with("The rent is 900 euros [1]."), "{streamed}");
+    assert!(!streamed.contains("[7]"), "no source has the number 7");
+    assert!(matches!(&events[0], AskEvent::Passages { passages, .. } if !passages.is_empty()));
+    let Some(AskEvent::Done { answer }) = events.pop() else { panic!("{events:?}") };
+    assert_eq!(answer.sentences[0].support, SupportLevel::Supported);
+    assert_eq!(answer.sentences[1].support, SupportLevel::Unsupported);
+    let citation = &answer.citations[0];
+    assert_eq!((citation.n, citation.quote.as_str()), (1, "The rent is 900 euros."));
+    let text = world.app.text(&world.path("rent.md")).await.unwrap();
+    let text: Vec<char> = text.pages.iter().flat_map(|page| page.text.chars()).collect();
+    let quoted: String = text[citation.start as usize..citation.end as usize].iter().collect();
+    assert_eq!(quoted, citation.quote);
+
+    let kept = world.app.conversation(answer.conversation.unwrap()).unwrap();
+    assert_eq!((kept.title.as_str(), &kept.answers[0]), ("What is the rent?", &*answer));
+    assert_eq!(world.app.conversations().unwrap().len(), 1);
+    world.app.delete_conversation(kept.id).unwrap();
+    assert!(world.app.conversations().unwrap().is_empty());
+}
+
+/// Starts to ask and returns when the first word has come.
+async fn ask_until_first_word(app: &App) -> tokio::task::JoinHandle<Option<AskEvent>> {
+    let (first_word, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let app = app.clone();
+    let asking = tokio::spawn(async move {
+        let mut last = None;
+        app.ask_and_tell(&question("What is the rent?"), |event| {
+            if matches!(event, AskEvent::Text { .. }) {
+                // Later words interest nobody.
+                let _ = first_word.send(());
+            }
+            last = Some(event);
+        })
+        .await;
+        last
+    });
+    heard.recv().await.unwrap();
+    asking
+}
+
+#[tokio::test]
+async fn stopping_asking_anew_and_ending_the_program_end_the_answer() {
+    let speaker = Speaker { reply: "The rent is 900 euros ", endless: true };
+    let world = World::new(Some(speaker), &[RENT]).await;
+    let first = ask_until_first_word(&world.app).await;
+    let second = ask_until_first_word(&world.app).await;
+    let third_ends: [&dyn Fn(); 2] = [&|| world.app.stop(), &|| world.app.shutdown()];
+    let mut running = vec![first];
+    world.app.stop();
+    running.push(second);
+    for end in third_ends {
+        let asking = ask_until_first_word(&world.app).await;
+        end();
+        running.push(asking);
+    }
+    for asking in running {
+        let Some(AskEvent::Cancelled { answer }) = asking.await.unwrap() else { panic!() };
+        assert!(answer.cancelled && answer.answer.starts_with("The rent"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_removed_is_not_found_although_the_index_still_holds_it() {
+    let world = World::new(None, &[RENT, ("sub/boat.md", "The boat is blue.")]).await;
+    assert_eq!(world.found("boat").await, ["boat.md"]);
+    world.app.remove(&[world.path("sub")]).unwrap();
+    assert!(world.found("boat").await.is_empty());
+    let again = world.app.remove(&[world.path("sub/boat.md")]);
+    assert!(again.is_ok(), "a path inside a watched folder can always be excluded");
+    let elsewhere = world.app.remove(&[PathBuf::from("/elsewhere")]).unwrap_err();
+    assert_eq!(elsewhere.code, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn the_state_tells_what_is_searchable_and_what_is_missing() {
+    let world = World::new(None, &[RENT, ("empty.md", ""), ("bad.docx", "PK\u{3}\u{4}")]).await;
+    let status = world.app.status(true).unwrap();
+    assert_eq!((status.documents, status.skipped, status.failed), (1, 1, 1));
+    assert_eq!((status.chunks, status.embedded_chunks), (1, 0));
+    assert!(!status.model_installed);
+    assert_eq!(status.problem.map(|problem| problem.code), Some(ErrorCode::ModelMissing));
+    let states: Vec<FileState> = status.files.unwrap().iter().map(|file| file.state).collect();
+    assert_eq!(states, [FileState::Failed, FileState::Skipped, FileState::Ready]);
+    assert_eq!(status.folders.len(), 1);
+    world.app.set_paused(true).unwrap();
+    assert!(world.app.status(false).unwrap().paused);
+    assert_eq!(world.app.retry(None).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_source_is_shown_block_by_block() {
+    let world = World::new(None, &[RENT]).await;
+    let path = world.path("rent.md");
+    let source = world.app.source(path.to_str().unwrap()).unwrap();
+    assert_eq!(
+        (source.title.as_str(), source.kind.as_str(), source.missing),
+        ("Lease", "md", false)
+    );
+    let blocks: Vec<(u32, &str)> =
+        source.blocks.iter().map(|block| (block.start, block.text.as_str())).collect();
+    assert_eq!(blocks, [(0, "Lease"), (7, "The rent is 900 euros. It is due on the first.")]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(world.app.source(path.to_str().unwrap()).unwrap().missing);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_with_a_code() {
+    let world = World::new(None, &[RENT]).await;
+    let cancel = CancellationToken::new();
+    let ask = |request: AskRequest| {
+        let (world, cancel) = (&world, &cancel);
+        async move { world.app.ask(&request, |_| {}, cancel).await.unwrap_err() }
+    };
+    let follow_up = AskRequest { conversation: Some(9), ..question("And then?") };
+    let cases: [(AppError, ErrorCode); 5] = [
+        (ask(question("  ")).await, ErrorCode::InvalidInput),
+        (ask(question("What is the rent?")).await, ErrorCode::ModelMissing),
+        (ask(follow_up).await, ErrorCode::NotFound),
+        (world.app.add(&["/no/such/place".into()]).await.unwrap_err(), ErrorCode::NotFound),
+        (
+            world.app.add(&[world.directory.path().to_owned()]).await.unwrap_err(),
+            ErrorCode::InvalidInput,
+        ),
+    ];
+    for (error, code) in cases {
+        assert_eq!(error.code, code, "{error:?}");
+        assert!(!error.hint.is_empty(), "{error:?}");
+    }
+    // Without a model the passages are still there.
+    let passages = AskRequest { no_answer: true, ..question("What is the rent?") };
+    let found = world.app.ask(&passages, |_| {}, &cancel).await.unwrap();
+    assert_eq!(found.passages.len(), 1);
+}
