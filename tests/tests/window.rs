@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use lectern_tests::{CHAT_MODEL, Library, program, wait_for};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 struct Driver {
     group: Child,
     address: String,
+    http: ureq::Agent,
 }
 
 impl Driver {
@@ -27,6 +29,8 @@ impl Driver {
             .env("WEBKIT_DISABLE_COMPOSITING_MODE", "1")
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            // Without it WebKit's driver waits for the window for ever.
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
             .env("LECTERN_LIBRARY", library.path())
             .env("LECTERN_CHAT_MODEL", CHAT_MODEL)
             .process_group(0)
@@ -34,14 +38,18 @@ impl Driver {
             .stderr(Stdio::piped())
             .spawn()
             .expect("dbus-run-session, xvfb-run and WebKitWebDriver are installed by `make test`");
-        let driver = Self { group, address: format!("http://127.0.0.1:{port}") };
-        wait_for("WebKitWebDriver", || ureq::get(&format!("{}/status", driver.address)).call().ok());
+        // Longer than the driver ever takes, so that a hanging window is a failure.
+        let http = ureq::AgentBuilder::new().timeout(Duration::from_secs(120)).build();
+        let driver = Self { group, address: format!("http://127.0.0.1:{port}"), http };
+        wait_for("WebKitWebDriver", || driver.http.get(&format!("{}/status", driver.address)).call().ok());
         driver
     }
 
     fn open(&self) -> Window<'_> {
         let options = json!({"binary": program("lectern-desktop"), "args": []});
-        let reply: Value = ureq::post(&format!("{}/session", self.address))
+        let reply: Value = self
+            .http
+            .post(&format!("{}/session", self.address))
             .send_json(json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}}))
             .unwrap_or_else(|error| panic!("the window does not open: {error}"))
             .into_json()
@@ -67,7 +75,6 @@ impl Drop for Driver {
 }
 
 struct Window<'a> {
-    #[allow(dead_code)]
     driver: &'a Driver,
     session: String,
 }
@@ -80,7 +87,10 @@ impl Window<'_> {
              (async (...arguments) => {{ {body} }})(...arguments)
                  .then((value) => done([value ?? null]), (error) => done({{ error: JSON.stringify(error) + error }}));"
         );
-        let reply: Value = ureq::post(&format!("{}/execute/async", self.session))
+        let reply: Value = self
+            .driver
+            .http
+            .post(&format!("{}/execute/async", self.session))
             .send_json(json!({"script": script, "args": arguments}))
             .unwrap_or_else(|error| panic!("{body}: {error}"))
             .into_json()
@@ -110,20 +120,24 @@ impl Window<'_> {
     /// Types into a field, key by key, as WebKit does for a person.
     fn type_into(&self, selector: &str, text: &str) {
         let element: Value = wait_for(selector, || {
-            ureq::post(&format!("{}/element", self.session))
+            self.driver
+                .http
+                .post(&format!("{}/element", self.session))
                 .send_json(json!({"using": "css selector", "value": selector}))
                 .ok()?
                 .into_json()
                 .ok()
         });
         let id = element["value"].as_object().unwrap().values().next().unwrap().as_str().unwrap();
-        ureq::post(&format!("{}/element/{id}/value", self.session))
+        self.driver
+            .http
+            .post(&format!("{}/element/{id}/value", self.session))
             .send_json(json!({"text": text}))
             .unwrap();
     }
 
     fn close(self) {
-        ureq::delete(&self.session).call().unwrap();
+        self.driver.http.delete(&self.session).call().unwrap();
     }
 }
 

@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         return ended;
     }
     let arguments = Arguments::parse();
-    let level = if arguments.quiet { "error" } else { "warn" };
+    // What mistral.rs warns of is not for the person who asked a question.
+    let level = if arguments.quiet || arguments.json { "error" } else { "warn,mistralrs_core=error" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("LECTERN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

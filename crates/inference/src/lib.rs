@@ -1,1 +1,43 @@
-//! Chat models on mistral.rs and embedders on candle: the one crate that sees either.
+//! Chat models on mistral.rs and embedders on candle: the one crate that sees
+//! either. Models are loaded from files on this computer; nothing here opens a
+//! connection or writes a file.
+
+mod bert;
+mod chat;
+mod cpu;
+mod gguf;
+mod repetition;
+
+pub use bert::BertEmbedder;
+pub use chat::{ChatOptions, MistralChat};
+pub use cpu::cpu_supported;
+
+/// What a panic or a library said, shortened to what a person can read.
+fn short(message: &str) -> String {
+    const LIMIT: usize = 300;
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod models {
+    //! The models that the tests run.
+
+    use std::path::PathBuf;
+
+    /// A file or folder of the test models: in `LECTERN_MODELS`, or where
+    /// `make models` puts them.
+    pub(crate) fn path(name: &str) -> PathBuf {
+        let root = match std::env::var_os("LECTERN_MODELS") {
+            Some(root) => PathBuf::from(root),
+            None => PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
+                .join(".cache/lectern/models"),
+        };
+        let path = root.join(name);
+        assert!(path.exists(), "{} is missing: run `make models` first", path.display());
+        path
+    }
+}

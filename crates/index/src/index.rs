@@ -1,0 +1,396 @@
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use lancedb::arrow::arrow_array::cast::AsArray;
+use lancedb::arrow::arrow_array::types::{Float32Type, Int64Type};
+use lancedb::arrow::arrow_array::{
+    ArrayRef, FixedSizeListArray, Float32Array, Int64Array, RecordBatch, StringArray,
+};
+use lancedb::arrow::arrow_schema::{ArrowError, DataType, Field, Schema};
+use lancedb::index::scalar::{FullTextSearchQuery, MatchQuery, Operator};
+use lancedb::query::{ExecutableQuery, QueryBase, Select};
+use lancedb::{DistanceType, Table};
+use lectern_domain::{
+    ChunkId, ChunkIndex, ChunkMatch, DocumentId, EmbeddedChunk, IndexError, IndexedChunk, Scope,
+};
+use tokio::sync::Mutex;
+
+use crate::analyze;
+use crate::table::{
+    self, CHUNK, Cache, DOCUMENT, Definition, TERMS, VECTOR, failure, open_or_create,
+};
+
+/// To be raised whenever the tables or the terms of a text change.
+const FORM: &str = "1";
+
+const MIB: usize = 1 << 20;
+
+/// The most documents that one filter names.
+const FILTER_DOCUMENTS: usize = 5_000;
+
+/// A chunk index in a directory.
+///
+/// Several processes may have the directory open. One of them may write; the
+/// others see what it has written at their next search.
+pub struct LanceIndex {
+    directory: PathBuf,
+    dimensions: usize,
+    texts: Table,
+    vectors: Table,
+    /// Held by whoever writes: Lance would let two writers fail on each other.
+    writing: Mutex<()>,
+}
+
+/// What a search goes by.
+#[derive(Clone, Copy)]
+enum Search<'a> {
+    Terms(&'a str),
+    Vector(&'a [f32]),
+}
+
+impl LanceIndex {
+    /// Opens the index in `directory`, and makes what is missing or cannot be
+    /// read. Vectors are kept by embedder, each of `dimensions` numbers.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be written to, or the files keep being
+    /// unreadable.
+    pub async fn open(
+        directory: &Path,
+        embedder_id: &str,
+        dimensions: usize,
+    ) -> Result<Self, IndexError> {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            IndexError::Store(format!("{} cannot be made: {error}", directory.display()))
+        })?;
+        let texts = Definition {
+            name: "chunks".to_string(),
+            schema: schema(Field::new(TERMS, DataType::Utf8, false), []),
+            cache: Cache { index: 128 * MIB, metadata: 16 * MIB },
+        };
+        let embedder = ("lectern.embedder".to_string(), embedder_id.to_string());
+        let vectors = Definition {
+            name: format!("vectors_{}", table_name(embedder_id)),
+            schema: schema(Field::new(VECTOR, vector_type(dimensions)?, false), [embedder]),
+            cache: Cache { index: 16 * MIB, metadata: 16 * MIB },
+        };
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            dimensions,
+            texts: Box::pin(open_or_create(directory, &texts)).await?,
+            vectors: Box::pin(open_or_create(directory, &vectors)).await?,
+            writing: Mutex::new(()),
+        })
+    }
+
+    /// The bytes that the index takes on disk, older versions included.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub async fn bytes_on_disk(&self) -> Result<u64, IndexError> {
+        let directory = self.directory.clone();
+        tokio::task::spawn_blocking(move || bytes_below(&directory))
+            .await
+            .map_err(|error| IndexError::Store(error.to_string()))?
+            .map_err(|error| IndexError::Store(error.to_string()))
+    }
+
+    /// The best `k` chunks, unique, best first, ties by chunk id.
+    async fn best(
+        &self,
+        search: Search<'_>,
+        k: usize,
+        scope: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        if k == 0 {
+            return Ok(Vec::new());
+        }
+        let filters = match scope {
+            Scope::All => vec![None],
+            Scope::Documents(documents) => filters(documents).map(Some).collect(),
+        };
+        let mut matches = Vec::new();
+        for filter in filters {
+            matches.extend(self.best_of_filter(search, k, filter.as_deref()).await?);
+        }
+        let mut matches = unique_best_first(matches);
+        matches.truncate(k);
+        Ok(matches)
+    }
+
+    /// At least the best `k` chunks, more where there is a tie at the `k`-th. A
+    /// killed writer can leave a chunk twice, so `k` rows may not be enough.
+    async fn best_of_filter(
+        &self,
+        search: Search<'_>,
+        k: usize,
+        filter: Option<&str>,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        let mut limit = k.saturating_add(16);
+        loop {
+            let rows = self.rows(search, limit, filter).await.map_err(failure)?;
+            let complete = rows.len() < limit;
+            let matches = unique_best_first(rows);
+            let decided = match (matches.get(k - 1), matches.last()) {
+                (Some(kth), Some(last)) => kth.score > last.score,
+                _ => false,
+            };
+            if complete || decided || limit > k.saturating_mul(16).saturating_add(1_024) {
+                return Ok(matches);
+            }
+            limit = limit.saturating_mul(4);
+        }
+    }
+
+    async fn rows(
+        &self,
+        search: Search<'_>,
+        limit: usize,
+        filter: Option<&str>,
+    ) -> Result<Vec<ChunkMatch>, lancedb::Error> {
+        let mut batches = match search {
+            Search::Terms(terms) => {
+                let query = MatchQuery::new(terms.to_string())
+                    .with_column(Some(TERMS.to_string()))
+                    .with_fuzziness(Some(0))
+                    .with_operator(Operator::Or);
+                let mut request = self
+                    .texts
+                    .query()
+                    .full_text_search(FullTextSearchQuery::new_query(query.into()))
+                    .select(Select::columns(&[CHUNK, "_score"]))
+                    .limit(limit);
+                if let Some(filter) = filter {
+                    request = request.only_if(filter);
+                }
+                Box::pin(request.execute()).await?
+            }
+            Search::Vector(vector) => {
+                let mut request = self
+                    .vectors
+                    .query()
+                    .nearest_to(vector)?
+                    .column(VECTOR)
+                    .distance_type(DistanceType::Dot)
+                    .bypass_vector_index()
+                    .select(Select::columns(&[CHUNK, "_distance"]))
+                    .limit(limit);
+                if let Some(filter) = filter {
+                    request = request.only_if(filter);
+                }
+                Box::pin(request.execute()).await?
+            }
+        };
+        let mut matches = Vec::new();
+        while let Some(batch) = batches.try_next().await? {
+            let chunks = batch.column(0).as_primitive::<Int64Type>();
+            let scores = batch.column(1).as_primitive::<Float32Type>();
+            for (&chunk, &score) in chunks.values().iter().zip(scores.values()) {
+                let score = match search {
+                    Search::Terms(_) => score,
+                    // Lance's dot distance is 1 less the dot product.
+                    Search::Vector(_) => 1.0 - score,
+                };
+                matches.push(ChunkMatch { chunk: ChunkId(chunk), score });
+            }
+        }
+        Ok(matches)
+    }
+
+    fn checked<'a>(&self, vector: &'a [f32]) -> Result<&'a [f32], IndexError> {
+        if vector.len() != self.dimensions {
+            return Err(IndexError::Store(format!(
+                "a vector has {} numbers instead of {}",
+                vector.len(),
+                self.dimensions
+            )));
+        }
+        if !vector.iter().all(|number| number.is_finite()) {
+            return Err(IndexError::Store("a vector is not finite".to_string()));
+        }
+        Ok(vector)
+    }
+}
+
+#[async_trait]
+impl ChunkIndex for LanceIndex {
+    async fn add_texts(&self, chunks: Vec<IndexedChunk>) -> Result<(), IndexError> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let terms: StringArray =
+            chunks.iter().map(|chunk| Some(analyze::text_terms(&chunk.text))).collect();
+        let ids = chunks.iter().map(|chunk| (chunk.id, chunk.document));
+        let batch = rows(&self.texts, ids, Arc::new(terms)).await?;
+        let _writing = self.writing.lock().await;
+        Box::pin(table::append(&self.texts, batch)).await.map_err(failure)
+    }
+
+    async fn add_vectors(&self, chunks: Vec<EmbeddedChunk>) -> Result<(), IndexError> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let mut numbers = Vec::with_capacity(chunks.len() * self.dimensions);
+        for chunk in &chunks {
+            numbers.extend_from_slice(self.checked(&chunk.vector)?);
+        }
+        let DataType::FixedSizeList(item, length) = vector_type(self.dimensions)? else {
+            return Err(IndexError::Store("vectors are not lists".to_string()));
+        };
+        let numbers = Arc::new(Float32Array::from(numbers));
+        let vectors =
+            FixedSizeListArray::try_new(item, length, numbers, None).map_err(malformed)?;
+        let ids = chunks.iter().map(|chunk| (chunk.id, chunk.document));
+        let batch = rows(&self.vectors, ids, Arc::new(vectors)).await?;
+        let _writing = self.writing.lock().await;
+        Box::pin(table::append(&self.vectors, batch)).await.map_err(failure)
+    }
+
+    async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError> {
+        let _writing = self.writing.lock().await;
+        for filter in filters(documents) {
+            Box::pin(self.texts.delete(filter.as_str())).await.map_err(failure)?;
+            Box::pin(self.vectors.delete(filter.as_str())).await.map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    async fn lexical(
+        &self,
+        query: &str,
+        k: usize,
+        scope: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        let terms = analyze::query_terms(query);
+        if terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        Box::pin(self.best(Search::Terms(&terms), k, scope)).await
+    }
+
+    async fn semantic(
+        &self,
+        vector: &[f32],
+        k: usize,
+        scope: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        let vector = self.checked(vector)?;
+        Box::pin(self.best(Search::Vector(vector), k, scope)).await
+    }
+
+    async fn text_ids(&self) -> Result<HashSet<ChunkId>, IndexError> {
+        chunk_ids(&self.texts).await
+    }
+
+    async fn vector_ids(&self) -> Result<HashSet<ChunkId>, IndexError> {
+        chunk_ids(&self.vectors).await
+    }
+
+    async fn maintain(&self) -> Result<(), IndexError> {
+        let _writing = self.writing.lock().await;
+        let texts = Box::pin(table::maintain(&self.texts)).await;
+        let vectors = Box::pin(table::maintain(&self.vectors)).await;
+        texts.and(vectors)
+    }
+}
+
+async fn chunk_ids(table: &Table) -> Result<HashSet<ChunkId>, IndexError> {
+    let mut chunks = HashSet::new();
+    table::scan_chunk_ids(table, |ids| chunks.extend(ids.iter().copied().map(ChunkId)))
+        .await
+        .map_err(failure)?;
+    Ok(chunks)
+}
+
+/// One row per chunk, in the table's schema, with `content` as the last column.
+async fn rows(
+    table: &Table,
+    ids: impl Iterator<Item = (ChunkId, DocumentId)>,
+    content: ArrayRef,
+) -> Result<RecordBatch, IndexError> {
+    let (chunks, documents): (Vec<i64>, Vec<i64>) =
+        ids.map(|(chunk, document)| (chunk.0, document.0)).unzip();
+    let schema = table.schema().await.map_err(failure)?;
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(chunks)), Arc::new(Int64Array::from(documents)), content];
+    RecordBatch::try_new(schema, columns).map_err(malformed)
+}
+
+fn schema(content: Field, metadata: impl IntoIterator<Item = (String, String)>) -> Arc<Schema> {
+    let mut metadata: HashMap<String, String> = metadata.into_iter().collect();
+    metadata.insert("lectern.form".to_string(), FORM.to_string());
+    let fields = vec![
+        Field::new(CHUNK, DataType::Int64, false),
+        Field::new(DOCUMENT, DataType::Int64, false),
+        content,
+    ];
+    Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+fn vector_type(dimensions: usize) -> Result<DataType, IndexError> {
+    let length = i32::try_from(dimensions)
+        .ok()
+        .filter(|&length| length > 0)
+        .ok_or_else(|| IndexError::Store(format!("vectors of {dimensions} numbers")))?;
+    let item = Field::new("item", DataType::Float32, true);
+    Ok(DataType::FixedSizeList(Arc::new(item), length))
+}
+
+/// The id as a part of a file name: other characters than letters and digits
+/// become their code, so that two ids never share a table.
+fn table_name(embedder_id: &str) -> String {
+    let mut name = String::new();
+    for byte in embedder_id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => name.push(char::from(byte)),
+            byte => name.push_str(&format!("_{byte:02x}")),
+        }
+    }
+    name
+}
+
+/// Conditions that together name all these documents, each of them once.
+fn filters(documents: &[DocumentId]) -> impl Iterator<Item = String> + use<> {
+    let mut ids: Vec<i64> = documents.iter().map(|document| document.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let filters: Vec<String> = ids
+        .chunks(FILTER_DOCUMENTS)
+        .map(|ids| {
+            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+            format!("{DOCUMENT} IN ({})", ids.join(", "))
+        })
+        .collect();
+    filters.into_iter()
+}
+
+fn unique_best_first(mut matches: Vec<ChunkMatch>) -> Vec<ChunkMatch> {
+    matches.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+    let mut seen = HashSet::new();
+    matches.retain(|found| seen.insert(found.chunk));
+    matches
+}
+
+fn malformed(error: ArrowError) -> IndexError {
+    IndexError::Store(error.to_string())
+}
+
+fn bytes_below(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            // Pruned in the meantime.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,297 @@
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertModel, Config};
+use lectern_domain::{Embedder, ErrorCode, ModelError};
+use tokenizers::{Tokenizer, TruncationParams};
+
+use crate::short;
+
+/// What all-MiniLM-L6-v2 was trained on; later tokens do not count.
+const MAX_TOKENS: usize = 256;
+/// Tokens, padding included, that go through the model at once. Larger batches
+/// are no faster on a CPU and take memory.
+const BATCH_TOKENS: usize = 2_048;
+
+/// A sentence embedder of the BERT family, such as all-MiniLM-L6-v2: the mean of
+/// the last layer's vectors over the text's tokens, L2-normalised (Reimers and
+/// Gurevych, "Sentence-BERT", 2019). It runs on the CPU in 32-bit floats.
+pub struct BertEmbedder {
+    id: String,
+    dimensions: usize,
+    model: BertModel,
+    tokenizer: Tokenizer,
+}
+
+impl BertEmbedder {
+    /// Loads `model.safetensors`, `tokenizer.json` and `config.json` from
+    /// `directory`. Blocks for about a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::ModelMissing`] where a file is not there,
+    /// [`ErrorCode::ModelInvalid`] where one is damaged or does not fit the others.
+    pub fn load(directory: &Path, id: &str) -> Result<Self, ModelError> {
+        let invalid = |file: &str, reason: String| {
+            ModelError::new(
+                ErrorCode::ModelInvalid,
+                format!(
+                    "The embedding model's file {} cannot be used: {}.",
+                    directory.join(file).display(),
+                    short(&reason).trim_end_matches('.')
+                ),
+                "Download the embedding model again; the file is damaged or of another model.",
+            )
+        };
+        let read = |file: &str| {
+            let path = directory.join(file);
+            std::fs::read(&path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => ModelError::new(
+                    ErrorCode::ModelMissing,
+                    format!("The embedding model's file {} is not there.", path.display()),
+                    "Download the embedding model again.",
+                ),
+                _ => invalid(file, error.to_string()),
+            })
+        };
+
+        let config: Config = serde_json::from_slice(&read("config.json")?)
+            .map_err(|error| invalid("config.json", error.to_string()))?;
+        if config.num_attention_heads == 0
+            || !config.hidden_size.is_multiple_of(config.num_attention_heads)
+            || config.max_position_embeddings == 0
+        {
+            return Err(invalid("config.json", "its sizes make no sense".into()));
+        }
+
+        let mut tokenizer = Tokenizer::from_bytes(read("tokenizer.json")?)
+            .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
+        if tokenizer.get_vocab_size(true) > config.vocab_size {
+            return Err(invalid("tokenizer.json", "it has more tokens than the model".into()));
+        }
+        let truncation = TruncationParams {
+            max_length: MAX_TOKENS.min(config.max_position_embeddings),
+            ..TruncationParams::default()
+        };
+        tokenizer
+            .with_padding(None)
+            .with_truncation(Some(truncation))
+            .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
+
+        let weights = read("model.safetensors")?;
+        let model = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
+            .and_then(|weights| BertModel::load(weights, &config))
+            .map_err(|error| invalid("model.safetensors", error.to_string()))?;
+        Ok(Self { id: id.to_owned(), dimensions: config.hidden_size, model, tokenizer })
+    }
+
+    /// One vector per text, in order.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let encodings = self
+            .tokenizer
+            .encode_batch_fast(texts.to_vec(), true)
+            .map_err(|error| failed(&error.to_string()))?;
+        let tokens: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.get_ids()).collect();
+
+        // Texts of about the same length go together, so that little is padding.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&index| std::cmp::Reverse(tokens[index].len()));
+
+        let mut vectors = vec![Vec::new(); texts.len()];
+        let mut rest = order.as_slice();
+        while let Some(&longest) = rest.first() {
+            let width = tokens[longest].len().max(1);
+            let (batch, later) = rest.split_at((BATCH_TOKENS / width).clamp(1, rest.len()));
+            rest = later;
+            let rows: Vec<&[u32]> = batch.iter().map(|&index| tokens[index]).collect();
+            let embedded =
+                self.forward(&rows, width).map_err(|error| failed(&error.to_string()))?;
+            for (&index, vector) in batch.iter().zip(embedded) {
+                vectors[index] = vector;
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// Runs a batch of token rows, each at most `width` long.
+    fn forward(&self, rows: &[&[u32]], width: usize) -> candle_core::Result<Vec<Vec<f32>>> {
+        let shape = (rows.len(), width);
+        let padded = |value: fn(u32) -> u32| -> candle_core::Result<Tensor> {
+            let flat = rows.iter().flat_map(|row| {
+                let padding = std::iter::repeat_n(0, width - row.len());
+                row.iter().map(move |token| value(*token)).chain(padding)
+            });
+            Tensor::from_iter(flat, &Device::Cpu)?.reshape(shape)
+        };
+        let tokens = padded(|token| token)?;
+        let mask = padded(|_| 1)?;
+        let hidden = self.model.forward(&tokens, &tokens.zeros_like()?, Some(&mask))?;
+
+        let mask = mask.to_dtype(DType::F32)?.unsqueeze(2)?;
+        let mean = hidden.broadcast_mul(&mask)?.sum(1)?.broadcast_div(&mask.sum(1)?)?;
+        let norm = mean.sqr()?.sum_keepdim(1)?.sqrt()?;
+        mean.broadcast_div(&norm)?.to_vec2()
+    }
+}
+
+fn failed(reason: &str) -> ModelError {
+    ModelError::new(
+        ErrorCode::ModelFailed,
+        format!("The embedding model failed: {}.", short(reason).trim_end_matches('.')),
+        "Download the embedding model again; if that does not help, report it.",
+    )
+}
+
+impl Embedder for BertEmbedder {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    fn embed_passages(&self, passages: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.embed(passages)
+    }
+
+    fn embed_query(&self, query: &str) -> Result<Vec<f32>, ModelError> {
+        self.embed(&[query])?.pop().ok_or_else(|| failed("it gave no vector"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    static MINILM: LazyLock<BertEmbedder> = LazyLock::new(|| {
+        BertEmbedder::load(&crate::models::path("all-minilm-l6-v2"), "all-minilm-l6-v2").unwrap()
+    });
+
+    fn cosine(one: &[f32], other: &[f32]) -> f32 {
+        one.iter().zip(other).map(|(a, b)| a * b).sum()
+    }
+
+    #[test]
+    fn near_sentences_are_nearer_than_far_ones() {
+        let cases = [
+            (
+                "How much is the rent?",
+                "The tenant pays 900 euros each month.",
+                "Whales are mammals.",
+            ),
+            (
+                "A man is eating food.",
+                "A man is eating a piece of bread.",
+                "A cheetah hunts its prey.",
+            ),
+            (
+                "contract termination",
+                "Either party may cancel this agreement.",
+                "Bake for ten minutes.",
+            ),
+        ];
+        for (query, near, far) in cases {
+            let vector = MINILM.embed_query(query).unwrap();
+            let passages = MINILM.embed_passages(&[near, far]).unwrap();
+            let (near, far) = (cosine(&vector, &passages[0]), cosine(&vector, &passages[1]));
+            assert!(near > far + 0.1, "{query}: {near} against {far}");
+        }
+    }
+
+    /// The example of the model's card, computed in 64-bit floats by an independent
+    /// implementation; the card prints the same numbers, rounded.
+    #[test]
+    fn agrees_with_the_reference_implementation() {
+        let vectors = MINILM
+            .embed_passages(&["This is an example sentence", "Each sentence is converted"])
+            .unwrap();
+        for (vector, expected) in vectors.iter().zip(REFERENCE) {
+            for (value, expected) in vector.iter().zip(expected) {
+                assert!((value - expected).abs() < 1e-4, "{value} instead of {expected}");
+            }
+        }
+    }
+
+    const REFERENCE: [[f32; 6]; 2] = [
+        [0.067657, 0.063496, 0.048713, 0.079305, 0.037448, 0.002653],
+        [0.086439, 0.102763, 0.005395, 0.002044, -0.009963, 0.025386],
+    ];
+
+    #[test]
+    fn a_batch_gives_what_its_texts_give_alone_and_in_order() {
+        let long = "The tenant pays the rent on the first day of each month. ".repeat(60);
+        let texts: Vec<String> = (0..40)
+            .map(|n| format!("Clause {n}: {}", &long[..(n * 37) % long.len()]))
+            .chain([String::new(), "  ".into(), long.clone(), "合同金额为三万元。".into()])
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let batch = MINILM.embed_passages(&texts).unwrap();
+        assert_eq!(batch.len(), texts.len());
+        for (text, vector) in texts.iter().zip(&batch) {
+            let alone = MINILM.embed_query(text).unwrap();
+            assert_eq!(vector.len(), MINILM.dimensions());
+            assert!((cosine(vector, vector) - 1.0).abs() < 1e-5, "{text}: not normalised");
+            for (value, alone) in vector.iter().zip(&alone) {
+                assert!((value - alone).abs() < 1e-4, "{text}: {value} and alone {alone}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_beyond_the_limit_does_not_count() {
+        let limit = "rent ".repeat(MAX_TOKENS);
+        let vectors = MINILM.embed_passages(&[&limit, &format!("{limit} whales")]).unwrap();
+        assert_eq!(vectors[0], vectors[1]);
+    }
+
+    #[test]
+    fn nothing_gives_nothing() {
+        assert!(MINILM.embed_passages(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn missing_and_damaged_files_are_errors_with_a_hint() {
+        type Damage = fn(&Path);
+        let cases: [(&str, ErrorCode, Damage); 6] = [
+            ("no weights", ErrorCode::ModelMissing, |dir| {
+                std::fs::remove_file(dir.join("model.safetensors")).unwrap();
+            }),
+            ("no configuration", ErrorCode::ModelMissing, |dir| {
+                std::fs::remove_file(dir.join("config.json")).unwrap();
+            }),
+            ("weights cut short", ErrorCode::ModelInvalid, |dir| {
+                let whole = std::fs::read(dir.join("model.safetensors")).unwrap();
+                std::fs::write(dir.join("model.safetensors"), &whole[..whole.len() / 2]).unwrap();
+            }),
+            ("weights of something else", ErrorCode::ModelInvalid, |dir| {
+                std::fs::write(dir.join("model.safetensors"), b"\x02\0\0\0\0\0\0\0{}").unwrap();
+            }),
+            ("a tokenizer that is none", ErrorCode::ModelInvalid, |dir| {
+                std::fs::write(dir.join("tokenizer.json"), b"{\"a\": 1}").unwrap();
+            }),
+            ("no heads", ErrorCode::ModelInvalid, |dir| {
+                let config = std::fs::read_to_string(dir.join("config.json")).unwrap();
+                let config =
+                    config.replace("\"num_attention_heads\": 12", "\"num_attention_heads\": 0");
+                std::fs::write(dir.join("config.json"), config).unwrap();
+            }),
+        ];
+        let whole = crate::models::path("all-minilm-l6-v2");
+        for (name, code, damage) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            for file in ["model.safetensors", "tokenizer.json", "config.json"] {
+                std::fs::copy(whole.join(file), directory.path().join(file)).unwrap();
+            }
+            damage(directory.path());
+            let error = BertEmbedder::load(directory.path(), "x").err().expect(name);
+            assert_eq!(error.code, code, "{name}: {error}");
+            assert!(!error.hint.is_empty(), "{name}");
+        }
+    }
+}
