@@ -20,6 +20,11 @@ use crate::{
 /// its prompt has room for.
 const PASSAGES: usize = 8;
 
+/// What the model reads, in tokens and passages: on a CPU every hundred tokens are
+/// some seconds of waiting for the first word.
+const PROMPT_TOKENS: usize = 700;
+const PROMPT_PASSAGES: usize = 4;
+
 impl App {
     /// Answers a question from the passages in scope. `sink` hears of the passages
     /// and of every piece of text. Cancelling is no error: what there is by then is
@@ -85,7 +90,11 @@ impl App {
             question: standalone,
             passages: found.clone(),
             similarity: None,
-            options: AnswerOptions::default(),
+            options: AnswerOptions {
+                prompt_tokens: PROMPT_TOKENS,
+                max_passages: PROMPT_PASSAGES,
+                ..AnswerOptions::default()
+            },
         };
         let made = answer(
             model.as_ref(),
