@@ -12,6 +12,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/lectern/target
 
 PYTHON ?= python3
 CARGO_DENY := 0.20.2
+TAURI_CLI := 2.12.5
 BIN := $(CARGO_TARGET_DIR)/debug
 
 # $(call stage,NAME,COMMAND) runs a command and prints its wall time. No commas in either, and `&&`
@@ -73,9 +74,9 @@ bench: setup models ui build ## measure reading, indexing and searching on sampl
 	$(call stage,bench,scripts/bench.sh)
 
 .PHONY: dist
-dist: setup ui ## build the Debian package, optimised
-	$(call stage,dist,ui/node_modules/.bin/tauri build --bundles deb)
-	@find '$(CARGO_TARGET_DIR)/release/bundle' -name '*.deb' -exec ls -lh {} +
+dist: setup ui build ## make the Debian package of what is built
+	$(call stage,dist,cd src-tauri && npx --yes @tauri-apps/cli@$(TAURI_CLI) bundle --debug --bundles deb)
+	@find '$(BIN)/bundle' -name '*.deb' -exec ls -lh {} +
 
 # The page. npm writes node_modules/.package-lock.json and Vite dist/index.html last, so they say
 # when each was done.
