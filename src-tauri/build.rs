@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page = Path::new("../ui/dist/index.html");
     if !page.exists() {
         fs::create_dir_all("../ui/dist")?;
-        fs::write(page, "<!doctype html><title>Lectern</title><p>Build the page with <code>make ui</code>.")?;
+        fs::write(
+            page,
+            "<!doctype html><title>Lectern</title><p>Build the page with <code>make ui</code>.",
+        )?;
     }
     let attributes = tauri_build::Attributes::new()
         .app_manifest(tauri_build::AppManifest::new().commands(COMMANDS));

@@ -66,7 +66,11 @@ impl Library {
     }
 
     /// `command` followed by arguments of the program, with this library.
-    pub fn within<S: AsRef<std::ffi::OsStr>>(&self, mut command: Command, arguments: &[S]) -> Command {
+    pub fn within<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        mut command: Command,
+        arguments: &[S],
+    ) -> Command {
         command
             .args(arguments)
             .env("LECTERN_LIBRARY", self.path())
@@ -84,9 +88,8 @@ impl Library {
     pub fn json<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Value {
         let output = self.command(arguments).arg("--json").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!("{error}: {}", String::from_utf8_lossy(&output.stdout))
-        })
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
     }
 
     /// Starts the program and lets it run.

@@ -61,7 +61,10 @@ fn every_crate_knows_only_what_it_may() {
             }
             let owner = TABLE.iter().find(|(.., heavy)| heavy.contains(&dependency.as_str()));
             if let Some((owner, ..)) = owner {
-                assert!(own.contains(&dependency.as_str()), "{dependency} belongs to {owner}, not {name}");
+                assert!(
+                    own.contains(&dependency.as_str()),
+                    "{dependency} belongs to {owner}, not {name}"
+                );
             }
         }
     }
@@ -73,6 +76,9 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     for package in manifests {
         let lints = package["manifest_path"].as_str().unwrap();
         let manifest = std::fs::read_to_string(lints).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{lints} does not take the workspace's lints");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{lints} does not take the workspace's lints"
+        );
     }
 }

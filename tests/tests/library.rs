@@ -34,7 +34,11 @@ fn assert_literal(library: &Library, places: &Value, words: &str) {
 fn the_samples_are_read_and_every_question_finds_its_file() {
     let library = Library::new();
     let report = library.json(&["add", &samples(), "--wait"]);
-    assert_eq!((report["failed"].as_u64(), report["skipped"].as_u64()), (Some(0), Some(0)), "{report}");
+    assert_eq!(
+        (report["failed"].as_u64(), report["skipped"].as_u64()),
+        (Some(0), Some(0)),
+        "{report}"
+    );
     assert_eq!(report["added"], report["ready"]);
     let status = library.json(&["status", "--files"]);
     assert_eq!(status["pending"], 0);
@@ -84,8 +88,10 @@ fn an_answer_has_the_form_of_the_contract_and_literal_quotes() {
     let numbers: Vec<u64> =
         answer["citations"].as_array().unwrap().iter().map(|c| c["n"].as_u64().unwrap()).collect();
     for sentence in answer["sentences"].as_array().unwrap() {
-        assert!(["supported", "partial", "unsupported", "none"]
-            .contains(&sentence["support"].as_str().unwrap()));
+        assert!(
+            ["supported", "partial", "unsupported", "none"]
+                .contains(&sentence["support"].as_str().unwrap())
+        );
         for citation in sentence["citations"].as_array().unwrap() {
             assert!(numbers.contains(&citation.as_u64().unwrap()), "{sentence}");
         }
@@ -107,17 +113,20 @@ fn words_are_found_while_vectors_are_still_being_made() {
     let library = Library::new();
     let files: Vec<(String, String)> = (0..500)
         .map(|n| {
-            let story = "The harbour master writes the tide into the log every morning. ".repeat(12);
-            (format!("notes/{n}.md"), format!("# Note {n}\n\nThe code of this note is QX-{n}. {story}"))
+            let story =
+                "The harbour master writes the tide into the log every morning. ".repeat(12);
+            (
+                format!("notes/{n}.md"),
+                format!("# Note {n}\n\nThe code of this note is QX-{n}. {story}"),
+            )
         })
         .collect();
     let files: Vec<(&str, &str)> =
         files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let folder = library.folder(&files);
     let mut adding = Running(library.start(&["add", folder.to_str().unwrap(), "--wait"]));
-    let status = library.wait_for("all files to be searchable by words", |status| {
-        status["documents"] == 500
-    });
+    let status = library
+        .wait_for("all files to be searchable by words", |status| status["documents"] == 500);
     let (chunks, embedded) =
         (status["chunks"].as_u64().unwrap(), status["embedded_chunks"].as_u64().unwrap());
     assert!(embedded < chunks, "{status}");
@@ -179,7 +188,8 @@ fn bad_files_get_a_reason_and_the_rest_is_fine() {
         ("broken.docx", "PK\u{3}\u{4} not a zip"),
         ("picture.xyz", "\u{0}\u{1}\u{2}\u{0}\u{fffd}"),
     ]);
-    fs::write(folder.join("binary.txt"), [0u8, 159, 146, 150, 0, 1, 2, 0, 0, 255].repeat(50)).unwrap();
+    fs::write(folder.join("binary.txt"), [0u8, 159, 146, 150, 0, 1, 2, 0, 0, 255].repeat(50))
+        .unwrap();
     let report = library.json(&["add", folder.to_str().unwrap(), "--wait"]);
     assert_eq!(report["ready"], 1, "{report}");
     let status = library.json(&["status", "--files"]);
@@ -347,7 +357,12 @@ fn mistakes_end_with_a_status_a_code_and_a_hint() {
     // Without any model files, words still find, and an answer says what to do.
     let folder = library.folder(&[("a.md", "The kiwi walks.")]);
     let without = |arguments: &[&str]| {
-        library.command(arguments).arg("--json").env("LECTERN_MODELS", no_models.path()).output().unwrap()
+        library
+            .command(arguments)
+            .arg("--json")
+            .env("LECTERN_MODELS", no_models.path())
+            .output()
+            .unwrap()
     };
     without(&["add", folder.to_str().unwrap(), "--wait"]);
     let found = without(&["search", "kiwi"]);
@@ -389,7 +404,11 @@ fn no_network_is_touched_by_reading_searching_and_asking() {
         isolated.args(["--map-root-user", "--net"]).arg(program("lectern"));
         let output = library.within(isolated, step).arg("--json").output().unwrap();
         assert!(output.status.success(), "{step:?}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8_lossy(&output.stdout).contains(if step[0] == "add" { "ready" } else { "a.md" }));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(if step[0] == "add" {
+            "ready"
+        } else {
+            "a.md"
+        }));
     }
 }
 
@@ -416,7 +435,8 @@ fn adding_without_waiting_goes_on_in_the_background() {
     assert_eq!(report["added"], 1);
     library.wait_for("the background process", |status| status["embedded_chunks"] == 1);
     wait_for("the background process to end", || {
-        let lock = fs::File::options().write(true).open(library.path().join("indexer.lock")).ok()?;
+        let lock =
+            fs::File::options().write(true).open(library.path().join("indexer.lock")).ok()?;
         lock.try_lock().ok()
     });
 }

@@ -41,7 +41,9 @@ impl Driver {
         // Longer than the driver ever takes, so that a hanging window is a failure.
         let http = ureq::AgentBuilder::new().timeout(Duration::from_secs(120)).build();
         let driver = Self { group, address: format!("http://127.0.0.1:{port}"), http };
-        wait_for("WebKitWebDriver", || driver.http.get(&format!("{}/status", driver.address)).call().ok());
+        wait_for("WebKitWebDriver", || {
+            driver.http.get(&format!("{}/status", driver.address)).call().ok()
+        });
         driver
     }
 
@@ -50,7 +52,9 @@ impl Driver {
         let reply: Value = self
             .http
             .post(&format!("{}/session", self.address))
-            .send_json(json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}}))
+            .send_json(
+                json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}}),
+            )
             .unwrap_or_else(|error| panic!("the window does not open: {error}"))
             .into_json()
             .unwrap();
@@ -62,7 +66,8 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // The whole group: a session bus and a display outlive their parent.
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.group.id())]).status();
+        let _ =
+            Command::new("kill").args(["-KILL", "--", &format!("-{}", self.group.id())]).status();
         let _ = self.group.wait();
         if std::thread::panicking()
             && let Some(errors) = self.group.stderr.take()
@@ -102,7 +107,10 @@ impl Window<'_> {
     /// The text of the first element that `selector` finds, once there is one.
     fn text_of(&self, selector: &str) -> String {
         wait_for(selector, || {
-            let text = self.run("return document.querySelector(arguments[0])?.textContent", &[json!(selector)]);
+            let text = self.run(
+                "return document.querySelector(arguments[0])?.textContent",
+                &[json!(selector)],
+            );
             text.as_str().map(str::to_owned)
         })
     }
@@ -151,11 +159,17 @@ fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
     let driver = Driver::start(&library);
     let window = driver.open();
 
-    window.run("return window.__TAURI_INTERNALS__.invoke('add_paths', {paths: arguments[0]})", &[json!([folder])]);
+    window.run(
+        "return window.__TAURI_INTERNALS__.invoke('add_paths', {paths: arguments[0]})",
+        &[json!([folder])],
+    );
     assert!(window.text_of("[data-testid=folder]").contains("documents"));
     library.wait_for("the window to read the folder", |status| status["embedded_chunks"] == 3);
 
-    window.type_into("[data-testid=composer] textarea", "Which colour is the lamp of the lighthouse?");
+    window.type_into(
+        "[data-testid=composer] textarea",
+        "Which colour is the lamp of the lighthouse?",
+    );
     // Every state of the answer's text is seen, to show that it streams.
     window.run(
         "window.seen = new Set();

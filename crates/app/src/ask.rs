@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Result,
     SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
-    library::now_seconds, locked,
+    library::now_seconds, locked, milliseconds_since,
 };
 
 /// Passages that are found for an answer. The model sees as many of the best as
@@ -36,7 +36,7 @@ impl App {
         cancel: &CancellationToken,
     ) -> Result<Answer> {
         let start = Instant::now();
-        let milliseconds = || start.elapsed().as_secs_f64() * 1e3;
+        let milliseconds = || milliseconds_since(start);
         let question = request.question.trim();
         if question.is_empty() {
             return Err(AppError::new(
@@ -51,7 +51,11 @@ impl App {
             question.to_owned()
         } else {
             sink(AskEvent::LoadingModel);
-            standalone_question(chat.get().await?.as_ref(), &history, question, cancel).await?
+            let model = tokio::select! {
+                model = chat.get() => model?,
+                () = cancel.cancelled() => return Err(cancelled()),
+            };
+            standalone_question(model.as_ref(), &history, question, cancel).await?
         };
 
         let k = if request.k == 0 { PASSAGES } else { request.k as usize };
@@ -74,7 +78,7 @@ impl App {
             tokens: Tokens::default(),
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
             conversation: request.conversation,
-            pending: self.catalog().counts(None)?.pending,
+            pending: self.catalog().pending_files()?,
         };
         if request.no_answer {
             return Ok(reply);
@@ -83,7 +87,10 @@ impl App {
         sink(AskEvent::LoadingModel);
         let model = tokio::select! {
             model = chat.get() => model?,
-            () = cancel.cancelled() => return Err(cancelled()),
+            () = cancel.cancelled() => {
+                reply.cancelled = true;
+                return Ok(reply);
+            }
         };
         let loaded = milliseconds();
         let input = AnswerInput {

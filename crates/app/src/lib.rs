@@ -19,6 +19,7 @@ mod source;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 pub use dto::*;
@@ -73,8 +74,6 @@ struct Inner {
     asking: Mutex<CancellationToken>,
     /// Ends the background work.
     shutdown: CancellationToken,
-    /// Why indexing cannot go on, if so.
-    problem: Mutex<Option<AppError>>,
 }
 
 impl App {
@@ -82,10 +81,14 @@ impl App {
     pub fn open(directory: &Path, parts: Parts) -> Result<Self> {
         std::fs::create_dir_all(directory)
             .map_err(|error| error::library_directory(directory, &error))?;
+        // The paths of folders have their links resolved, and are compared with it.
+        let directory = directory
+            .canonicalize()
+            .map_err(|error| error::library_directory(directory, &error))?;
         let catalog = Catalog::open(&directory.join("catalog.sqlite"))?;
         Ok(Self {
             inner: Arc::new(Inner {
-                directory: directory.to_owned(),
+                directory,
                 catalog: Arc::new(catalog),
                 parts,
                 wake: Arc::default(),
@@ -93,7 +96,6 @@ impl App {
                 events: broadcast::Sender::new(64),
                 asking: Mutex::default(),
                 shutdown: CancellationToken::new(),
-                problem: Mutex::default(),
             }),
         })
     }
@@ -116,6 +118,11 @@ impl App {
     fn catalog(&self) -> &Catalog {
         &self.inner.catalog
     }
+}
+
+/// The time since `start` in milliseconds, to a tenth: more is noise.
+fn milliseconds_since(start: Instant) -> f64 {
+    (start.elapsed().as_secs_f64() * 1e4).round() / 10.
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -17,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddReport, App, AppError, AppEvent, FileState, FileStatus, FolderStatus, Result, Status, error,
-    filter::absolute, locked,
+    filter::absolute,
 };
 
 /// The shortest time between two events about the library.
 const EVENT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The setting that holds why indexing cannot go on, as JSON.
+const PROBLEM_SETTING: &str = "problem";
 
 /// How often another process's work is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -36,6 +39,7 @@ impl App {
             .iter()
             .map(|path| path.canonicalize().map_err(|_| error::not_found(path)))
             .collect::<Result<Vec<_>>>()?;
+        let paths = outermost(paths);
         for path in &paths {
             let text = path.to_str().ok_or_else(|| {
                 AppError::new(
@@ -74,8 +78,9 @@ impl App {
         if paths.is_empty() {
             count(None)?;
         }
-        for path in paths {
-            count(Some(&absolute(path)?.to_string_lossy()))?;
+        let paths = paths.iter().map(|path| absolute(path)).collect::<Result<_>>()?;
+        for path in outermost(paths) {
+            count(Some(&path.to_string_lossy()))?;
         }
         Ok(AddReport {
             added: 0,
@@ -153,9 +158,9 @@ impl App {
             embedder: parts.embedder.id().to_owned(),
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
-            paused: catalog.setting(PAUSED_SETTING)?.as_deref() == Some("true"),
+            paused: self.is_paused()?,
             reading: catalog.reading()?,
-            problem: locked(&self.inner.problem).clone(),
+            problem: self.problem(),
             folders,
             files: with_files.then(|| self.files()).transpose()?,
         })
@@ -190,20 +195,48 @@ impl App {
     /// Looks at the disk and does all the work there is, then returns. Where
     /// another process is the indexer, waits until that one has done it.
     pub async fn work_until_idle(&self, cancel: &CancellationToken) -> Result<()> {
-        loop {
+        if let Some(_lock) = self.try_lock()? {
+            return self.run_indexer(Until::Idle, cancel.clone()).await;
+        }
+        for folder in self.catalog().folders()? {
+            look(self.catalog(), &folder, Path::new(&folder.path)).await?;
+        }
+        while !cancel.is_cancelled() {
+            let counts = self.catalog().counts(None)?;
+            if counts.pending == 0 && counts.embedded_chunks == counts.chunks {
+                break;
+            }
             if let Some(_lock) = self.try_lock()? {
                 return self.run_indexer(Until::Idle, cancel.clone()).await;
             }
+            if self.is_paused()? {
+                return Err(AppError::new(
+                    ErrorCode::Library,
+                    "the library is open elsewhere, and reading is paused there",
+                    "Resume it in the window, or close the window and try again.",
+                ));
+            }
+            if counts.pending == 0
+                && let Some(problem) = self.problem()
+            {
+                return Err(problem);
+            }
             // Events of another process cannot be awaited.
             tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
+                () = cancel.cancelled() => {}
                 () = sleep(POLL) => {}
             }
-            let counts = self.catalog().counts(None)?;
-            if counts.pending == 0 && counts.embedded_chunks == counts.chunks {
-                return Ok(());
-            }
         }
+        Ok(())
+    }
+
+    /// Whether some process reads and indexes this library at the moment.
+    pub fn is_at_work(&self) -> Result<bool> {
+        Ok(self.try_lock()?.is_none())
+    }
+
+    fn is_paused(&self) -> Result<bool> {
+        Ok(self.catalog().setting(PAUSED_SETTING)?.as_deref() == Some("true"))
     }
 
     /// Follows the disk until [`App::shutdown`] or `cancel`: as the indexer, or,
@@ -231,8 +264,9 @@ impl App {
                 if let Err(error) = &result {
                     tracing::error!("indexing stopped: {error}");
                 }
-                *locked(&app.inner.problem) = result.err();
-                app.inner.changed.notify_one();
+                if let Err(problem) = result {
+                    app.set_problem(Some(&problem));
+                }
                 // What stopped it may pass: a full disk, a model that is missing.
                 tokio::select! {
                     () = cancel.cancelled() => {}
@@ -280,6 +314,7 @@ impl App {
     }
 
     async fn run_indexer(&self, until: Until, cancel: CancellationToken) -> Result<()> {
+        self.set_problem(None);
         let inner = &self.inner;
         let changed = inner.changed.clone();
         let parts = IndexerParts {
@@ -290,22 +325,42 @@ impl App {
             embedder: inner.parts.embedder.clone(),
             reader: (inner.parts.reader)(),
             changed: Box::new(move || changed.notify_one()),
+            problem: {
+                let app = self.clone();
+                Box::new(move |problem| app.set_problem(problem.map(AppError::from).as_ref()))
+            },
             wake: inner.wake.clone(),
         };
         match Indexer::new(parts, cancel).run(until).await {
             // Everything is searchable by its words; only the vectors wait.
-            Err(IngestError::Embedder(error)) => {
-                *locked(&inner.problem) = Some(error.into());
-                Ok(())
-            }
+            Err(IngestError::Embedder(_)) => Ok(()),
             result => Ok(result?),
         }
     }
 
-    /// Why the library is not complete although no work is left, if so.
+    /// Why the library is not complete although no work is left, if so. It is kept
+    /// in the catalogue, so that every process that waits for the work knows.
     pub fn problem(&self) -> Option<AppError> {
-        locked(&self.inner.problem).clone()
+        serde_json::from_str(&self.catalog().setting(PROBLEM_SETTING).ok()??).ok()?
     }
+
+    fn set_problem(&self, problem: Option<&AppError>) {
+        let stored = serde_json::to_string(&problem).unwrap_or_default();
+        let unchanged =
+            self.catalog().setting(PROBLEM_SETTING).ok().flatten().as_ref() == Some(&stored);
+        // A catalogue that cannot be written to is a problem that shows by itself.
+        if !unchanged && let Err(error) = self.catalog().set_setting(PROBLEM_SETTING, &stored) {
+            tracing::error!("{error}");
+        }
+        self.inner.changed.notify_one();
+    }
+}
+
+/// The paths that do not lie in another one of them.
+fn outermost(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.sort();
+    paths.dedup_by(|path, before| path.starts_with(before));
+    paths
 }
 
 fn bytes_below(directory: &Path) -> u64 {

@@ -4,17 +4,18 @@ use std::{collections::HashMap, time::Instant};
 
 use lectern_answer::{
     Passage,
-    fusion::{DEFAULT_K, Leg, fuse},
+    fusion::{DEFAULT_K, Fused, Leg, fuse},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
-    CharRange, ChunkId, ChunkMatch, DocumentId, ErrorCode, ModelError, Rect as PageRect, Scope,
+    CharRange, ChunkId, DocumentId, ErrorCode, ModelError, Rect as PageRect, Scope,
 };
 use lectern_extract::rects;
 use tokio::task::spawn_blocking;
 
 use crate::{
     App, AppError, Filter, Hit, Rect, Result, SearchMode, SearchReply, SearchRequest, filter,
+    milliseconds_since,
 };
 
 /// Candidates of each leg for fusion, at least. More does not change the top of
@@ -45,7 +46,7 @@ impl App {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(SearchReply { hits, milliseconds: start.elapsed().as_secs_f64() * 1e3 })
+        Ok(SearchReply { hits, milliseconds: milliseconds_since(start) })
     }
 
     /// As [`App::search`], without the places on the pages.
@@ -66,41 +67,23 @@ impl App {
         }
         let query: String = query.chars().take(LONGEST_QUERY).collect();
         let filter = filter::resolve(filter)?;
-        let scope = if filter.is_empty() {
-            Scope::All
+        let vector = if mode == SearchMode::Lexical {
+            None
         } else {
-            Scope::Documents(self.catalog().documents_in(&filter)?)
+            self.query_vector(&query, mode).await?
         };
+        let words = (mode != SearchMode::Semantic).then_some(query.as_str());
         let candidates = CANDIDATES.max(2 * k);
-        let index = self.inner.parts.index.get().await?;
-        let lexical = async {
-            if mode == SearchMode::Semantic {
-                return Ok(Vec::new());
-            }
-            index.lexical(&query, candidates, &scope).await.map_err(AppError::from)
-        };
-        let semantic = async {
-            if mode == SearchMode::Lexical {
-                return Ok(Vec::new());
-            }
-            match self.embed_query(&query).await {
-                Ok(vector) => Ok(index.semantic(&vector, candidates, &scope).await?),
-                // Without the embedder the words still find what they find.
-                Err(error) if mode == SearchMode::Hybrid => {
-                    tracing::warn!("searching by words only: {error}");
-                    Ok(Vec::new())
-                }
-                Err(error) => Err(AppError::from(error)),
-            }
-        };
-        let (lexical, semantic): (Vec<ChunkMatch>, Vec<ChunkMatch>) =
-            tokio::try_join!(lexical, semantic)?;
-        let fused = fuse(
-            &[Leg { weight: 1., matches: lexical }, Leg { weight: 1., matches: semantic }],
-            DEFAULT_K,
-        );
-        let ids: Vec<ChunkId> = fused.iter().map(|hit| hit.chunk).collect();
-        let mut records = self.records(&ids, &filter)?;
+        let in_scope =
+            || Ok::<_, AppError>(Scope::Documents(self.catalog().documents_in(&filter)?));
+        let scope = if filter.is_empty() { Scope::All } else { in_scope()? };
+        let mut fused = self.candidates(words, vector.as_deref(), candidates, &scope).await?;
+        let mut records = self.records(&fused, &filter)?;
+        // What was forgotten may still be in the index and crowd out what is there.
+        if records.len() < fused.len() && records.len() < k {
+            fused = self.candidates(words, vector.as_deref(), candidates, &in_scope()?).await?;
+            records = self.records(&fused, &filter)?;
+        }
         Ok(fused
             .into_iter()
             .filter_map(|hit| {
@@ -120,15 +103,54 @@ impl App {
             .collect())
     }
 
+    /// The best chunks of both legs, fused.
+    async fn candidates(
+        &self,
+        words: Option<&str>,
+        vector: Option<&[f32]>,
+        candidates: usize,
+        scope: &Scope,
+    ) -> Result<Vec<Fused>> {
+        let index = self.inner.parts.index.get().await?;
+        let lexical = async {
+            match words {
+                Some(words) => index.lexical(words, candidates, scope).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let semantic = async {
+            match vector {
+                Some(vector) => index.semantic(vector, candidates, scope).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let (lexical, semantic) = tokio::try_join!(lexical, semantic)?;
+        let legs = [Leg { weight: 1., matches: lexical }, Leg { weight: 1., matches: semantic }];
+        Ok(fuse(&legs, DEFAULT_K))
+    }
+
     /// What the catalogue knows of these chunks. What it has forgotten is left
     /// out, whatever the index still holds.
     fn records(
         &self,
-        ids: &[ChunkId],
+        fused: &[Fused],
         filter: &ScopeFilter,
     ) -> Result<HashMap<ChunkId, ChunkRecord>> {
-        let records = self.catalog().chunks(ids, filter)?;
+        let ids: Vec<ChunkId> = fused.iter().map(|hit| hit.chunk).collect();
+        let records = self.catalog().chunks(&ids, filter)?;
         Ok(records.into_iter().map(|record| (record.id, record)).collect())
+    }
+
+    /// The query's vector. Without the embedder the words still find what they find.
+    async fn query_vector(&self, query: &str, mode: SearchMode) -> Result<Option<Vec<f32>>> {
+        match self.embed_query(query).await {
+            Ok(vector) => Ok(Some(vector)),
+            Err(error) if mode == SearchMode::Hybrid => {
+                tracing::warn!("searching by words only: {error}");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn embed_query(&self, query: &str) -> std::result::Result<Vec<f32>, ModelError> {

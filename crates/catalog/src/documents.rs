@@ -227,7 +227,8 @@ impl Catalog {
     pub fn drop_unused_documents(&self) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        drop_unused(&transaction)?;
+        delete_unused(&transaction, "TRUE")?;
+        transaction.execute("DELETE FROM loose", [])?;
         transaction.commit()?;
         Ok(())
     }
@@ -351,14 +352,27 @@ impl Catalog {
     }
 }
 
-/// Deletes documents that no file holds and notes that the index has to follow.
+/// The condition for a document that no file holds.
+const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM file WHERE file.document = document.id)
+    AND NOT EXISTS (SELECT 1 FROM file WHERE file.incoming = document.id)";
+
+/// Deletes documents that were let go of and that no file holds, and notes that
+/// the index has to follow.
 pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
-    let unused = "FROM document
-        WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.document = document.id)
-          AND NOT EXISTS (SELECT 1 FROM file WHERE file.incoming = document.id)";
-    transaction
-        .execute(&format!("INSERT OR IGNORE INTO garbage (document) SELECT id {unused}"), [])?;
-    transaction.execute(&format!("DELETE {unused}"), [])?;
+    delete_unused(transaction, "id IN (SELECT document FROM loose)")?;
+    transaction.execute("DELETE FROM loose", [])?;
+    Ok(())
+}
+
+fn delete_unused(transaction: &Transaction<'_>, among: &str) -> Result<()> {
+    transaction.execute(
+        &format!(
+            "INSERT OR IGNORE INTO garbage (document)
+             SELECT id FROM document WHERE {among} AND {UNUSED}"
+        ),
+        [],
+    )?;
+    transaction.execute(&format!("DELETE FROM document WHERE {among} AND {UNUSED}"), [])?;
     Ok(())
 }
 

@@ -1,5 +1,10 @@
 //! Folders and files, and the queue of files to be read.
 
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
 use lectern_domain::{DocumentId, FileId, FolderId};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -66,6 +71,20 @@ pub struct FoundFile {
     pub skip: Option<String>,
 }
 
+/// What a look at the disk saw at and below a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look<'a> {
+    /// The path, inside a folder.
+    pub root: &'a str,
+    /// The files there.
+    pub found: &'a [FoundFile],
+    /// Paths that could not be looked at: what lies there is as it was.
+    pub unreadable: &'a [String],
+    /// [`Catalog::newest_file`] when the look began: what was found by somebody
+    /// else since then is not gone.
+    pub newest: FileId,
+}
+
 /// A file that waits to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedFile {
@@ -86,6 +105,9 @@ pub enum ReadOutcome {
     Skipped(String),
     /// Could not be read, with the reason.
     Failed(String),
+    /// Could not be reached, with the reason: it may be tomorrow. What was read of
+    /// it before stays searchable, and the next look queues it again.
+    Unreachable(String),
     /// To be read once more: it changed meanwhile or the program is stopping.
     Again,
 }
@@ -171,9 +193,10 @@ impl Catalog {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Adds a place. A place inside one that is already there only lifts an
-    /// exclusion; places inside the new one become part of it. Returns the folder
-    /// that now covers `path`.
+    /// Adds a place. A place inside one that is already there only lifts its
+    /// exclusion, and inside one that is excluded it becomes a place of its own;
+    /// places inside the new one become part of it. Returns the folder that now
+    /// covers `path`.
     pub fn add_folder(&self, path: &str, now: i64) -> Result<FolderRecord> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
@@ -181,7 +204,15 @@ impl Catalog {
             .execute(&format!("DELETE FROM exclusion WHERE {}", below("path", "?1")), [path])?;
         let covering: Option<FolderRecord> = transaction
             .query_row(
-                &format!("SELECT id, path, missing FROM folder WHERE {}", below("?1", "path")),
+                &format!(
+                    "SELECT id, path, missing FROM folder WHERE {}
+                     AND NOT EXISTS (SELECT 1 FROM exclusion
+                                     WHERE {} AND {} AND exclusion.path <> folder.path)
+                     ORDER BY length(path) DESC",
+                    below("?1", "path"),
+                    below("?1", "exclusion.path"),
+                    below("exclusion.path", "folder.path")
+                ),
                 [path],
                 |row| {
                     Ok(FolderRecord {
@@ -215,9 +246,6 @@ impl Catalog {
                 FolderRecord { id, path: path.to_owned(), missing: false }
             }
         };
-        // An exclusion above the path would hide it again at the next look.
-        transaction
-            .execute(&format!("DELETE FROM exclusion WHERE {}", below("?1", "path")), [path])?;
         transaction.commit()?;
         Ok(folder)
     }
@@ -246,12 +274,15 @@ impl Catalog {
         Ok(changed > 0)
     }
 
-    /// The excluded paths.
-    pub fn exclusions(&self) -> Result<Vec<String>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached("SELECT path FROM exclusion")?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    /// The excluded paths inside `folder`.
+    pub fn exclusions(&self, folder: FolderId) -> Result<HashSet<PathBuf>> {
+        excluded_inside(&self.lock(), folder)
+    }
+
+    /// Whether the library holds a file at exactly this path.
+    pub fn has_file(&self, path: &str) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE path = ?1)";
+        Ok(self.lock().query_row(sql, [path], |row| row.get(0))?)
     }
 
     /// Notes whether a place can be found at the moment.
@@ -263,14 +294,31 @@ impl Catalog {
         Ok(())
     }
 
-    /// Makes the library agree with what is on the disk at and below `root`, a
-    /// path inside `folder`: new and changed files are queued, files that are gone
-    /// are forgotten. Returns how many files are new.
-    pub fn reconcile(&self, folder: FolderId, root: &str, found: &[FoundFile]) -> Result<u64> {
+    /// The latest file that was found.
+    pub fn newest_file(&self) -> Result<FileId> {
+        Ok(self.lock().query_row("SELECT coalesce(max(id), 0) FROM file", [], |row| {
+            Ok(FileId(row.get(0)?))
+        })?)
+    }
+
+    /// Makes the library agree with what a look saw inside `folder`: new and changed
+    /// files are queued, files that are gone are forgotten. What was forgotten or
+    /// excluded while the look was under way stays so. Returns how many files are
+    /// new.
+    pub fn reconcile(&self, folder: FolderId, look: &Look<'_>) -> Result<u64> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
+        let named: bool = transaction.query_row(
+            "SELECT EXISTS (SELECT 1 FROM folder WHERE id = ?1)",
+            [folder.0],
+            |row| row.get(0),
+        )?;
+        if !named {
+            return Ok(0);
+        }
         let mut added = 0;
         {
+            // Files that another place inside this folder holds are that place's.
             let mut known = transaction
                 .prepare_cached("SELECT size, modified, state, reason FROM file WHERE path = ?1")?;
             let mut insert = transaction.prepare_cached(
@@ -286,7 +334,11 @@ impl Catalog {
             )?;
             let mut see =
                 transaction.prepare_cached("INSERT OR IGNORE INTO seen (path) VALUES (?1)")?;
-            for file in found {
+            let excluded = excluded_inside(&transaction, folder)?;
+            for file in look.found {
+                if Path::new(&file.path).ancestors().any(|above| excluded.contains(above)) {
+                    continue;
+                }
                 see.execute([&file.path])?;
                 let before: Option<(u64, i64, String, Option<String>)> = known
                     .query_row([&file.path], |row| {
@@ -316,12 +368,20 @@ impl Catalog {
                     file.skip
                 ])?;
             }
+            let mut keep = transaction.prepare_cached(&format!(
+                "INSERT OR IGNORE INTO seen SELECT path FROM file WHERE {}",
+                below("path", "?1")
+            ))?;
+            for path in look.unreadable {
+                keep.execute([path])?;
+            }
             transaction.execute(
                 &format!(
-                    "DELETE FROM file WHERE {} AND path NOT IN (SELECT path FROM seen)",
+                    "DELETE FROM file WHERE {} AND folder = ?2 AND id <= ?3
+                     AND path NOT IN (SELECT path FROM seen)",
                     below("path", "?1")
                 ),
-                [root],
+                params![look.root, folder.0, look.newest.0],
             )?;
             documents::drop_unused(&transaction)?;
         }
@@ -348,6 +408,24 @@ impl Catalog {
         let mut files = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         files.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
         Ok(files)
+    }
+
+    /// How many files wait or are being read.
+    pub fn pending_files(&self) -> Result<u64> {
+        Ok(self.lock().query_row(
+            "SELECT count(*) FROM file WHERE state IN ('pending', 'reading')",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+
+    /// Whether a file waits to be read.
+    pub fn has_pending_files(&self) -> Result<bool> {
+        Ok(self.lock().query_row(
+            "SELECT EXISTS (SELECT 1 FROM file WHERE state = 'pending')",
+            [],
+            |row| row.get(0),
+        )?)
     }
 
     /// Puts files back that a process took and did not finish. Only for the one
@@ -383,17 +461,22 @@ impl Catalog {
     pub fn finish_without_document(&self, file: &QueuedFile, outcome: &ReadOutcome) -> Result<()> {
         let (state, reason) = match outcome {
             ReadOutcome::Skipped(reason) => (FileState::Skipped, Some(reason)),
-            ReadOutcome::Failed(reason) => (FileState::Failed, Some(reason)),
+            ReadOutcome::Failed(reason) | ReadOutcome::Unreachable(reason) => {
+                (FileState::Failed, Some(reason))
+            }
             ReadOutcome::Again => (FileState::Pending, None),
         };
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute(
             "UPDATE file SET state = :state, reason = :reason,
-                 document = iif(:state = 'pending', document, NULL), incoming = NULL
+                 document = iif(:keep, document, NULL), incoming = NULL,
+                 modified = iif(:look_again, -1, modified)
              WHERE id = :id AND state = 'reading' AND modified = :modified AND size = :size",
             named_params! {
                 ":state": state.as_str(), ":reason": reason, ":id": file.id.0,
+                ":keep": matches!(outcome, ReadOutcome::Again | ReadOutcome::Unreachable(_)),
+                ":look_again": matches!(outcome, ReadOutcome::Unreachable(_)),
                 ":modified": file.modified, ":size": file.size,
             },
         )?;
@@ -494,6 +577,19 @@ impl Catalog {
             })
             .optional()?)
     }
+}
+
+/// The exclusions that hold inside `folder`: not those above a place that was named
+/// inside an excluded one.
+fn excluded_inside(connection: &Connection, folder: FolderId) -> Result<HashSet<PathBuf>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT exclusion.path FROM exclusion, folder
+         WHERE folder.id = ?1 AND exclusion.path <> folder.path AND {}",
+        below("exclusion.path", "folder.path")
+    ))?;
+    let rows =
+        statement.query_map([folder.0], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn counts(connection: &Connection, path: Option<&str>) -> Result<Counts> {

@@ -17,7 +17,8 @@ use std::{
 
 pub use documents::{ChunkRecord, DocumentRecord, NewDocument, PageRecord, QueuedChunk};
 pub use files::{
-    Counts, FileRecord, FileState, FolderRecord, FoundFile, QueuedFile, ReadOutcome, ScopeFilter,
+    Counts, FileRecord, FileState, FolderRecord, FoundFile, Look, QueuedFile, ReadOutcome,
+    ScopeFilter,
 };
 use rusqlite::{Connection, OpenFlags};
 
@@ -65,8 +66,10 @@ impl Catalog {
         // last moments, which the next look at the disk brings back.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // A transaction that reads before it writes would fail at once, without
+        // waiting, where another connection wrote in between.
+        connection.set_transaction_behavior(rusqlite::TransactionBehavior::Immediate);
+        let transaction = connection.transaction()?;
         let found: i32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
             0 => {

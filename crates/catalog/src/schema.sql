@@ -47,14 +47,15 @@ CREATE TABLE chunk (
     indexed  INTEGER NOT NULL DEFAULT 0,
     embedded INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX chunk_by_document ON chunk (document);
+-- Covers the counting of a status, which must not read the texts.
+CREATE INDEX chunk_by_document ON chunk (document, indexed, embedded);
 CREATE INDEX chunk_to_index ON chunk (id) WHERE indexed = 0;
 CREATE INDEX chunk_to_embed ON chunk (id) WHERE embedded = 0;
 
 -- The state is the queue: what is pending waits to be read. A file that has
 -- changed keeps its old document until the new one, `incoming`, is searchable.
 CREATE TABLE file (
-    id       INTEGER PRIMARY KEY,
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
     folder   INTEGER NOT NULL REFERENCES folder ON DELETE CASCADE,
     path     TEXT NOT NULL UNIQUE,
     size     INTEGER NOT NULL,
@@ -68,6 +69,19 @@ CREATE INDEX file_by_folder ON file (folder);
 CREATE INDEX file_by_document ON file (document);
 CREATE INDEX file_by_incoming ON file (incoming) WHERE incoming IS NOT NULL;
 CREATE INDEX file_by_state ON file (state, size);
+
+-- Documents that a file has let go of: perhaps no other file holds them.
+CREATE TABLE loose (
+    document INTEGER PRIMARY KEY
+) STRICT;
+CREATE TRIGGER file_deleted AFTER DELETE ON file BEGIN
+    INSERT OR IGNORE INTO loose SELECT old.document WHERE old.document IS NOT NULL;
+    INSERT OR IGNORE INTO loose SELECT old.incoming WHERE old.incoming IS NOT NULL;
+END;
+CREATE TRIGGER file_changed AFTER UPDATE OF document, incoming ON file BEGIN
+    INSERT OR IGNORE INTO loose SELECT old.document WHERE old.document IS NOT new.document AND old.document IS NOT NULL;
+    INSERT OR IGNORE INTO loose SELECT old.incoming WHERE old.incoming IS NOT new.incoming AND old.incoming IS NOT NULL;
+END;
 
 -- Documents whose rows are still in the index.
 CREATE TABLE garbage (

@@ -4,12 +4,12 @@
 use std::{collections::HashSet, path::Path};
 
 use lectern_catalog::{
-    Catalog, CatalogError, Counts, FileState, FoundFile, NewDocument, QueuedFile, ReadOutcome,
-    ScopeFilter,
+    Catalog, CatalogError, Counts, FileState, FoundFile, Look, NewDocument, QueuedFile,
+    ReadOutcome, ScopeFilter,
 };
 use lectern_domain::{
-    Block, BlockKind, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, Page, Rect,
-    TextBox,
+    Block, BlockKind, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId,
+    FolderId, Page, Rect, TextBox,
 };
 
 fn open(directory: &Path) -> Catalog {
@@ -18,6 +18,17 @@ fn open(directory: &Path) -> Catalog {
 
 fn found(path: &str, modified: i64) -> FoundFile {
     FoundFile { path: path.into(), size: 10, modified, skip: None }
+}
+
+/// A look that saw `files` at and below `root`, and everything there.
+fn look(
+    catalog: &Catalog,
+    folder: FolderId,
+    root: &str,
+    files: &[FoundFile],
+) -> Result<u64, CatalogError> {
+    let newest = catalog.newest_file()?;
+    catalog.reconcile(folder, &Look { root, found: files, unreadable: &[], newest })
 }
 
 fn extraction(text: &str) -> Extraction {
@@ -66,7 +77,7 @@ fn library(directory: &Path, texts: &[(&str, &str)]) -> Catalog {
     let catalog = open(directory);
     let folder = catalog.add_folder("/f", 0).unwrap();
     let files: Vec<FoundFile> = texts.iter().map(|(path, _)| found(path, 1)).collect();
-    assert_eq!(catalog.reconcile(folder.id, "/f", &files).unwrap(), texts.len() as u64);
+    assert_eq!(look(&catalog, folder.id, "/f", &files).unwrap(), texts.len() as u64);
     for _ in texts {
         let file = take(&catalog);
         let text = texts.iter().find(|(path, _)| *path == file.path).unwrap().1;
@@ -102,7 +113,7 @@ fn a_changed_file_keeps_its_old_text_until_the_new_one_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let catalog = library(directory.path(), &[("/f/a.md", "old")]);
     let folder = catalog.folders().unwrap()[0].id;
-    catalog.reconcile(folder, "/f", &[found("/f/a.md", 2)]).unwrap();
+    look(&catalog, folder, "/f", &[found("/f/a.md", 2)]).unwrap();
     let old = catalog.document_at("/f/a.md").unwrap().unwrap().id;
     assert_eq!(catalog.text(old).unwrap().unwrap(), "old");
     let file = take(&catalog);
@@ -119,9 +130,9 @@ fn a_file_that_changes_while_it_is_read_is_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let catalog = library(directory.path(), &[("/f/a.md", "old")]);
     let folder = catalog.folders().unwrap()[0].id;
-    catalog.reconcile(folder, "/f", &[found("/f/a.md", 2)]).unwrap();
+    look(&catalog, folder, "/f", &[found("/f/a.md", 2)]).unwrap();
     let stale = take(&catalog);
-    catalog.reconcile(folder, "/f", &[found("/f/a.md", 3)]).unwrap();
+    look(&catalog, folder, "/f", &[found("/f/a.md", 3)]).unwrap();
     read(&catalog, stale, "half written");
     assert_eq!(catalog.counts(None).unwrap().pending, 1);
     let file = take(&catalog);
@@ -153,7 +164,7 @@ fn what_is_gone_from_the_disk_is_forgotten_at_and_below_the_path_only() {
         &[("/f/x/a.md", "1"), ("/f/x.md", "2"), ("/f/x/y/b.md", "3"), ("/f/xz/c.md", "4")],
     );
     let folder = catalog.folders().unwrap()[0].id;
-    catalog.reconcile(folder, "/f/x", &[found("/f/x/a.md", 1)]).unwrap();
+    look(&catalog, folder, "/f/x", &[found("/f/x/a.md", 1)]).unwrap();
     let left = all_chunks(&catalog, &ScopeFilter::default());
     assert_eq!(left, ["/f/x.md", "/f/x/a.md", "/f/xz/c.md"]);
 }
@@ -162,15 +173,62 @@ fn what_is_gone_from_the_disk_is_forgotten_at_and_below_the_path_only() {
 fn removing_a_path_inside_a_folder_excludes_it_until_it_is_added_again() {
     let directory = tempfile::tempdir().unwrap();
     let catalog = library(directory.path(), &[("/f/x/a.md", "1"), ("/f/b.md", "2")]);
+    let folder = catalog.folders().unwrap().remove(0);
     assert!(catalog.remove_path("/f/x").unwrap());
-    assert_eq!(catalog.exclusions().unwrap(), ["/f/x"]);
-    let folder = catalog.add_folder("/f/x/a.md", 0).unwrap();
-    assert_eq!(folder.path, "/f");
-    assert!(catalog.exclusions().unwrap().is_empty());
+    assert_eq!(catalog.exclusions(folder.id).unwrap(), HashSet::from(["/f/x".into()]));
+    // A look that had begun before does not bring it back.
+    look(&catalog, folder.id, "/f", &[found("/f/x/a.md", 1), found("/f/b.md", 1)]).unwrap();
+    assert_eq!(all_chunks(&catalog, &ScopeFilter::default()), ["/f/b.md"]);
+
+    // A file inside is a place of its own; the rest stays excluded, and neither
+    // takes the other's files away.
+    let file = catalog.add_folder("/f/x/a.md", 0).unwrap();
+    assert_eq!(file.path, "/f/x/a.md");
+    look(&catalog, file.id, "/f/x/a.md", &[found("/f/x/a.md", 1)]).unwrap();
+    look(&catalog, folder.id, "/f", &[found("/f/b.md", 1)]).unwrap();
+    assert_eq!(catalog.files(None).unwrap().len(), 2);
+    assert_eq!(catalog.exclusions(folder.id).unwrap().len(), 1);
+
+    // The excluded folder itself is part of the outer one again.
+    assert_eq!(catalog.add_folder("/f/x", 0).unwrap().path, "/f");
+    assert!(catalog.exclusions(folder.id).unwrap().is_empty());
     assert!(catalog.remove_path("/f").unwrap());
     assert!(catalog.folders().unwrap().is_empty());
-    assert!(catalog.exclusions().unwrap().is_empty());
     assert!(!catalog.remove_path("/elsewhere").unwrap());
+    assert_eq!(look(&catalog, folder.id, "/f", &[found("/f/b.md", 1)]).unwrap(), 0);
+}
+
+#[test]
+fn what_could_not_be_looked_at_and_what_came_since_is_not_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/x/a.md", "1"), ("/f/b.md", "2")]);
+    let folder = catalog.folders().unwrap()[0].id;
+    let newest = catalog.newest_file().unwrap();
+    look(&catalog, folder, "/f/c.md", &[found("/f/c.md", 1)]).unwrap();
+    let seen = Look { root: "/f", found: &[], unreadable: &["/f/x".to_owned()], newest };
+    catalog.reconcile(folder, &seen).unwrap();
+    let left: Vec<String> = catalog.files(None).unwrap().into_iter().map(|f| f.path).collect();
+    assert_eq!(left, ["/f/c.md", "/f/x/a.md"]);
+    assert!(catalog.newest_file().unwrap() > FileId(newest.0));
+}
+
+#[test]
+fn two_connections_write_without_failing_on_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (open(directory.path()), open(directory.path()));
+    let folder = one.add_folder("/f", 0).unwrap();
+    std::thread::scope(|scope| {
+        for (number, catalog) in [&one, &two].into_iter().enumerate() {
+            scope.spawn(move || {
+                for n in 0..200 {
+                    let path = format!("/f/{number}/{n}.md");
+                    look(catalog, folder.id, &path, &[found(&path, n)]).unwrap();
+                    catalog.set_setting("last", &path).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(one.counts(None).unwrap().pending, 400);
 }
 
 #[test]
@@ -180,7 +238,7 @@ fn a_folder_takes_over_the_places_inside_it() {
         let directory = tempfile::tempdir().unwrap();
         let catalog = open(directory.path());
         let one = catalog.add_folder(first, 0).unwrap();
-        catalog.reconcile(one.id, first, &[found("/g/in/a.md", 1)]).unwrap();
+        look(&catalog, one.id, first, &[found("/g/in/a.md", 1)]).unwrap();
         let two = catalog.add_folder(second, 0).unwrap();
         let outer = if first.len() < second.len() { first } else { second };
         assert_eq!(two.path, outer);
@@ -194,20 +252,24 @@ fn states_follow_the_reading() {
     let cases = [
         (ReadOutcome::Skipped("empty".into()), FileState::Skipped, Some("empty")),
         (ReadOutcome::Failed("damaged".into()), FileState::Failed, Some("damaged")),
+        (ReadOutcome::Unreachable("away".into()), FileState::Failed, Some("away")),
         (ReadOutcome::Again, FileState::Pending, None),
     ];
     for (outcome, state, reason) in cases {
         let directory = tempfile::tempdir().unwrap();
         let catalog = open(directory.path());
         let folder = catalog.add_folder("/f", 0).unwrap();
-        catalog.reconcile(folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
         let file = take(&catalog);
         assert_eq!(catalog.reading().unwrap().as_deref(), Some("/f/a.md"));
         catalog.finish_without_document(&file, &outcome).unwrap();
         let file = catalog.files(None).unwrap().remove(0);
         assert_eq!((file.state, file.reason.as_deref()), (state, reason));
-        // An unchanged file is not read again, whatever became of it.
-        catalog.reconcile(folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        // An unchanged file is not read again, whatever became of it, unless it
+        // could not be reached.
+        look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        let again = matches!(outcome, ReadOutcome::Unreachable(_));
+        let state = if again { FileState::Pending } else { state };
         assert_eq!(catalog.files(None).unwrap()[0].state, state);
         // Unless the person asks for it.
         let retried = catalog.retry(Some("/f")).unwrap();
@@ -221,7 +283,7 @@ fn a_killed_reader_leaves_its_files_queued() {
     {
         let catalog = open(directory.path());
         let folder = catalog.add_folder("/f", 0).unwrap();
-        catalog.reconcile(folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+        look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
         let file = take(&catalog);
         let extraction = extraction("text");
         let new = NewDocument { hash: b"text", reader: 1, extraction: &extraction, chunks: &[] };
@@ -257,7 +319,7 @@ fn filters_choose_by_path_kind_and_date() {
     let catalog = open(directory.path());
     let folder = catalog.add_folder("/f", 0).unwrap();
     let files = [found("/f/old.md", 10), found("/f/new.md", 20), found("/f/sub/n.md", 30)];
-    catalog.reconcile(folder.id, "/f", &files).unwrap();
+    look(&catalog, folder.id, "/f", &files).unwrap();
     for text in ["1", "2", "3"] {
         let file = take(&catalog);
         read(&catalog, file, text);

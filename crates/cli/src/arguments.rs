@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lectern_app::{Filter, SearchMode};
 
+/// So many hits, where nobody says how many.
+pub const DEFAULT_HITS: u32 = 10;
+
 /// Reads the documents in your folders and answers questions about them with a
 /// model on this computer. Nothing leaves the machine.
 #[derive(Debug, Parser)]
@@ -62,7 +65,7 @@ pub enum Command {
         /// The words.
         query: String,
         /// How many hits at most.
-        #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(short, default_value_t = DEFAULT_HITS, value_parser = clap::value_parser!(u32).range(1..=1000))]
         k: u32,
         /// By words, by meaning, or both.
         #[arg(long, value_enum, default_value_t)]
@@ -90,9 +93,9 @@ pub enum Command {
         /// What to do with each line.
         #[arg(value_enum, default_value_t)]
         what: BatchWhat,
-        /// How many hits at most.
-        #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        k: u32,
+        /// How many hits, or passages for an answer, at most.
+        #[arg(short, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        k: Option<u32>,
         /// By words, by meaning, or both.
         #[arg(long, value_enum, default_value_t)]
         mode: Mode,

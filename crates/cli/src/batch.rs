@@ -2,17 +2,21 @@
 
 use std::path::Path;
 
-use lectern_app::{App, AppError, AskRequest, Filter, Result, SearchMode, SearchRequest};
+use lectern_app::{
+    App, AppError, AskRequest, ErrorCode, Filter, Result, SearchMode, SearchRequest,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{arguments::BatchWhat, output};
+use crate::{
+    arguments::{BatchWhat, DEFAULT_HITS},
+    output,
+};
 
 /// One line of the input.
 #[derive(Debug, Deserialize)]
 struct Line {
-    id: Value,
     question: String,
     #[serde(default, rename = "in")]
     within: OneOrMany,
@@ -48,12 +52,12 @@ pub async fn run(
     app: &App,
     file: &Path,
     what: BatchWhat,
-    k: u32,
+    k: Option<u32>,
     mode: SearchMode,
     cancel: &CancellationToken,
 ) -> Result<()> {
     let content = std::fs::read_to_string(file).map_err(|error| AppError {
-        code: lectern_app::ErrorCode::NotFound,
+        code: ErrorCode::NotFound,
         message: format!("{} cannot be read: {error}", file.display()),
         hint: "Name a file of JSON lines.".into(),
     })?;
@@ -61,16 +65,17 @@ pub async fn run(
         if cancel.is_cancelled() {
             break;
         }
-        let line: Line = serde_json::from_str(line).map_err(|error| AppError {
-            code: lectern_app::ErrorCode::InvalidInput,
-            message: format!("line {} of {}: {error}", number + 1, file.display()),
-            hint: "Each line is a JSON object with `id` and `question`.".into(),
-        })?;
-        let id = line.id.clone();
-        let result = match one(app, line, what, k, mode, cancel).await {
-            Ok(result) => result,
-            Err(error) => json!({ "error": error }),
+        let value: Value = serde_json::from_str(line).unwrap_or_default();
+        let id = value["id"].clone();
+        let result = match serde_json::from_value(value) {
+            Ok(line) => one(app, line, what, k, mode, cancel).await,
+            Err(error) => Err(AppError {
+                code: ErrorCode::InvalidInput,
+                message: format!("line {} of {}: {error}", number + 1, file.display()),
+                hint: "Each line is a JSON object with `id` and `question`.".into(),
+            }),
         };
+        let result = result.unwrap_or_else(|error| json!({ "error": error }));
         let mut output = json!({ "id": id });
         if let (Some(output), Value::Object(result)) = (output.as_object_mut(), result) {
             output.extend(result);
@@ -84,7 +89,7 @@ async fn one(
     app: &App,
     line: Line,
     what: BatchWhat,
-    k: u32,
+    k: Option<u32>,
     mode: SearchMode,
     cancel: &CancellationToken,
 ) -> Result<Value> {
@@ -96,7 +101,8 @@ async fn one(
     };
     let value = match what {
         BatchWhat::Search => {
-            let request = SearchRequest { query: line.question, k, mode, filter };
+            let request =
+                SearchRequest { query: line.question, k: k.unwrap_or(DEFAULT_HITS), mode, filter };
             serde_json::to_value(app.search(&request).await?)
         }
         BatchWhat::Ask => {
@@ -105,7 +111,7 @@ async fn one(
         }
     };
     value.map_err(|error| AppError {
-        code: lectern_app::ErrorCode::Internal,
+        code: ErrorCode::Internal,
         message: error.to_string(),
         hint: String::new(),
     })

@@ -5,9 +5,9 @@ mod batch;
 mod output;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command as Process, ExitCode, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arguments::{Arguments, Command};
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     // What mistral.rs warns of is not for the person who asked a question.
-    let level = if arguments.quiet || arguments.json { "error" } else { "warn,mistralrs_core=error" };
+    let level =
+        if arguments.quiet || arguments.json { "error" } else { "warn,mistralrs_core=error" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("LECTERN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long work that was cancelled may take to end by itself.
+const CLEAN_END: Duration = Duration::from_secs(10);
+
 /// A token that Ctrl-C cancels.
 fn cancelled_by_ctrl_c() -> CancellationToken {
     let cancel = CancellationToken::new();
@@ -55,6 +59,10 @@ fn cancelled_by_ctrl_c() -> CancellationToken {
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             token.cancel();
+        }
+        // Who asks twice does not want to wait for a clean end.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
         }
     });
     cancel
@@ -64,10 +72,38 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { library, model, json, quiet, command } = arguments;
     let app = lectern_assembly::open(&Options { library, chat_model: model })?;
     let cancel = cancelled_by_ctrl_c();
+    let done = tokio::select! {
+        done = execute(&app, command, json, quiet, &cancel) => done?,
+        // Long work looks at the token itself and ends cleanly; the rest is dropped.
+        () = async { cancel.cancelled().await; tokio::time::sleep(CLEAN_END).await } => ExitCode::FAILURE,
+    };
+    if cancel.is_cancelled() {
+        return Err(AppError::new(
+            ErrorCode::Cancelled,
+            "it was cancelled",
+            "What was done is kept.",
+        ));
+    }
+    Ok(done)
+}
+
+async fn execute(
+    app: &App,
+    command: Command,
+    json: bool,
+    quiet: bool,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
     match command {
-        Command::Add { paths, wait } => add(&app, &paths, wait, json, quiet, &cancel).await?,
-        Command::Remove { paths } => app.remove(&paths)?,
-        Command::Sync { watch } => sync(&app, watch, json, quiet, &cancel).await?,
+        Command::Add { paths, wait } => add(app, &paths, wait, json, quiet, cancel).await?,
+        Command::Remove { paths } => {
+            app.remove(&paths)?;
+            go_on_in_background(app)?;
+            if json {
+                output::json(&serde_json::json!({ "removed": paths.len() }));
+            }
+        }
+        Command::Sync { watch } => sync(app, watch, json, quiet, cancel).await?,
         Command::Status { files } => {
             let status = app.status(files)?;
             if json { output::json(&status) } else { output::status(&status) }
@@ -85,10 +121,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
                 no_answer,
                 ..AskRequest::default()
             };
-            ask(&app, &request, json, &cancel).await?;
+            ask(app, &request, json, cancel).await?;
         }
         Command::Batch { file, what, k, mode } => {
-            batch::run(&app, &file, what, k, mode.into(), &cancel).await?;
+            batch::run(app, &file, what, k, mode.into(), cancel).await?;
         }
         Command::Text { path } => {
             let text = app.text(&path).await?;
@@ -96,8 +132,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::Eval { set, mode } => {
             app.add(&[lectern_eval::corpus(&set)?]).await?;
-            work(&app, false, false, quiet, &cancel).await?;
-            let report = lectern_eval::evaluate(&app, &set, mode.into()).await?;
+            work(app, false, false, quiet, cancel).await?;
+            let report = lectern_eval::evaluate(app, &set, mode.into()).await?;
             if json { output::json(&report) } else { output::evaluation(&report) }
         }
         Command::Doctor => {
@@ -112,7 +148,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             }
         }
     }
-    Ok(if cancel.is_cancelled() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn add(
@@ -129,7 +165,7 @@ async fn add(
         work(app, false, false, quiet, cancel).await?;
         report = lectern_app::AddReport { added: report.added, ..app.report(paths, start)? };
     } else {
-        go_on_in_background(app.directory())?;
+        go_on_in_background(app)?;
     }
     if json {
         output::json(&report);
@@ -144,16 +180,19 @@ async fn add(
     Ok(())
 }
 
-/// Starts a process of its own that does the work that is left and ends. It ends
-/// at once if another process is at it already.
-fn go_on_in_background(library: &Path) -> Result<()> {
+/// Starts a process of its own that does the work that is left and ends, unless
+/// another process is at it already.
+fn go_on_in_background(app: &App) -> Result<()> {
+    if app.is_at_work()? {
+        return Ok(());
+    }
     let failed = |error: std::io::Error| AppError {
         code: ErrorCode::Internal,
         message: format!("reading cannot go on in the background: {error}"),
         hint: "Run `lectern sync`.".into(),
     };
     let mut process = Process::new(std::env::current_exe().map_err(failed)?);
-    process.arg("--library").arg(library).args(["--quiet", "sync"]);
+    process.arg("--library").arg(app.directory()).args(["--quiet", "sync"]);
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut process, 0);
@@ -210,11 +249,7 @@ async fn work(
     };
     bar.finish_and_clear();
     app.shutdown();
-    result?;
-    if let Some(problem) = app.problem() {
-        output::error(&problem, json);
-    }
-    Ok(())
+    result
 }
 
 async fn ask(

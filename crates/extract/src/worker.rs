@@ -281,14 +281,17 @@ impl Reader {
             let message = format!("the reading process could not be started: {reason}");
             ReadFailure::new(ReadFailureReason::Crashed, message)
         };
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| broken(&error.to_string()))?;
+            .kill_on_drop(true);
+        // A Ctrl-C in the terminal is for the program, which ends its worker itself.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn().map_err(|error| broken(&error.to_string()))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(broken("it has no pipes"));
         };

@@ -1,7 +1,10 @@
 //! What lies on the disk below a folder.
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
+    fs::Metadata,
+    io,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -17,57 +20,75 @@ const IGNORED_FOLDERS: [&str; 5] =
 /// Files that lie beside documents and are none.
 const IGNORED_FILES: [&str; 3] = ["Thumbs.db", "desktop.ini", "Icon\r"];
 
+/// What lies at and below a path.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Discovered {
+    /// The files, in no particular order.
+    pub found: Vec<FoundFile>,
+    /// Paths that could not be looked at.
+    pub unreadable: Vec<String>,
+}
+
 /// The files at and below `root`, which lies at or below the watched folder
 /// `folder`, without hidden files, symbolic links and what is in `exclusions`.
-/// Blocks while it walks. A folder that cannot be read is passed over.
-pub fn discover(folder: &Path, root: &Path, exclusions: &[PathBuf]) -> Vec<FoundFile> {
+/// Blocks while it walks.
+pub fn discover(folder: &Path, root: &Path, exclusions: &HashSet<PathBuf>) -> Discovered {
+    let mut discovered = Discovered::default();
     // A change was seen at `root`; it may lie inside something that is left out.
-    let mut between = root.to_path_buf();
-    while between != folder && between.starts_with(folder) {
-        if is_left_out(&between, exclusions) {
-            return Vec::new();
-        }
-        if !between.pop() {
-            break;
-        }
+    let inside = root.ancestors().take_while(|path| *path != folder && path.starts_with(folder));
+    if inside.into_iter().any(|path| is_left_out(path, exclusions)) {
+        return discovered;
     }
-    let excluded = exclusions.to_vec();
-    let mut found = Vec::new();
+    let excluded = exclusions.clone();
     let walk = WalkBuilder::new(root)
         .standard_filters(false)
         .follow_links(false)
         .filter_entry(move |entry| entry.depth() == 0 || !is_left_out(entry.path(), &excluded))
         .build();
     for entry in walk {
-        match entry {
-            Ok(entry) => found.extend(found_file(&entry)),
+        let seen = entry.and_then(|entry| found_file(&entry));
+        match seen {
+            Ok(file) => discovered.found.extend(file),
+            // Gone since it was listed.
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
+            }
             Err(error) => {
-                tracing::warn!("passed over while looking at {}: {error}", root.display())
+                tracing::warn!("passed over while looking at {}: {error}", root.display());
+                let path = path_of(&error).unwrap_or(root);
+                discovered.unreadable.push(path.to_string_lossy().into_owned());
             }
         }
     }
-    found
+    discovered
 }
 
-fn is_left_out(path: &Path, exclusions: &[PathBuf]) -> bool {
+/// The path that a walk failed at.
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            path_of(err)
+        }
+        ignore::Error::Partial(errors) => errors.iter().find_map(path_of),
+        _ => None,
+    }
+}
+
+fn is_left_out(path: &Path, exclusions: &HashSet<PathBuf>) -> bool {
     let name = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
     name.starts_with('.')
         || name.starts_with("~$") // an office program's lock file
         || IGNORED_FOLDERS.contains(&name.as_ref())
         || IGNORED_FILES.contains(&name.as_ref())
-        || exclusions.iter().any(|exclusion| exclusion == path)
+        || exclusions.contains(path)
 }
 
-fn found_file(entry: &DirEntry) -> Option<FoundFile> {
-    if !entry.file_type()?.is_file() {
-        return None;
+fn found_file(entry: &DirEntry) -> Result<Option<FoundFile>, ignore::Error> {
+    if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+        return Ok(None);
     }
-    let metadata = entry.metadata().ok()?;
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .map_or(0, |age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+    let metadata = entry.metadata()?;
+    let modified = modified_nanoseconds(&metadata);
     let skip = if entry.path().to_str().is_none() {
         Some("The file's name is not valid Unicode; rename it to have it read.".to_owned())
     } else if metadata.len() == 0 {
@@ -78,7 +99,16 @@ fn found_file(entry: &DirEntry) -> Option<FoundFile> {
         None
     };
     let path = entry.path().to_string_lossy().into_owned();
-    Some(FoundFile { path, size: metadata.len(), modified, skip })
+    Ok(Some(FoundFile { path, size: metadata.len(), modified, skip }))
+}
+
+/// A file's last change in nanoseconds since 1970; 0 where the system does not say.
+pub(crate) fn modified_nanoseconds(metadata: &Metadata) -> i64 {
+    metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -86,8 +116,9 @@ fn found_file(entry: &DirEntry) -> Option<FoundFile> {
 mod tests {
     use super::*;
 
-    fn names(folder: &Path, root: &Path, exclusions: &[PathBuf]) -> Vec<String> {
+    fn names(folder: &Path, root: &Path, exclusions: &HashSet<PathBuf>) -> Vec<String> {
         let mut names: Vec<String> = discover(folder, root, exclusions)
+            .found
             .into_iter()
             .map(|file| {
                 Path::new(&file.path).strip_prefix(folder).unwrap().display().to_string()
@@ -121,7 +152,7 @@ mod tests {
         std::fs::write(root.join("empty.txt"), "").unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink(root, root.join("sub/loop")).unwrap();
-        let exclusions = [root.join("secret")];
+        let exclusions = HashSet::from([root.join("secret")]);
         let cases: [(&str, &[&str]); 7] = [
             ("", &["a.md", "empty.txt (skipped)", "sub/b.txt", "sub/deep/c.pdf"]),
             ("sub", &["sub/b.txt", "sub/deep/c.pdf"]),

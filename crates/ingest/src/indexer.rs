@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use lectern_catalog::{
-    Catalog, CatalogError, FolderRecord, NewDocument, QueuedChunk, QueuedFile, ReadOutcome,
+    Catalog, CatalogError, FolderRecord, Look, NewDocument, QueuedChunk, QueuedFile, ReadOutcome,
 };
 use lectern_domain::{
     ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError,
@@ -26,7 +26,8 @@ use tokio::{sync::Notify, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    discover,
+    Discovered, discover,
+    discover::modified_nanoseconds,
     watch::{Changes, FolderWatch},
 };
 
@@ -36,9 +37,6 @@ pub const READER_VERSION: u32 = 1;
 
 /// The setting that is `true` while the person has paused the work.
 pub const PAUSED_SETTING: &str = "paused";
-
-/// The setting that names the embedder whose vectors the index holds.
-const EMBEDDER_SETTING: &str = "embedder";
 
 /// Files are handed to the index together for so long: a commit has a fixed cost.
 const BATCH_TIME: Duration = Duration::from_millis(500);
@@ -102,6 +100,8 @@ pub struct IndexerParts {
     pub reader: Box<dyn DocumentReader>,
     /// Called after every change; must return at once.
     pub changed: Box<dyn Fn() + Send + Sync>,
+    /// Told why there are no vectors, and `None` when there are again.
+    pub problem: Box<dyn Fn(Option<ModelError>) + Send + Sync>,
     /// Rung when there may be something to do: folders added, work resumed.
     pub wake: Arc<Notify>,
 }
@@ -121,7 +121,7 @@ pub struct Indexer {
     cancel: CancellationToken,
     /// Chunks that came or went since the index was last put in order.
     unmaintained: usize,
-    /// The embedder cannot be had; vectors wait until the next start.
+    /// The embedder cannot be had; vectors wait until somebody rings.
     no_vectors: bool,
 }
 
@@ -137,28 +137,25 @@ impl Indexer {
     pub async fn run(&mut self, until: Until) -> Result<(), IngestError> {
         self.recover().await?;
         let mut watch = (until == Until::Cancelled).then(FolderWatch::new);
-        let mut folders = Vec::new();
-        let mut seen = None;
+        let mut folders = None;
         let mut embedder_failed = None;
         loop {
             if self.cancel.is_cancelled() {
                 return Ok(());
             }
-            // Another process, or this one's window, may have changed the folders.
             let counter = self.parts.catalog.change_counter()?;
-            let now = self.parts.catalog.folders()?;
-            if now != folders || seen.is_none() {
-                if let Some(watch) = &mut watch {
-                    watch.set(
-                        &now.iter().map(|folder| folder.path.clone().into()).collect::<Vec<_>>(),
-                    );
-                }
-                self.look_at(&now).await?;
-                folders = self.parts.catalog.folders()?;
+            let named = self.parts.catalog.folders()?;
+            if folders.as_ref() != Some(&named) {
+                self.look_at(&named).await?;
             }
-            seen = Some(counter);
-            if let Some(changes) = watch.as_mut().and_then(FolderWatch::pending) {
-                self.follow(changes, &folders).await?;
+            // Looking may have found out that a folder is missing.
+            let named = folders.insert(self.parts.catalog.folders()?);
+            if let Some(watch) = &mut watch {
+                watch.set(named.iter().filter(|folder| !folder.missing).map(|f| f.path.as_ref()));
+                if let Some(changes) = watch.pending() {
+                    self.follow(changes, named, watch).await?;
+                    continue;
+                }
             }
             let paused = until == Until::Cancelled
                 && self.parts.catalog.setting(PAUSED_SETTING)?.as_deref() == Some("true");
@@ -169,6 +166,7 @@ impl Indexer {
                     Err(IngestError::Embedder(error)) => {
                         tracing::warn!("no vectors: {error}");
                         self.no_vectors = true;
+                        (self.parts.problem)(Some(error.clone()));
                         embedder_failed = Some(error);
                         continue;
                     }
@@ -178,11 +176,30 @@ impl Indexer {
             let Some(watch) = &mut watch else {
                 return embedder_failed.map_or(Ok(()), |error| Err(error.into()));
             };
-            tokio::select! {
-                () = self.cancel.cancelled() => return Ok(()),
-                () = self.parts.wake.notified() => {}
-                changes = watch.changes() => self.follow(changes, &folders).await?,
-                () = tokio::time::sleep(POLL) => {}
+            loop {
+                tokio::select! {
+                    () = self.cancel.cancelled() => return Ok(()),
+                    () = self.parts.wake.notified() => {
+                        // What was missing may have come.
+                        self.no_vectors = false;
+                        break;
+                    }
+                    changes = watch.changes() => {
+                        self.follow(changes, named, watch).await?;
+                        break;
+                    }
+                    () = tokio::time::sleep(POLL) => {
+                        // Another process may have changed the folders, or a drive
+                        // may be back, which nothing else tells.
+                        if named.iter().any(|folder| folder.missing && Path::new(&folder.path).exists()) {
+                            folders = None;
+                            break;
+                        }
+                        if self.parts.catalog.change_counter()? != counter {
+                            break;
+                        }
+                    }
+                }
             }
         }
     }
@@ -197,7 +214,6 @@ impl Indexer {
         let texts = self.parts.index.text_ids().await?;
         let vectors = self.parts.index.vector_ids().await?;
         catalog.reconcile_index(&texts, &vectors)?;
-        catalog.set_setting(EMBEDDER_SETTING, self.parts.embedder.id())?;
         (self.parts.changed)();
         Ok(())
     }
@@ -220,14 +236,22 @@ impl Indexer {
     }
 
     /// Looks at what has changed on the disk.
-    async fn follow(&self, changes: Changes, folders: &[FolderRecord]) -> Result<(), IngestError> {
+    async fn follow(
+        &self,
+        changes: Changes,
+        folders: &[FolderRecord],
+        watch: &mut FolderWatch,
+    ) -> Result<(), IngestError> {
         let paths: BTreeSet<PathBuf> = match changes {
             Changes::Everything => return self.look_at(folders).await,
             Changes::Paths(paths) => paths,
         };
         for path in paths {
-            let folder = folders.iter().find(|folder| path.starts_with(&folder.path));
-            if let Some(folder) = folder {
+            if let Some(folder) = folder_of(folders, &path) {
+                if Path::new(&folder.path) == path {
+                    // Perhaps another folder has taken its place.
+                    watch.forget(&path);
+                }
                 self.look_at_path(folder, &path).await?;
             }
         }
@@ -322,6 +346,17 @@ impl Indexer {
                 return Ok(None);
             }
         };
+        // What was read may be newer than what was hashed.
+        let unchanged = std::fs::metadata(&path).is_ok_and(|metadata| {
+            (metadata.len(), modified_nanoseconds(&metadata)) == (file.size, file.modified)
+        });
+        if !unchanged {
+            catalog.finish_without_document(file, &ReadOutcome::Again)?;
+            if let Some(folder) = folder_of(&catalog.folders()?, &path) {
+                self.look_at_path(folder, &path).await?;
+            }
+            return Ok(None);
+        }
         let new = NewDocument {
             hash: &hash,
             reader: READER_VERSION,
@@ -387,7 +422,7 @@ impl Indexer {
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
             embedded.extend(vectors);
-            if self.cancel.is_cancelled() || self.parts.catalog.counts(None)?.pending > 0 {
+            if self.cancel.is_cancelled() || self.parts.catalog.has_pending_files()? {
                 break;
             }
         }
@@ -395,6 +430,7 @@ impl Indexer {
         self.unmaintained += ids.len();
         self.parts.index.add_vectors(embedded).await?;
         self.parts.catalog.mark_embedded(&ids)?;
+        (self.parts.problem)(None);
         Ok(true)
     }
 
@@ -411,7 +447,8 @@ impl Indexer {
 
 /// Looks at one path at or below a folder and brings the catalogue to agree with
 /// it. A folder that cannot be found keeps its files: it may lie on a drive that is
-/// not connected. Returns how many files are new.
+/// not connected. A single file is gone when the folder it lay in is there without
+/// it. Returns how many files are new.
 pub async fn look(
     catalog: &Catalog,
     folder: &FolderRecord,
@@ -420,15 +457,28 @@ pub async fn look(
     let root = PathBuf::from(&folder.path);
     let missing = !root.exists();
     catalog.set_missing(folder.id, missing)?;
-    if missing {
+    let gone = root.parent().is_some_and(Path::is_dir) && catalog.has_file(&folder.path)?;
+    if missing && !gone {
         return Ok(0);
     }
-    let exclusions: Vec<PathBuf> = catalog.exclusions()?.into_iter().map(PathBuf::from).collect();
+    let newest = catalog.newest_file()?;
+    let exclusions = catalog.exclusions(folder.id)?;
     let start = path.to_owned();
-    let found = spawn_blocking(move || discover(&root, &start, &exclusions))
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    catalog.reconcile(folder.id, &path.to_string_lossy(), &found)
+    let Discovered { found, unreadable } =
+        spawn_blocking(move || discover(&root, &start, &exclusions))
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let root = path.to_string_lossy();
+    catalog
+        .reconcile(folder.id, &Look { root: &root, found: &found, unreadable: &unreadable, newest })
+}
+
+/// The folder that `path` belongs to: the innermost where one lies in another.
+fn folder_of<'a>(folders: &'a [FolderRecord], path: &Path) -> Option<&'a FolderRecord> {
+    folders
+        .iter()
+        .filter(|folder| path.starts_with(&folder.path))
+        .max_by_key(|folder| folder.path.len())
 }
 
 /// The kind of the file at `path` and the SHA-256 of its content. Blocks.
@@ -445,6 +495,9 @@ fn outcome(failure: &ReadFailure) -> ReadOutcome {
         ReadFailureReason::Empty | ReadFailureReason::NotText | ReadFailureReason::Unsupported => {
             ReadOutcome::Skipped(failure.message.clone())
         }
+        ReadFailureReason::Missing
+        | ReadFailureReason::AccessDenied
+        | ReadFailureReason::Unreadable => ReadOutcome::Unreachable(failure.message.clone()),
         _ => ReadOutcome::Failed(failure.message.clone()),
     }
 }

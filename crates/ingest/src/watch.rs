@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -49,15 +49,14 @@ impl FolderWatch {
 
     /// Watches exactly these places from now on. A file is watched through its
     /// folder, because editors replace files instead of writing into them.
-    pub(crate) fn set(&mut self, places: &[PathBuf]) {
+    pub(crate) fn set<'a>(&mut self, places: impl Iterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
         let wanted: HashMap<PathBuf, RecursiveMode> = places
-            .iter()
             .filter_map(|place| {
                 if place.is_file() {
                     Some((place.parent()?.to_owned(), RecursiveMode::NonRecursive))
                 } else {
-                    Some((place.clone(), RecursiveMode::Recursive))
+                    Some((place.to_owned(), RecursiveMode::Recursive))
                 }
             })
             .collect();
@@ -78,6 +77,15 @@ impl FolderWatch {
                 }
                 Err(error) => tracing::warn!("{} cannot be watched: {error}", place.display()),
             }
+        }
+    }
+
+    /// Has the next [`FolderWatch::set`] watch a place anew.
+    pub(crate) fn forget(&mut self, place: &Path) {
+        if let (Some(watcher), Some(_)) = (&mut self.watcher, self.watched.remove(place))
+            && let Err(error) = watcher.unwatch(place)
+        {
+            tracing::debug!("{}: {error}", place.display());
         }
     }
 
@@ -152,7 +160,7 @@ mod tests {
         std::fs::create_dir_all(&inside).unwrap();
         std::fs::create_dir_all(&outside).unwrap();
         let mut watch = FolderWatch::new();
-        watch.set(std::slice::from_ref(&inside));
+        watch.set([inside.as_path()].into_iter());
         std::fs::write(outside.join("x.md"), "x").unwrap();
         let file = inside.join("a.md");
         let steps: [&dyn Fn(); 3] = [
@@ -164,7 +172,7 @@ mod tests {
             step();
             assert_eq!(watch.changes().await, Changes::Paths(BTreeSet::from([file.clone()])));
         }
-        watch.set(&[]);
+        watch.set([].into_iter());
         std::fs::write(&file, "3").unwrap();
         assert_eq!(watch.pending(), None);
     }

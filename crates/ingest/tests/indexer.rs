@@ -174,6 +174,7 @@ impl World {
                 embedder: self.embedder.clone(),
                 reader: Box::new(LocalReader(self.reads.clone())),
                 changed: Box::new(move || changed.notify_one()),
+                problem: Box::new(|_| {}),
                 wake: self.wake.clone(),
             },
             cancel,
@@ -334,6 +335,26 @@ async fn watching_follows_the_disk_and_a_pause_holds_it() {
     world.wake.notify_one();
     world.wait_for(|world| world.states() == ["b.md ready", "c.md ready"]).await;
 
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_was_away_is_followed_again() {
+    let world = World::new();
+    world.write("a.md", "First.");
+    let cancel = CancellationToken::new();
+    let mut indexer = world.indexer(cancel.clone());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    world.wait_for(|world| world.states() == ["a.md ready"]).await;
+    let away = world.directory.path().join("away");
+    std::fs::rename(world.folder(), &away).unwrap();
+    world.wait_for(|world| world.catalog.folders().unwrap()[0].missing).await;
+    std::fs::rename(&away, world.folder()).unwrap();
+    world.wait_for(|world| !world.catalog.folders().unwrap()[0].missing).await;
+    world.write("b.md", "Second.");
+    world.wait_for(|world| world.states() == ["a.md ready", "b.md ready"]).await;
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
     cancel.cancel();
     running.await.unwrap().unwrap();
 }
