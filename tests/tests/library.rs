@@ -386,7 +386,7 @@ fn ctrl_c_ends_an_answer_at_once_and_keeps_the_library_whole() {
     assert!(interrupt.unwrap().success());
     let status = asking.0.wait().unwrap();
     assert_eq!(status.code(), Some(1));
-    assert_eq!(library.found(&["search", "Heron Cup"]).is_empty(), false);
+    assert!(!library.found(&["search", "Heron Cup"]).is_empty());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The real window, with real parts: WebKit under Xvfb, driven as a person would.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, missing_docs)]
 #![cfg(target_os = "linux")]
 
 use std::{

@@ -69,7 +69,7 @@ fn read(catalog: &Catalog, file: QueuedFile, text: &str) -> DocumentId {
 }
 
 fn take(catalog: &Catalog) -> QueuedFile {
-    catalog.take_files(1).unwrap().pop().expect("a file is queued")
+    catalog.take_files(1).unwrap().pop().unwrap()
 }
 
 /// A library with the folder `/f` and one ready file for each text.
