@@ -35,21 +35,25 @@ def main() -> None:
             "WEBKIT_DISABLE_DMABUF_RENDERER": "1",
             "LIBGL_ALWAYS_SOFTWARE": "1",
         }
-        # The picture is taken inside, where the display is known, when a line comes.
-        inside = f'WebKitWebDriver --port={port} & read -r _; import -window root "{out.resolve()}"; echo taken; read -r _'
+        inside = f'echo "$DISPLAY $XAUTHORITY"; exec WebKitWebDriver --port={port}'
         group = subprocess.Popen(
             ["dbus-run-session", "--", "xvfb-run", "-a", "-s", "-screen 0 1240x820x24", "bash", "-c", inside],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )
         try:
-            photograph(port, group)
+            display, authority = group.stdout.readline().split()
+            prepare(f"http://127.0.0.1:{port}")
+            subprocess.run(
+                ["import", "-window", "root", str(out.resolve())],
+                env=os.environ | {"DISPLAY": display, "XAUTHORITY": authority}, check=True,
+            )
         finally:
             os.killpg(group.pid, signal.SIGKILL)
     print(f"{out}: {out.stat().st_size} bytes")
 
 
-def photograph(port: int, group: subprocess.Popen) -> None:
-    address = f"http://127.0.0.1:{port}"
+def prepare(address: str) -> None:
+    """Open the window and bring it to an answer with its source."""
     wait(lambda: call(f"{address}/status", None))
     options = {"binary": str(TARGET / "debug/lectern-desktop"), "args": []}
     session = call(f"{address}/session", {"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}})
@@ -76,9 +80,6 @@ def photograph(port: int, group: subprocess.Popen) -> None:
         "script": "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done(null)))",
         "args": [],
     })
-    group.stdin.write("\n")
-    group.stdin.flush()
-    group.stdout.readline()
 
 
 def call(url: str, body: object) -> object:

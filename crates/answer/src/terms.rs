@@ -312,6 +312,7 @@ impl Terms {
                 || CLAUSE_WORDS.contains(&token.text)
             {
                 terms.end_clause();
+                scope = 0;
             }
             if token.text.chars().next().is_some_and(is_cjk) {
                 terms.add_cjk(token.text);

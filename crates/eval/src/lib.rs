@@ -10,7 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lectern_app::{App, AppError, ErrorCode, Filter, Result, SearchMode, SearchRequest};
+use lectern_app::{
+    App, AppError, ErrorCode, Filter, Result, SearchMode, SearchReply, SearchRequest,
+};
 pub use measures::{Measures, Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +94,14 @@ pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report>
                 ..Filter::default()
             },
         };
-        let reply = app.search(&request).await?;
+        let reply = match app.search(&request).await {
+            Ok(reply) => reply,
+            // A question that cannot be searched for finds nothing.
+            Err(error) if error.code == ErrorCode::InvalidInput => {
+                SearchReply { hits: Vec::new(), milliseconds: 0. }
+            }
+            Err(error) => return Err(error),
+        };
         let found = reply.hits.iter().map(|hit| {
             let file = Path::new(&hit.document).strip_prefix(&corpus).unwrap_or(Path::new(""));
             (file.to_string_lossy().into_owned(), hit.page)
