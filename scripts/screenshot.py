@@ -7,6 +7,7 @@ display of its own (Xvfb) and is driven through WebKit's driver.
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/lectern/target"))
+DOCUMENTS = Path(tempfile.gettempdir()) / "documents"
 QUESTION = "What does a flashing amber lamp on the TL-40 mean, and what do I have to do?"
 PATIENCE = 600  # seconds
 
@@ -42,6 +44,8 @@ def main() -> None:
         )
         try:
             display, authority = group.stdout.readline().split()
+            # The picture shows where the documents lie.
+            shutil.copytree(ROOT / "samples", DOCUMENTS)
             prepare(f"http://127.0.0.1:{port}")
             subprocess.run(
                 ["import", "-window", "root", str(out.resolve())],
@@ -49,6 +53,7 @@ def main() -> None:
             )
         finally:
             os.killpg(group.pid, signal.SIGKILL)
+            shutil.rmtree(DOCUMENTS, ignore_errors=True)
     print(f"{out}: {out.stat().st_size} bytes")
 
 
@@ -66,7 +71,7 @@ def prepare(address: str) -> None:
         found = "const e = document.querySelector(arguments[0]); if (!e || e.disabled) return false; e.click(); return true"
         wait(lambda: run(found, selector))
 
-    run("window.__TAURI_INTERNALS__.invoke('add_paths', {paths: [arguments[0]]})", str(ROOT / "samples"))
+    run("window.__TAURI_INTERNALS__.invoke('add_paths', {paths: [arguments[0]]})", str(DOCUMENTS))
     ready = "return window.__TAURI_INTERNALS__ && document.querySelector('[data-testid=folder]')?.textContent"
     wait(lambda: "13" in (run(ready) or ""))
     field = wait(lambda: call(f"{session}/element", {"using": "css selector", "value": "[data-testid=composer] textarea"}))
