@@ -45,6 +45,8 @@ pub struct Parts {
     pub index: Arc<dyn Lazy<dyn ChunkIndex>>,
     /// The embedder.
     pub embedder: Arc<dyn Lazy<dyn Embedder>>,
+    /// Whether the embedder knows more than English.
+    pub embedder_is_multilingual: bool,
     /// The chat model.
     pub chat: Arc<dyn Lazy<dyn ChatModel>>,
     /// Whether the chat model's files are here.

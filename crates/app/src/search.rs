@@ -22,6 +22,10 @@ use crate::{
 /// the list.
 const CANDIDATES: usize = 100;
 
+/// What a rank of the semantic leg counts beside one of the lexical leg. Measured on
+/// English paragraphs with the small default embedder; see `docs/benchmarks.md`.
+const SEMANTIC_WEIGHT: f32 = 0.5;
+
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
 
@@ -125,7 +129,10 @@ impl App {
             }
         };
         let (lexical, semantic) = tokio::try_join!(lexical, semantic)?;
-        let legs = [Leg { weight: 1., matches: lexical }, Leg { weight: 1., matches: semantic }];
+        let legs = [
+            Leg { weight: 1., matches: lexical },
+            Leg { weight: SEMANTIC_WEIGHT, matches: semantic },
+        ];
         Ok(fuse(&legs, DEFAULT_K))
     }
 
@@ -141,8 +148,13 @@ impl App {
         Ok(records.into_iter().map(|record| (record.id, record)).collect())
     }
 
-    /// The query's vector. Without the embedder the words still find what they find.
+    /// The query's vector. Without the embedder, or in a script it does not know,
+    /// the words still find what they find; noise beside them would bury it.
     async fn query_vector(&self, query: &str, mode: SearchMode) -> Result<Option<Vec<f32>>> {
+        let known = self.inner.parts.embedder_is_multilingual || is_mostly_latin(query);
+        if mode == SearchMode::Hybrid && !known {
+            return Ok(None);
+        }
         match self.embed_query(query).await {
             Ok(vector) => Ok(Some(vector)),
             Err(error) if mode == SearchMode::Hybrid => {
@@ -168,5 +180,38 @@ impl App {
             .into_iter()
             .map(|PageRect { page, x0, y0, x1, y1 }| Rect { page, x0, y0, x1, y1 })
             .collect())
+    }
+}
+
+/// Whether most letters of `text` are Latin ones.
+fn is_mostly_latin(text: &str) -> bool {
+    let letters = text.chars().filter(|c| c.is_alphabetic());
+    // Latin with all its extensions ends at U+024F, and continues at U+1E00.
+    let latin = |c: &char| *c <= '\u{24F}' || ('\u{1E00}'..='\u{1EFF}').contains(c);
+    let (known, all) =
+        letters.fold((0, 0), |(known, all), c| (known + usize::from(latin(&c)), all + 1));
+    known * 2 >= all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_mostly_latin;
+
+    #[test]
+    fn tells_scripts_apart() {
+        let cases = [
+            ("Who pays the rent?", true),
+            ("Wie hoch ist die Gebühr für die Straße?", true),
+            ("Ai trả tiền thuê nhà?", true),
+            ("ISO-9001 第三章", true),
+            ("2024", true),
+            ("谁支付租金？", false),
+            ("TL-40的额定流量是多少", false),
+            ("Кто платит аренду?", false),
+            ("من يدفع الإيجار؟", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(is_mostly_latin(text), expected, "{text}");
+        }
     }
 }

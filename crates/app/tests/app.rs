@@ -152,6 +152,7 @@ impl World {
         let parts = Parts {
             index: Arc::new(Ready(Some(index))),
             embedder: Arc::new(Ready::<dyn Embedder>(None)),
+            embedder_is_multilingual: true,
             chat: Arc::new(Ready(chat)),
             chat_installed: Box::new(move || installed),
             reader: Box::new(|| Box::new(LocalReader)),

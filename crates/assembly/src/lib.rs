@@ -65,6 +65,7 @@ pub fn open(options: &Options) -> Result<App> {
     let parts = Parts {
         index: Arc::new(index(directory.join("index"), embedder_id.clone())),
         embedder: Arc::new(embedder(store.clone(), embedder_id.clone())),
+        embedder_is_multilingual: model(&embedder_id).map_err(model_error)?.languages.len() > 1,
         chat: Arc::new(chat(store.clone(), chat_id.clone())),
         chat_installed: {
             let (store, id) = (store.clone(), chat_id.clone());
