@@ -177,7 +177,7 @@ pub async fn answer(
     result.left_out = packed.left_out;
     sink(AnswerEvent::Started(result.passages.clone()));
 
-    let mut checker = Checker::new(&result.passages);
+    let mut checker = Checker::new(&result.passages).about(&question);
     if let Some(embedder) = options.embedder.clone() {
         checker = checker.with_embedder(embedder);
     }

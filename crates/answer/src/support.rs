@@ -111,6 +111,8 @@ pub struct Checker {
     /// In how many sentences of the sources each key stands.
     frequency: HashMap<String, usize>,
     sentences: usize,
+    /// All keys of the question.
+    asked: HashSet<String>,
     embedder: Option<Arc<dyn Embedder>>,
 }
 
@@ -157,7 +159,15 @@ impl Checker {
             }
         }
         let sentences = sources.iter().map(|source| source.sentences.len()).sum();
-        Self { sources, frequency, sentences, embedder: None }
+        Self { sources, frequency, sentences, asked: HashSet::new(), embedder: None }
+    }
+
+    /// Lets words that only the question has count nothing. An answer repeats them,
+    /// and a source often leaves them out: a handbook does not say whose it is in
+    /// every sentence. A name or a number among them still limits the score.
+    pub fn about(mut self, question: &str) -> Self {
+        self.asked = Terms::of(question).keys;
+        self
     }
 
     /// Lets the embedder lift sentences that say the same in other words. Then
@@ -215,6 +225,10 @@ impl Checker {
     fn weight(&self, term: &crate::terms::Term) -> f32 {
         let found = self.frequency.get(&term.key).copied().unwrap_or(0) as f32;
         let idf = (1.0 + (self.sentences as f32 - found + 0.5) / (found + 0.5)).ln();
+        // It frames the question, and the answer does not claim it.
+        if found == 0.0 && self.asked.contains(&term.key) {
+            return 0.0;
+        }
         idf * match term.kind {
             TermKind::Word => 1.0,
             TermKind::Name => NAME_WEIGHT,
@@ -531,6 +545,23 @@ mod tests {
         for (source, sentence, expected) in cases {
             let checked = check(&[passage(source, 0)], sentence);
             assert_eq!(checked.support, expected, "{sentence} scored {}", checked.score);
+        }
+    }
+
+    #[test]
+    fn what_the_question_says_need_not_stand_in_the_source() {
+        let source =
+            [passage("Everybody has 27 days of holiday in addition to public holidays.", 0)];
+        let question = "How many days of holiday do employees of Thorne & Lindqvist have?";
+        let cases = [
+            ("Employees of Thorne & Lindqvist have 27 days of holiday.", Support::Partial),
+            ("Employees of Thorne & Lindqvist have 30 days of holiday.", Support::Unsupported),
+            ("They can choose when to take them with their group's consent.", Support::Unsupported),
+        ];
+        for (answer, expected) in cases {
+            let sentence = split(answer).into_iter().next().unwrap();
+            let checked = Checker::new(&source).about(question).check(&sentence).unwrap();
+            assert_eq!(checked.support, expected, "{answer} scored {}", checked.score);
         }
     }
 
