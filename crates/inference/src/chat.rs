@@ -551,9 +551,10 @@ mod tests {
         let model = load(crate::models::path(SMOLLM2), 8_192).await.unwrap();
         let long = ask("Tell a very long story about a lighthouse.", 8_000);
         let mut running = model.generate(long.clone()).await.unwrap();
+        // Only now is it sure to be the one that has the turn.
+        assert!(matches!(running.next().await, Some(Ok(ChatDelta::Text(_)))));
         let waiting = model.generate(long).await.unwrap();
         let last = model.generate(ask("Say hello.", 4)).await.unwrap();
-        assert!(matches!(running.next().await, Some(Ok(ChatDelta::Text(_)))));
         drop(waiting);
         drop(running);
         // Not a measurement: were either still generating, its thousands of tokens
