@@ -10,8 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::path::Path;
 
-use lectern_domain::DocumentKind;
-
 /// Words in lower case with how often they occur; CJK characters are words of their own.
 fn words(text: &str) -> HashMap<String, usize> {
     let mut words = HashMap::new();
@@ -64,8 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in std::fs::read_to_string(folder.join("manifest.jsonl"))?.lines() {
         let entry: serde_json::Value = serde_json::from_str(line)?;
         let field = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-        let Some(kind) = DocumentKind::parse(&field("kind")) else { continue };
         let file = field("file");
+        let Ok(kind) = lectern_extract::detect(&folder.join(&file)) else { continue };
         let expected =
             words(&without_markup(&std::fs::read_to_string(folder.join(field("expected")))?));
         let read = lectern_extract::read(&folder.join(&file), kind);

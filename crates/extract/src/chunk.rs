@@ -1,6 +1,8 @@
 //! Cuts the canonical text into chunks.
 
-use lectern_domain::{Block, BlockKind, CharRange, Chunk, Extraction, sentences};
+use lectern_domain::{
+    Block, BlockKind, CharRange, Chunk, DocumentKind, Extraction, PageUnit, sentences,
+};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// How many estimated tokens a chunk may have.
@@ -45,7 +47,7 @@ pub fn estimate_tokens(text: &str) -> usize {
 /// The chunks of a document, in order. Together they hold every character but white space
 /// exactly once.
 ///
-/// A chunk belongs to one section: it begins with the heading's own words where it is the
+/// A chunk belongs to one slide, sheet, message or the like, and to one section: it begins with the heading's own words where it is the
 /// first of its section, and never has text from behind the next heading. (Headings that
 /// follow each other, each deeper than the one before, open one chunk together.) Blocks are
 /// packed up to [`CHUNK_TOKENS`]; one that is larger is cut between sentences, rows, items
@@ -53,13 +55,27 @@ pub fn estimate_tokens(text: &str) -> usize {
 pub fn chunk(extraction: &Extraction) -> Vec<Chunk> {
     let mut chunker = Chunker::new(extraction);
     let mut at = 0;
+    // What is on paper flows from page to page; slides, sheets and messages are whole by themselves.
+    let unit = extraction.kind.unit();
+    let separate = unit.is_some_and(|unit| unit != PageUnit::Page);
+    // A book's part or a notebook's section goes on in the next chapter or cell.
+    let nested = matches!(unit, Some(PageUnit::Chapter | PageUnit::Cell));
+    let mut ends = extraction.pages.iter().map(|page| page.range.end).peekable();
     while at < extraction.blocks.len() {
         let block = &extraction.blocks[at];
+        if separate && ends.next_if(|end| *end <= block.range.start).is_some() {
+            while ends.next_if(|end| *end <= block.range.start).is_some() {}
+            chunker.flush();
+            if !nested {
+                chunker.path.clear();
+            }
+        }
         if let BlockKind::Heading(level) = block.kind {
             chunker.heading(level, block.range);
             at += 1;
         } else {
-            let group = group_length(&extraction.blocks[at..]);
+            let end = ends.peek().copied().filter(|_| separate).unwrap_or(u32::MAX);
+            let group = group_length(&extraction.blocks[at..], end);
             chunker.group(&extraction.blocks[at..at + group]);
             at += group;
         }
@@ -68,10 +84,17 @@ pub fn chunk(extraction: &Extraction) -> Vec<Chunk> {
     chunker.chunks
 }
 
-/// Items of a list belong together; any other block stands for itself.
-fn group_length(blocks: &[Block]) -> usize {
-    let items = blocks.iter().take_while(|block| block.kind == BlockKind::ListItem).count();
-    items.max(1)
+/// Items of a list that begin before `end` belong together; any other block stands for itself.
+fn group_length(blocks: &[Block], end: u32) -> usize {
+    let item = |block: &&Block| block.kind == BlockKind::ListItem && block.range.start < end;
+    blocks.iter().take_while(item).count().max(1)
+}
+
+/// The line of a definition that says what it is: the first that is no comment or annotation.
+fn signature(code: &str) -> Option<&str> {
+    const ASIDE: [&str; 9] = ["//", "/*", "*", "#", "@", "--", ";", "\"\"\"", "<!--"];
+    let mut lines = code.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.find(|line| !ASIDE.iter().any(|mark| line.starts_with(mark)))
 }
 
 /// A piece of text that is not cut any more.
@@ -91,6 +114,10 @@ struct Chunker<'a> {
     open: Option<Unit>,
     /// Whether the open chunk holds headings only.
     headings_only: bool,
+    /// The first line of the definition that is being cut, in source code.
+    signature: Option<String>,
+    /// The headings of the open chunk beyond the path.
+    inside: Option<String>,
 }
 
 impl<'a> Chunker<'a> {
@@ -98,7 +125,17 @@ impl<'a> Chunker<'a> {
         let text = &extraction.text;
         let bytes = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
         let (chunks, path) = (Vec::new(), Vec::new());
-        Self { extraction, bytes, chunks, path, open: None, headings_only: false }
+        let (signature, inside) = (None, None);
+        Self {
+            extraction,
+            bytes,
+            chunks,
+            path,
+            open: None,
+            headings_only: false,
+            signature,
+            inside,
+        }
     }
 
     fn slice(&self, range: CharRange) -> &'a str {
@@ -125,6 +162,12 @@ impl<'a> Chunker<'a> {
     }
 
     fn group(&mut self, blocks: &[Block]) {
+        let code = self.extraction.kind == DocumentKind::Code;
+        let first = self.slice(blocks[0].range);
+        let begins = code && !first.starts_with(char::is_whitespace);
+        if let Some(signature) = signature(first).filter(|_| begins) {
+            self.signature = Some(signature.to_owned());
+        }
         let whole =
             self.unit(CharRange::new(blocks[0].range.start, blocks[blocks.len() - 1].range.end));
         let used = self.open.map_or(0, |open| open.tokens);
@@ -153,6 +196,9 @@ impl<'a> Chunker<'a> {
             }
             _ => {
                 self.flush();
+                // A chunk from the middle of a definition does not say itself what it is part of.
+                let middle = self.slice(unit.range).starts_with(char::is_whitespace);
+                self.inside = self.signature.clone().filter(|_| middle);
                 self.open = Some(unit);
             }
         }
@@ -166,7 +212,12 @@ impl<'a> Chunker<'a> {
         self.chunks.push(Chunk {
             range: open.range,
             page: pages.get(page).and_then(|page| page.number),
-            heading: self.path.iter().map(|(_, heading)| heading.clone()).collect(),
+            heading: self
+                .path
+                .iter()
+                .map(|(_, heading)| heading.clone())
+                .chain(self.inside.take())
+                .collect(),
             text: self.slice(open.range).to_owned(),
         });
     }

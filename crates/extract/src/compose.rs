@@ -1,6 +1,8 @@
 //! Composes the canonical text of a document from its blocks. Offsets exist only from here on.
 
-use lectern_domain::{Block, BlockKind, CharRange, DocumentKind, Extraction, Page, Rect, TextBox};
+use lectern_domain::{
+    Anchor, Block, BlockKind, CharRange, DocumentKind, Extraction, Page, Rect, TextBox,
+};
 
 use crate::{MAX_TEXT_BYTES, ReadError};
 
@@ -9,11 +11,18 @@ use crate::{MAX_TEXT_BYTES, ReadError};
 pub(crate) struct DraftBlock {
     pub kind: BlockKind,
     pub text: String,
+    /// Where it begins in its file; see [`Anchor`].
+    pub line: Option<u32>,
 }
 
 impl DraftBlock {
     pub(crate) fn new(kind: BlockKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), line: None }
+    }
+
+    /// The block with the line that it begins at.
+    pub(crate) fn at(self, line: u32) -> Self {
+        Self { line: Some(line), ..self }
     }
 }
 
@@ -30,7 +39,12 @@ pub(crate) struct Composer {
     text: String,
     chars: u32,
     blocks: Vec<Block>,
+    anchors: Vec<Anchor>,
     boxes: Vec<TextBox>,
+    /// Whether text was left out because there is too much.
+    truncated: bool,
+    /// How much deeper than they say headings are, because the document is part of another.
+    shift: u8,
     /// Page number and, once the page has a block, its first character.
     pages: Vec<(u32, Option<u32>)>,
     pub(crate) title: Option<String>,
@@ -43,10 +57,59 @@ impl Composer {
         self.pages.push((number, None));
     }
 
+    /// Whether no more text is taken, so that reading on is in vain.
+    pub(crate) fn is_full(&self) -> bool {
+        self.text.len() >= MAX_TEXT_BYTES
+    }
+
+    /// Notes that text was left out because there is too much of it.
+    pub(crate) fn truncate(&mut self) {
+        self.truncated = true;
+    }
+
     /// Adds a block; its text is cleaned of control characters and outer white space.
     pub(crate) fn block(&mut self, block: &DraftBlock) {
         let text = clean(&block.text, block.kind);
+        let start = self.blocks.len();
         self.clean_block(block.kind, &text, &[]);
+        if let (Some(line), Some(added)) = (block.line, self.blocks.get(start)) {
+            self.anchors.push(Anchor { start: added.range.start, line });
+        }
+    }
+
+    /// Adds a heading.
+    pub(crate) fn heading(&mut self, level: u8, text: &str) {
+        self.block(&DraftBlock::new(BlockKind::Heading(level), collapse(text)));
+    }
+
+    /// Whether there is no text yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Adds blocks whose headings are below the open one of `level`.
+    pub(crate) fn blocks_below(&mut self, level: u8, blocks: &[DraftBlock]) {
+        let outer = std::mem::replace(&mut self.shift, level);
+        self.blocks(blocks);
+        self.shift = outer;
+    }
+
+    /// Adds the blocks of a document that is part of this one, below the open headings of
+    /// `level` and above. Its pages and boxes are left behind: they are places in another file.
+    pub(crate) fn part(&mut self, level: u8, part: &Extraction) {
+        let outer = std::mem::replace(&mut self.shift, level);
+        let mut at = 0u32;
+        let mut rest = part.text.as_str();
+        for block in &part.blocks {
+            let skip = lectern_domain::char_slice(rest, CharRange::new(0, block.range.start - at));
+            rest = &rest[skip.len()..];
+            let text = lectern_domain::char_slice(rest, CharRange::new(0, block.range.len()));
+            rest = &rest[text.len()..];
+            at = block.range.end;
+            self.clean_block(block.kind, text, &[]);
+        }
+        self.shift = outer;
+        self.warnings.extend(part.warnings.iter().cloned());
     }
 
     pub(crate) fn blocks(&mut self, blocks: &[DraftBlock]) {
@@ -60,6 +123,21 @@ impl Composer {
         if text.is_empty() {
             return;
         }
+        let left = MAX_TEXT_BYTES.saturating_sub(self.text.len() + 2);
+        let (text, boxes) = if text.len() > left {
+            self.truncated = true;
+            let end = (0..=left).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            (text[..end].trim_end(), &[][..])
+        } else {
+            (text, boxes)
+        };
+        if text.is_empty() {
+            return;
+        }
+        let kind = match kind {
+            BlockKind::Heading(level) => BlockKind::Heading((level + self.shift).min(6)),
+            kind => kind,
+        };
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
             self.chars += 2;
@@ -79,13 +157,15 @@ impl Composer {
 
     /// # Errors
     ///
-    /// A document without text is [`ReadError::Empty`], one with too much [`ReadError::TooBig`].
+    /// A document without text is [`ReadError::Empty`]. Of one with too much the beginning is
+    /// kept, with a warning.
     pub(crate) fn finish(mut self, kind: DocumentKind) -> Result<Extraction, ReadError> {
         if !self.text.chars().any(|c| !c.is_whitespace()) {
             return Err(ReadError::Empty);
         }
-        if self.text.len() > MAX_TEXT_BYTES {
-            return Err(ReadError::TooBig);
+        if self.truncated {
+            let limit = MAX_TEXT_BYTES >> 20;
+            self.warnings.push(format!("only the first {limit} MiB of the text are read"));
         }
         let title =
             self.title.take().map(|title| title.trim().to_owned()).filter(|t| !t.is_empty());
@@ -96,6 +176,7 @@ impl Composer {
             pages: self.tile_pages(),
             text: self.text,
             blocks: self.blocks,
+            anchors: self.anchors,
             boxes: self.boxes,
             warnings: self.warnings,
         })
@@ -182,6 +263,24 @@ pub(crate) fn table_text(rows: &[Vec<String>]) -> String {
         .map(|row| row.trim().to_owned())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The lines of `text` in groups that blank lines separate, each with the number of its first
+/// line, from `first` on.
+pub(crate) fn groups(text: &str, first: u32) -> Vec<(u32, Vec<&str>)> {
+    let mut groups: Vec<(u32, Vec<&str>)> = Vec::new();
+    let mut open = false;
+    for (number, line) in (first..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            open = false;
+        } else if let Some((_, lines)) = groups.last_mut().filter(|_| open) {
+            lines.push(line);
+        } else {
+            groups.push((number, vec![line]));
+            open = true;
+        }
+    }
+    groups
 }
 
 /// The blocks of an extraction with a sign for their kinds, for tests.

@@ -1,78 +1,231 @@
-//! What a file is, by its name and its first bytes.
+//! What a file is, by its name and its content.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
+use cfb::CompoundFile;
 use lectern_domain::DocumentKind;
+use zip::ZipArchive;
 
-use crate::{ReadError, text};
+use crate::{ReadError, archive, text};
 
 /// How many bytes of a file are looked at.
 const HEAD: u64 = 8 << 10;
 
-/// The kind of the file at `path`: by its extension, unless its first bytes contradict; a file
-/// with an unknown extension is text where it looks like text.
+/// The first bytes of an OLE container, which Office files of before 2007 and all encrypted
+/// ones are.
+pub(crate) const OLE: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
+
+/// The kind of the file at `path`: by its content where that is certain, else by its extension,
+/// unless its first bytes contradict; a file with an unknown extension is text where it looks
+/// like text.
 ///
 /// # Errors
 ///
 /// [`ReadError::Empty`] for a file of no bytes, [`ReadError::Unsupported`] for kinds that
 /// cannot be read.
 pub fn detect(path: &Path) -> Result<DocumentKind, ReadError> {
-    let file = File::open(path)?;
+    let mut file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(ReadError::Unsupported);
     }
     let mut head = Vec::new();
-    file.take(HEAD).read_to_end(&mut head)?;
+    file.by_ref().take(HEAD).read_to_end(&mut head)?;
+    file.rewind()?;
+    by_content(&path.to_string_lossy(), &head, BufReader::new(file))
+}
+
+/// The kind of a document that lies inside of another, by its file name and content.
+pub(crate) fn detect_bytes(name: &str, bytes: &[u8]) -> Result<DocumentKind, ReadError> {
+    let head = &bytes[..bytes.len().min(HEAD as usize)];
+    by_content(name, head, Cursor::new(bytes))
+}
+
+fn by_content<R: Read + Seek>(
+    name: &str,
+    head: &[u8],
+    whole: R,
+) -> Result<DocumentKind, ReadError> {
+    use DocumentKind::{Code, Doc, Eml, Html, Mbox, Pdf, Rtf, SevenZ, Tar, Txt, Xml};
     if head.is_empty() {
         return Err(ReadError::Empty);
     }
-    let named = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .and_then(DocumentKind::from_extension);
-    let has_extension = path.extension().is_some();
-    by_content(&head, named, has_extension)
-}
-
-fn by_content(
-    head: &[u8],
-    named: Option<DocumentKind>,
-    has_extension: bool,
-) -> Result<DocumentKind, ReadError> {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    let named = extension.and_then(DocumentKind::from_extension).or_else(|| by_file_name(name));
     // A PDF may have junk before its header; readers look at the first kilobyte.
     let junk = head.len().min(1024);
-    let pdf = head.starts_with(b"%PDF-")
-        || (named == Some(DocumentKind::Pdf) && contains(&head[..junk], b"%PDF-"));
-    if pdf {
-        return Ok(DocumentKind::Pdf);
+    if head.starts_with(b"%PDF-") || (named == Some(Pdf) && contains(&head[..junk], b"%PDF-")) {
+        return Ok(Pdf);
     }
-    if head.starts_with(b"PK\x03\x04") {
-        // Other Office formats are zip files too; only their names tell them apart cheaply.
-        let word = named == Some(DocumentKind::Docx) || contains(head, b"word/");
-        return if word { Ok(DocumentKind::Docx) } else { Err(ReadError::Unsupported) };
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+        return in_zip(whole, named);
+    }
+    if head.starts_with(OLE) {
+        return in_container(whole, named);
+    }
+    if head.starts_with(b"{\\rtf") {
+        return Ok(Rtf);
+    }
+    if head.starts_with(b"7z\xBC\xAF\x27\x1C") {
+        return Ok(SevenZ);
+    }
+    let compressed: [&[u8]; 3] = [b"\x1F\x8B", b"BZh", b"\xFD7zXZ\0"];
+    if archive::is_tape(head) || compressed.iter().any(|mark| head.starts_with(mark)) {
+        return Ok(Tar);
     }
     match named {
-        Some(DocumentKind::Txt | DocumentKind::Md | DocumentKind::Html) => {
-            Ok(named.unwrap_or(DocumentKind::Txt))
-        }
-        // An encrypted .docx is an OLE file; its reader says that a password is needed.
-        Some(DocumentKind::Docx) if head.starts_with(b"\xD0\xCF\x11\xE0") => Ok(DocumentKind::Docx),
-        _ if looks_like_html(head) => Ok(DocumentKind::Html),
-        Some(kind) => {
-            if looks_like_text(head) {
-                Ok(DocumentKind::Txt)
+        // Word and Excel open web pages and RTF with their own extensions, so people have them.
+        Some(kind) if is_binary(kind) => {
+            if looks_like_html(head) {
+                Ok(Html)
+            } else if looks_like_text(head) {
+                Ok(if kind == Doc { Txt } else { by_text(head, kind) })
             } else {
                 Ok(kind)
             }
         }
-        None if head.starts_with(b"{\\rtf") || (has_extension && head.starts_with(b"%!PS")) => {
-            Err(ReadError::Unsupported)
-        }
-        None if looks_like_text(head) => Ok(DocumentKind::Txt),
+        Some(Xml) if looks_like_html(head) => Ok(Html),
+        Some(kind) => Ok(kind),
+        None if looks_like_html(head) => Ok(Html),
+        None if extension.is_some() && head.starts_with(b"%!PS") => Err(ReadError::Unsupported),
+        None if looks_like_text(head) => Ok(if head.starts_with(b"<?xml") {
+            Xml
+        } else if head.starts_with(b"#!") {
+            Code
+        } else if head.starts_with(b"From ") && contains(head, b"\nSubject: ") {
+            Mbox
+        } else if head.starts_with(b"Received: ") || head.starts_with(b"Return-Path: ") {
+            Eml
+        } else {
+            Txt
+        }),
         None => Err(ReadError::Unsupported),
     }
+}
+
+/// Files of source code that are known by their whole name.
+fn by_file_name(name: &str) -> Option<DocumentKind> {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    matches!(
+        file,
+        "Makefile" | "Dockerfile" | "CMakeLists.txt" | "Rakefile" | "Gemfile" | "Jenkinsfile"
+    )
+    .then_some(DocumentKind::Code)
+}
+
+/// Whether text is no text of this kind.
+fn is_binary(kind: DocumentKind) -> bool {
+    use DocumentKind::{
+        Doc, Docx, Epub, Msg, Odp, Ods, Odt, Pdf, Ppt, Pptx, Rtf, SevenZ, Tar, Xls, Xlsx, Zip,
+    };
+    matches!(
+        kind,
+        Pdf | Docx
+            | Pptx
+            | Xlsx
+            | Doc
+            | Ppt
+            | Xls
+            | Odt
+            | Ods
+            | Odp
+            | Epub
+            | Rtf
+            | Msg
+            | Zip
+            | Tar
+            | SevenZ
+    )
+}
+
+/// What a file of text is that its name says to be of a binary kind.
+fn by_text(head: &[u8], kind: DocumentKind) -> DocumentKind {
+    use DocumentKind::{Csv, Odp, Ods, Odt, Txt, Xls, Xlsx, Xml};
+    let xml =
+        head.trim_ascii_start().starts_with(b"<?xml") || head.starts_with(b"\xEF\xBB\xBF<?xml");
+    match kind {
+        Odt | Ods | Odp if xml => kind,
+        _ if xml => Xml,
+        // "Excel" files that a web site offers are tables as text.
+        Xls | Xlsx => Csv,
+        _ => Txt,
+    }
+}
+
+/// Which of the formats that are zip files this is.
+fn in_zip<R: Read + Seek>(
+    whole: R,
+    named: Option<DocumentKind>,
+) -> Result<DocumentKind, ReadError> {
+    use DocumentKind::{Docx, Epub, Odp, Ods, Odt, Pptx, Xlsx, Zip};
+    let Ok(mut archive) = ZipArchive::new(whole) else {
+        // A broken file is said to be so by the reader of its kind.
+        return named.filter(|kind| is_binary(*kind)).ok_or(ReadError::Unsupported);
+    };
+    let mut mime = Vec::new();
+    if let Ok(part) = archive.by_name("mimetype") {
+        part.take(128).read_to_end(&mut mime).map_err(ReadError::from)?;
+    }
+    let mime = String::from_utf8_lossy(&mime);
+    if mime.starts_with("application/epub") {
+        return Ok(Epub);
+    }
+    if let Some(document) = mime.trim().strip_prefix("application/vnd.oasis.opendocument.") {
+        return match document.split('-').next() {
+            Some("text") => Ok(Odt),
+            Some("spreadsheet") => Ok(Ods),
+            Some("presentation" | "graphics") => Ok(Odp),
+            _ => Err(ReadError::Unsupported),
+        };
+    }
+    let begins = |folder: &str| {
+        archive.file_names().any(|name| name.is_ok_and(|name| name.starts_with(folder)))
+    };
+    let office = archive.index_for_name("[Content_Types].xml").is_some()
+        || archive.index_for_name("_rels/.rels").is_some();
+    let found = [("word/", Docx), ("ppt/", Pptx), ("xl/", Xlsx)].into_iter();
+    let found = found.filter(|(folder, _)| begins(folder)).map(|(_, kind)| kind);
+    let found: Vec<_> = found.collect();
+    match found.as_slice() {
+        [kind] if office || named == Some(*kind) => Ok(*kind),
+        _ if archive.index_for_name("META-INF/container.xml").is_some() => Ok(Epub),
+        _ => match named {
+            Some(kind @ (Docx | Pptx | Xlsx | Odt | Ods | Odp | Epub)) => Ok(kind),
+            // Programs are zip files too, and nobody's documents.
+            _ if archive.index_for_name("META-INF/MANIFEST.MF").is_some()
+                || archive.index_for_name("AndroidManifest.xml").is_some() =>
+            {
+                Err(ReadError::Unsupported)
+            }
+            _ => Ok(Zip),
+        },
+    }
+}
+
+/// Which of the formats that are OLE containers this is.
+fn in_container<R: Read + Seek>(
+    whole: R,
+    named: Option<DocumentKind>,
+) -> Result<DocumentKind, ReadError> {
+    use DocumentKind::{Doc, Docx, Msg, Ppt, Pptx, Xls, Xlsx};
+    let Ok(container) = CompoundFile::open(whole) else {
+        return named.filter(|kind| is_binary(*kind)).ok_or(ReadError::Unsupported);
+    };
+    let has = |stream: &str| container.exists(stream);
+    if has("/EncryptedPackage") {
+        // Which one it is, only the password tells; the name will do to say that one is needed.
+        return Ok(named.filter(|kind| matches!(kind, Docx | Pptx | Xlsx)).unwrap_or(Docx));
+    }
+    let kinds = [
+        ("/WordDocument", Doc),
+        ("/Workbook", Xls),
+        ("/Book", Xls),
+        ("/PowerPoint Document", Ppt),
+        ("/__properties_version1.0", Msg),
+    ];
+    let found = kinds.into_iter().find(|(stream, _)| has(stream));
+    found.map(|(_, kind)| kind).ok_or(ReadError::Unsupported)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -106,36 +259,73 @@ fn looks_like_text(head: &[u8]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::package::package;
+
+    fn container(streams: &[&str]) -> Vec<u8> {
+        let mut file = CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+        for stream in streams {
+            file.create_stream(stream).unwrap();
+        }
+        file.flush().unwrap();
+        file.into_inner().into_inner()
+    }
 
     #[test]
-    fn extension_first_unless_the_bytes_contradict() {
-        use DocumentKind::{Docx, Html, Md, Pdf, Txt};
-        let zip: &[u8] = b"PK\x03\x04\x14\0\0\0\x08\0\0\0!\0word/document.xml";
-        let cases: &[(&str, &[u8], Option<DocumentKind>)] = &[
-            ("a.txt", b"Hello", Some(Txt)),
-            ("a.MD", b"# Hello", Some(Md)),
-            ("a.htm", b"<p>Hello", Some(Html)),
-            ("a.docx", zip, Some(Docx)),
-            ("a.pdf", b"%PDF-1.7\n", Some(Pdf)),
-            ("junk.pdf", b"\n\njunk %PDF-1.4", Some(Pdf)),
-            ("a.txt", b"%PDF-1.7\n", Some(Pdf)),
-            ("a.pdf", b"\n<!DOCTYPE html><p>Not found", Some(Html)),
-            ("a.pdf", b"Just words.", Some(Txt)),
-            ("broken.pdf", b"\0\x01\x02\x03\0\0", Some(Pdf)),
-            ("a.zip", zip, Some(Docx)),
-            ("a.xlsx", b"PK\x03\x04\x14\0\0\0\x08\0xl/workbook.xml", None),
-            ("notes", b"Just words.", Some(Txt)),
-            ("main.rs", "fn main() {} // größer".as_bytes(), Some(Txt)),
-            ("page", b"<html><body>", Some(Html)),
-            ("a.rtf", b"{\\rtf1 Hello}", None),
-            ("a.png", b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\x01\0\0\0\x01\0", None),
-            ("locked.docx", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Some(Docx)),
+    fn content_first_where_it_is_certain_then_the_extension() {
+        use DocumentKind::*;
+        let office = |part: &str| package(&[("[Content_Types].xml", "<Types/>"), (part, "<x/>")]);
+        let odf = |kind: &str| {
+            package(&[("mimetype", format!("application/vnd.oasis.opendocument.{kind}"))])
+        };
+        let cases: Vec<(&str, Vec<u8>, Option<DocumentKind>)> = vec![
+            ("a.txt", b"Hello".to_vec(), Some(Txt)),
+            ("a.MD", b"# Hello".to_vec(), Some(Md)),
+            ("a.htm", b"<p>Hello".to_vec(), Some(Html)),
+            ("a.docx", office("word/document.xml"), Some(Docx)),
+            ("wrong.doc", office("word/document.xml"), Some(Docx)),
+            ("wrong.docx", office("xl/workbook.xml"), Some(Xlsx)),
+            ("wrong.zip", office("ppt/presentation.xml"), Some(Pptx)),
+            ("word-in-it.zip", package(&[("word/x.txt", "a")]), Some(Zip)),
+            ("broken.pptx", b"PK\x03\x04 cut".to_vec(), Some(Pptx)),
+            ("a.bin", odf("text"), Some(Odt)),
+            ("a.odp", odf("spreadsheet"), Some(Ods)),
+            ("a.otp", odf("presentation-template"), Some(Odp)),
+            ("a.epub", package(&[("mimetype", "application/epub+zip")]), Some(Epub)),
+            ("a.jar", package(&[("META-INF/MANIFEST.MF", "x")]), None),
+            ("a.doc", container(&["/WordDocument"]), Some(Doc)),
+            ("wrong.docx", container(&["/WordDocument"]), Some(Doc)),
+            ("a.xls", container(&["/Workbook"]), Some(Xls)),
+            ("a.dat", container(&["/PowerPoint Document"]), Some(Ppt)),
+            ("a.msg", container(&["/__properties_version1.0"]), Some(Msg)),
+            ("locked.xlsx", container(&["/EncryptedPackage"]), Some(Xlsx)),
+            ("thumbs.db", container(&["/Catalog"]), None),
+            ("a.pdf", b"%PDF-1.7\n".to_vec(), Some(Pdf)),
+            ("junk.pdf", b"\n\njunk %PDF-1.4".to_vec(), Some(Pdf)),
+            ("a.txt", b"%PDF-1.7\n".to_vec(), Some(Pdf)),
+            ("a.pdf", b"\n<!DOCTYPE html><p>Not found".to_vec(), Some(Html)),
+            ("a.pdf", b"Just words.".to_vec(), Some(Txt)),
+            ("broken.pdf", b"\0\x01\x02\x03\0\0".to_vec(), Some(Pdf)),
+            ("a.xls", b"a\tb\n1\t2\n".to_vec(), Some(Csv)),
+            ("a.xls", b"<html><table>".to_vec(), Some(Html)),
+            ("a.doc", b"{\\rtf1 Hello}".to_vec(), Some(Rtf)),
+            ("a.fodt", b"<?xml version='1.0'?><office:document/>".to_vec(), Some(Odt)),
+            ("notes", b"Just words.".to_vec(), Some(Txt)),
+            ("main.rs", "fn main() {} // größer".as_bytes().to_vec(), Some(Code)),
+            ("run", b"#!/bin/sh\n".to_vec(), Some(Code)),
+            ("page", b"<html><body>".to_vec(), Some(Html)),
+            ("feed", b"<?xml version='1.0'?><rss/>".to_vec(), Some(Xml)),
+            ("page.xml", b"<?xml version='1.0'?><html><body>".to_vec(), Some(Html)),
+            ("Inbox", b"From a@b Mon\nSubject: x\n\ny".to_vec(), Some(Mbox)),
+            ("a.tar.gz", b"\x1F\x8B\x08\0".to_vec(), Some(Tar)),
+            ("a.7z", b"7z\xBC\xAF\x27\x1C\0\x04".to_vec(), Some(SevenZ)),
+            ("a.png", b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\x01\0\0\0\x01\0".to_vec(), None),
         ];
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes, expected) in cases {
             let path = folder.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            assert_eq!(detect(&path).ok(), *expected, "{name}: {bytes:?}");
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(detect(&path).ok(), expected, "{name}");
+            assert_eq!(detect_bytes(name, &bytes).ok(), expected, "{name} inside");
         }
         std::fs::write(folder.path().join("empty.txt"), b"").unwrap();
         assert!(matches!(detect(&folder.path().join("empty.txt")), Err(ReadError::Empty)));

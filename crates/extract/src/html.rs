@@ -13,12 +13,22 @@ use crate::{ReadError, text};
 const MAX_DEPTH: usize = 400;
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Extraction, ReadError> {
-    let source = text::decode(bytes, declared_encoding(bytes))?;
+    let source = decode(bytes)?;
     let document = Html::parse_document(&source);
     let mut composer = Composer::default();
     composer.title = title(&document);
     composer.blocks(&blocks(&document));
     composer.finish(DocumentKind::Html)
+}
+
+/// The blocks of a whole page that is part of another document.
+pub(crate) fn document(bytes: &[u8]) -> Result<Vec<DraftBlock>, ReadError> {
+    Ok(blocks(&Html::parse_document(&decode(bytes)?)))
+}
+
+/// The text of a page, in the encoding that it declares.
+pub(crate) fn decode(bytes: &[u8]) -> Result<String, ReadError> {
+    text::decode(bytes, declared_encoding(bytes))
 }
 
 /// The blocks of a piece of HTML, as it stands in Markdown.
@@ -27,7 +37,7 @@ pub(crate) fn fragment(source: &str) -> Vec<DraftBlock> {
 }
 
 /// The encoding that a `meta` element or an XML declaration names in the first bytes.
-fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
+pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).to_ascii_lowercase();
     let name_after = |key: &str| {
         let (_, rest) = head.split_once(key)?;

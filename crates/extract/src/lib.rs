@@ -24,31 +24,60 @@
 //! Readers of foreign formats can run away, crash and eat memory. [`worker`] runs [`read`] in
 //! a child process with limits; the application itself should only use [`worker::Reader`].
 
+mod archive;
+mod chart;
 mod chunk;
+mod code;
 mod compose;
+mod csv;
 mod detect;
 mod docx;
+mod epub;
 mod html;
+mod json;
+mod legacy;
+mod mail;
 mod markdown;
+mod markup;
+mod msg;
+mod nested;
 mod numbering;
+mod odf;
+mod package;
 pub mod pdf;
 mod place;
+mod rtf;
+mod sheets;
+mod slides;
+mod subtitles;
+mod tex;
 mod text;
 pub mod worker;
+mod xml;
+mod xml_text;
 
+use std::fs::File;
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use lectern_domain::{DocumentKind, Extraction};
+
+use compose::Composer;
+use nested::Budget;
 
 pub use chunk::{CHUNK_TOKENS, chunk, estimate_tokens};
 pub use detect::detect;
 pub use place::rects;
 
-/// Files larger than this are not read: 512 MiB.
+/// Files larger than this are not read: 512 MiB. Plain text, mailboxes and archives are read in
+/// pieces and may be larger.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// Text beyond this is not read: 64 MiB, about thirty thousand pages.
+/// Text beyond this is not read, which a warning says: 64 MiB, about thirty thousand pages.
 pub const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// How many times its size what is packed in a file may be.
+const MAX_RATIO: u64 = 100;
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +109,12 @@ pub enum ReadError {
     /// All pages are pictures.
     #[error("the file holds pictures of pages only (a scan); its text is not recognised")]
     NeedsOcr,
-    /// The file is beyond [`MAX_FILE_BYTES`] or its text beyond [`MAX_TEXT_BYTES`].
+    /// The file is beyond [`MAX_FILE_BYTES`], or unpacks to more than is allowed.
     #[error("the file is too big to be read")]
     TooBig,
+    /// The document lies in too many others, one inside of the other.
+    #[error("the file lies too deep inside of other files")]
+    TooDeep,
 }
 
 impl From<std::io::Error> for ReadError {
@@ -106,18 +138,93 @@ pub fn read(path: &Path, kind: DocumentKind) -> Result<Extraction, ReadError> {
     if !metadata.is_file() {
         return Err(ReadError::Unsupported);
     }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(ReadError::TooBig);
+    let mut file = File::open(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut budget = Budget::new(metadata.len());
+    match kind {
+        DocumentKind::Zip | DocumentKind::Tar | DocumentKind::SevenZ => {
+            return archive::read(file, &name, kind, &mut budget);
+        }
+        DocumentKind::Mbox => return mail::read_mailbox(BufReader::new(file), &mut budget),
+        _ => {}
     }
-    let bytes = std::fs::read(path)?;
+    let mut bytes = Vec::new();
+    let in_pieces = text_reader(kind).is_some();
+    if in_pieces {
+        // One byte more tells that there is more.
+        file.by_ref().take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    } else if metadata.len() > MAX_FILE_BYTES {
+        return Err(ReadError::TooBig);
+    } else {
+        file.read_to_end(&mut bytes)?;
+    }
+    read_bytes(&name, bytes, kind, &mut budget)
+}
+
+type TextReader = fn(&[u8], Composer) -> Result<Extraction, ReadError>;
+
+/// The reader of a kind of which the beginning alone can be read.
+fn text_reader(kind: DocumentKind) -> Option<TextReader> {
+    Some(match kind {
+        DocumentKind::Txt => text::read,
+        DocumentKind::Md => markdown::read,
+        DocumentKind::Csv => csv::read,
+        DocumentKind::Json => json::read,
+        DocumentKind::Code => code::read,
+        DocumentKind::Tex => tex::read,
+        DocumentKind::Adoc => markup::read_asciidoc,
+        DocumentKind::Rst => markup::read_rst,
+        _ => return None,
+    })
+}
+
+/// Reads a document with the file name `name` from memory.
+fn read_bytes(
+    name: &str,
+    mut bytes: Vec<u8>,
+    kind: DocumentKind,
+    budget: &mut Budget,
+) -> Result<Extraction, ReadError> {
     if bytes.is_empty() {
         return Err(ReadError::Empty);
     }
+    if let Some(read) = text_reader(kind) {
+        let mut composer = Composer::default();
+        if bytes.len() > MAX_TEXT_BYTES {
+            // At the end of a line, which is the end of a character too.
+            let end = bytes[..MAX_TEXT_BYTES].iter().rposition(|byte| *byte == b'\n');
+            bytes.truncate(end.unwrap_or(MAX_TEXT_BYTES & !1));
+            composer.truncate();
+        }
+        return read(&bytes, composer);
+    }
+    let office = matches!(kind, DocumentKind::Docx | DocumentKind::Pptx | DocumentKind::Xlsx);
+    if office && bytes.starts_with(detect::OLE) {
+        // An encrypted package lies in a container of the old kind.
+        return Err(ReadError::PasswordNeeded);
+    }
     match kind {
-        DocumentKind::Txt => text::read(&bytes),
-        DocumentKind::Md => markdown::read(&bytes),
         DocumentKind::Html => html::read(&bytes),
         DocumentKind::Docx => docx::read(bytes),
+        DocumentKind::Pptx => slides::read(bytes),
+        DocumentKind::Xlsx => sheets::read_xlsx(bytes),
+        DocumentKind::Doc => legacy::read_doc(bytes),
+        DocumentKind::Ppt => legacy::read_ppt(bytes),
+        DocumentKind::Xls => sheets::read_xls(bytes),
+        DocumentKind::Odt | DocumentKind::Ods | DocumentKind::Odp => odf::read(bytes, kind),
+        DocumentKind::Epub => epub::read(bytes),
+        DocumentKind::Rtf => rtf::read(&bytes),
+        DocumentKind::Ipynb => json::read_notebook(&bytes),
+        DocumentKind::Xml => xml_text::read(&bytes),
+        DocumentKind::Eml => mail::read(&bytes, budget),
+        DocumentKind::Mbox => mail::read_mailbox(bytes.as_slice(), budget),
+        DocumentKind::Msg => msg::read(bytes, budget),
+        DocumentKind::Srt | DocumentKind::Vtt => subtitles::read(&bytes, kind),
+        DocumentKind::Zip | DocumentKind::Tar | DocumentKind::SevenZ => {
+            archive::read_bytes(bytes, name, kind, budget)
+        }
         DocumentKind::Pdf => pdf::read(bytes),
+        // The kinds of `text_reader`.
+        _ => Err(ReadError::Unsupported),
     }
 }

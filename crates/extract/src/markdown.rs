@@ -6,13 +6,17 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use crate::compose::{Composer, DraftBlock, table_text};
 use crate::{ReadError, html, text};
 
-pub(crate) fn read(bytes: &[u8]) -> Result<Extraction, ReadError> {
+pub(crate) fn read(bytes: &[u8], mut composer: Composer) -> Result<Extraction, ReadError> {
     let source = text::decode(bytes, None)?;
-    let mut composer = Composer::default();
     let rendered = render(&source);
     composer.title = rendered.title;
     composer.blocks(&rendered.blocks);
     composer.finish(DocumentKind::Md)
+}
+
+/// The blocks of a text that is part of another document.
+pub(crate) fn blocks(source: &str) -> Vec<DraftBlock> {
+    render(source).blocks
 }
 
 #[derive(Default)]
@@ -216,7 +220,7 @@ mod tests {
             ("Title\n=====\ntext", "# Title\n\n¶ text"),
         ];
         for (source, expected) in cases {
-            let extraction = read(source.as_bytes()).unwrap();
+            let extraction = read(source.as_bytes(), Composer::default()).unwrap();
             assert_eq!(crate::compose::sketch(&extraction), *expected, "{source}");
         }
     }
@@ -229,7 +233,11 @@ mod tests {
             ("text\n\n# Later", None),
         ];
         for (source, expected) in cases {
-            assert_eq!(read(source.as_bytes()).unwrap().title.as_deref(), expected, "{source}");
+            assert_eq!(
+                read(source.as_bytes(), Composer::default()).unwrap().title.as_deref(),
+                expected,
+                "{source}"
+            );
         }
     }
 }

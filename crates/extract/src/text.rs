@@ -4,34 +4,25 @@ use chardetng::EncodingDetector;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
-use crate::compose::{Composer, DraftBlock};
-use crate::{MAX_TEXT_BYTES, ReadError};
+use crate::ReadError;
+use crate::compose::{Composer, DraftBlock, groups};
 
-pub(crate) fn read(bytes: &[u8]) -> Result<Extraction, ReadError> {
-    let text = decode(bytes, None)?;
-    let mut composer = Composer::default();
-    for block in paragraphs(&text) {
-        composer.block(&block);
+/// Paragraphs are separated by blank lines; the lines in them stay lines.
+pub(crate) fn read(bytes: &[u8], mut composer: Composer) -> Result<Extraction, ReadError> {
+    let text = lines(decode(bytes, None)?);
+    for (line, paragraph) in groups(&text, 1) {
+        composer.block(&DraftBlock::new(BlockKind::Paragraph, paragraph.join("\n")).at(line));
     }
     composer.finish(DocumentKind::Txt)
 }
 
-/// Paragraphs are separated by blank lines; the lines in them stay lines.
-fn paragraphs(text: &str) -> Vec<DraftBlock> {
-    let mut blocks = Vec::new();
-    let mut paragraph = String::new();
-    let text = text.replace("\r\n", "\n").replace(['\r', '\u{0C}'], "\n");
-    for line in text.lines().chain([""]) {
-        if !line.trim().is_empty() {
-            if !paragraph.is_empty() {
-                paragraph.push('\n');
-            }
-            paragraph.push_str(line);
-        } else if !paragraph.is_empty() {
-            blocks.push(DraftBlock::new(BlockKind::Paragraph, std::mem::take(&mut paragraph)));
-        }
+/// The text with `\n` for every line break. A form feed is one too.
+pub(crate) fn lines(text: String) -> String {
+    if text.contains(['\r', '\u{0C}']) {
+        text.replace("\r\n", "\n").replace(['\r', '\u{0C}'], "\n")
+    } else {
+        text
     }
-    blocks
 }
 
 /// Decodes the bytes of a text file: by its byte order mark, by the pattern of NUL bytes that
@@ -45,9 +36,6 @@ pub(crate) fn decode(
     bytes: &[u8],
     declared: Option<&'static Encoding>,
 ) -> Result<String, ReadError> {
-    if bytes.len() > MAX_TEXT_BYTES {
-        return Err(ReadError::TooBig);
-    }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return checked(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
     }
@@ -61,6 +49,9 @@ pub(crate) fn decode(
     let escapes = bytes.windows(2).any(|pair| pair == b"\x1B$");
     if let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| !escapes) {
         return checked(text.to_owned());
+    }
+    if let Some(encoding) = utf16_by_letters(bytes) {
+        return checked(encoding.decode_without_bom_handling(bytes).0.into_owned());
     }
     if bytes.contains(&0) {
         return Err(ReadError::NotText);
@@ -80,6 +71,45 @@ fn utf16_by_nuls(bytes: &[u8]) -> Option<&'static Encoding> {
     if odd >= enough && even * 20 <= odd {
         Some(UTF_16LE)
     } else if even >= enough && odd * 20 <= even {
+        Some(UTF_16BE)
+    } else {
+        None
+    }
+}
+
+/// UTF-16 without a byte order mark in scripts that have no NULs, such as Chinese. Read in the
+/// right byte order nearly every unit is a letter of a script in use or common punctuation;
+/// other encodings read so give units from all over the plane.
+fn utf16_by_letters(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = &bytes[..bytes.len().min(4096) & !1];
+    if head.len() < 16 || bytes.len() % 2 == 1 {
+        return None;
+    }
+    let usual = |unit: u16| {
+        matches!(unit,
+            0x0A | 0x0D | 0x20..=0x7E | 0xA0..=0x24F | 0x370..=0x5FF | 0x600..=0x6FF | 0x900..=0xDFF
+            | 0x0E00..=0x0E7F | 0x2010..=0x2027 | 0x3000..=0x30FF | 0x4E00..=0x9FFF | 0xAC00..=0xD7A3 | 0xFF01..=0xFF5E)
+    };
+    // Punctuation and blanks stand in every text; nothing else makes them by chance so often.
+    let stop = |unit: u16| {
+        matches!(
+            unit,
+            0x0A | 0x0D | 0x20 | 0x2C | 0x2E | 0x3001 | 0x3002 | 0xFF0C | 0xFF1A | 0xFF1B
+        )
+    };
+    let fits = |unit_of: fn([u8; 2]) -> u16| {
+        let units = head.chunks_exact(2).map(|pair| unit_of([pair[0], pair[1]]));
+        let (mut good, mut stops) = (0, 0);
+        for unit in units {
+            good += usize::from(usual(unit));
+            stops += usize::from(stop(unit));
+        }
+        let all = head.len() / 2;
+        good * 100 >= all * 97 && stops * 100 >= all
+    };
+    if fits(u16::from_le_bytes) {
+        Some(UTF_16LE)
+    } else if fits(u16::from_be_bytes) {
         Some(UTF_16BE)
     } else {
         None
@@ -123,6 +153,15 @@ mod tests {
         let latin_text = "Die Gebühr beträgt fünfzig Euro und ist für das ganze Jahr fällig.";
         let latin = encoding_rs::WINDOWS_1252.encode(latin_text).0.into_owned();
         let english = "Plain words, without any mark.";
+        let russian = "Договор вступает в силу со дня подписания и действует до конца года.";
+        let greek = "Η σύμβαση αρχίζει να ισχύει από την ημέρα της υπογραφής της από τα μέρη.";
+        let polish = "Umowa wchodzi w życie z dniem podpisania przez obie strony i obowiązuje do końca roku. \
+            Wynagrodzenie zostanie zapłacone w ciągu czternastu dni od dnia otrzymania faktury. Wszelkie zmiany \
+            umowy wymagają formy pisemnej pod rygorem nieważności, a spory rozstrzyga właściwy sąd.";
+        let hebrew = "החוזה נכנס לתוקף ביום חתימתו על ידי הצדדים ויעמוד בתוקפו עד סוף השנה.";
+        let arabic = "يدخل العقد حيز التنفيذ اعتبارا من تاريخ توقيعه من قبل الطرفين.";
+        let korean =
+            "본 계약은 당사자가 서명한 날로부터 효력이 발생하며 대금은 은행 송금으로 지급한다.";
         let cases: Vec<(&str, Vec<u8>, &str)> = vec![
             ("utf-8", CHINESE.as_bytes().to_vec(), CHINESE),
             ("utf-8 with mark", [b"\xEF\xBB\xBF", english.as_bytes()].concat(), english),
@@ -130,6 +169,19 @@ mod tests {
             ("utf-16be with mark", [b"\xFE\xFF".to_vec(), utf16(CHINESE, false)].concat(), CHINESE),
             ("utf-16le", utf16(english, true), english),
             ("utf-16be", utf16(english, false), english),
+            ("utf-16le in chinese", utf16(CHINESE, true), CHINESE),
+            ("utf-16be in chinese", utf16(CHINESE, false), CHINESE),
+            ("utf-16le in russian", utf16(russian, true), russian),
+            ("gb18030", encoding_rs::GB18030.encode(CHINESE).0.into_owned(), CHINESE),
+            ("euc-jp", encoding_rs::EUC_JP.encode(sjis_text).0.into_owned(), sjis_text),
+            ("iso-2022-jp", encoding_rs::ISO_2022_JP.encode(sjis_text).0.into_owned(), sjis_text),
+            ("euc-kr", encoding_rs::EUC_KR.encode(korean).0.into_owned(), korean),
+            ("windows-1251", encoding_rs::WINDOWS_1251.encode(russian).0.into_owned(), russian),
+            ("koi8-r", encoding_rs::KOI8_R.encode(russian).0.into_owned(), russian),
+            ("windows-1253", encoding_rs::WINDOWS_1253.encode(greek).0.into_owned(), greek),
+            ("windows-1250", encoding_rs::WINDOWS_1250.encode(polish).0.into_owned(), polish),
+            ("windows-1255", encoding_rs::WINDOWS_1255.encode(hebrew).0.into_owned(), hebrew),
+            ("windows-1256", encoding_rs::WINDOWS_1256.encode(arabic).0.into_owned(), arabic),
             ("gbk", gbk, CHINESE),
             ("big5", big5, big5_text),
             ("shift_jis", sjis, sjis_text),
@@ -153,8 +205,11 @@ mod tests {
 
     #[test]
     fn blank_lines_separate_paragraphs() {
-        let extraction = read("One\r\ntwo  \r\n\r\n \r\nthree\n".as_bytes()).unwrap();
+        let extraction =
+            read("One\r\ntwo  \r\n\r\n \r\nthree\n".as_bytes(), Composer::default()).unwrap();
         assert_eq!(extraction.text, "One\ntwo\n\nthree");
         assert_eq!(extraction.blocks.len(), 2);
+        let lines: Vec<u32> = extraction.anchors.iter().map(|anchor| anchor.line).collect();
+        assert_eq!(lines, [1, 5]);
     }
 }

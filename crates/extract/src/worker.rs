@@ -120,7 +120,7 @@ impl From<&ReadError> for ReadFailure {
             ReadError::Damaged(_) => ReadFailureReason::Damaged,
             ReadError::PasswordNeeded => ReadFailureReason::PasswordNeeded,
             ReadError::NeedsOcr => ReadFailureReason::NeedsOcr,
-            ReadError::TooBig => ReadFailureReason::TooBig,
+            ReadError::TooBig | ReadError::TooDeep => ReadFailureReason::TooBig,
         };
         Self::new(reason, error.to_string())
     }
@@ -343,7 +343,7 @@ impl Worker {
 /// [`Extraction`] with its boxes as rows of numbers: there is one for every word.
 mod compact {
     use super::{CharRange, DocumentKind, Extraction, Rect, TextBox};
-    use lectern_domain::{Block, Page};
+    use lectern_domain::{Anchor, Block, Page};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::borrow::Cow;
 
@@ -354,6 +354,7 @@ mod compact {
         text: Cow<'a, str>,
         pages: Cow<'a, [Page]>,
         blocks: Cow<'a, [Block]>,
+        anchors: Cow<'a, [Anchor]>,
         /// Start, length, page, left, top, right, bottom.
         boxes: Vec<(u32, u32, u32, f32, f32, f32, f32)>,
         warnings: Cow<'a, [String]>,
@@ -373,6 +374,7 @@ mod compact {
             text: Cow::Borrowed(&e.text),
             pages: Cow::Borrowed(&e.pages),
             blocks: Cow::Borrowed(&e.blocks),
+            anchors: Cow::Borrowed(&e.anchors),
             boxes: e.boxes.iter().map(row).collect(),
             warnings: Cow::Borrowed(&e.warnings),
         }
@@ -391,6 +393,7 @@ mod compact {
             text: wire.text.into_owned(),
             pages: wire.pages.into_owned(),
             blocks: wire.blocks.into_owned(),
+            anchors: wire.anchors.into_owned(),
             boxes: boxes.collect(),
             warnings: wire.warnings.into_owned(),
         })
@@ -551,6 +554,7 @@ mod tests {
             text: "one 二".into(),
             pages: vec![lectern_domain::Page { number: Some(1), range: CharRange::new(0, 5) }],
             blocks: Vec::new(),
+            anchors: vec![lectern_domain::Anchor { start: 0, line: 3 }],
             boxes: vec![TextBox {
                 range: CharRange::new(4, 5),
                 rect: Rect { page: 1, x0: 1.5, y0: 2.0, x1: 3.1, y1: 4.0 },
