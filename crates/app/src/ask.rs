@@ -165,6 +165,7 @@ impl App {
                     rects: self.rects(citation.document, citation.range)?,
                     document: citation.path,
                     page: self.page_of(citation.document, citation.range.start)?,
+                    place: self.place_of(citation.document, citation.range.start)?,
                     start: citation.range.start,
                     end: citation.range.end,
                     quote: citation.quote,

@@ -2,7 +2,7 @@
 //! line, a test. The command line prints these types as they are, so a field
 //! here is a field of its JSON; TypeScript types are generated from them.
 
-use lectern_domain::{BlockKind, ErrorCode};
+use lectern_domain::{BlockKind, ErrorCode, LineUnit, PageUnit};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -216,6 +216,21 @@ pub struct Rect {
     pub y1: f32,
 }
 
+/// Where a passage begins, in the words of its kind of document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Place {
+    /// What the page of the passage is: `page`, `slide`, `sheet`, `chapter`, `message`, `member`
+    /// or `cell`; `null` for kinds without.
+    #[ts(type = "'page' | 'slide' | 'sheet' | 'chapter' | 'message' | 'member' | 'cell' | null")]
+    pub unit: Option<PageUnit>,
+    /// Its line, row or second in the file, where it is known. Seconds count from 0.
+    pub line: Option<u32>,
+    /// What `line` counts: `line`, `row` or `second`.
+    #[ts(type = "'line' | 'row' | 'second'")]
+    pub line_unit: LineUnit,
+}
+
 /// A passage that was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -224,6 +239,10 @@ pub struct Hit {
     pub document: String,
     /// The page it starts on, from 1.
     pub page: Option<u32>,
+    /// What the page is, and the line where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub place: Option<Place>,
     /// Higher is better; comparable within one result.
     pub score: f32,
     /// The passage's text.
@@ -305,6 +324,10 @@ pub struct Citation {
     pub document: String,
     /// The page the quote starts on, from 1.
     pub page: Option<u32>,
+    /// What the page is, and the line where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub place: Option<Place>,
     /// The quote's first character in the document's text.
     pub start: u32,
     /// One past its last character.

@@ -16,10 +16,11 @@ pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
         let kind = DocumentKind::parse(&name.to_ascii_lowercase())
             .or_else(|| DocumentKind::from_extension(name.trim_start_matches('.')))
             .ok_or_else(|| {
+                let types = DocumentKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
                 AppError::new(
                     ErrorCode::InvalidInput,
                     format!("{name:?} is not a type of document that Lectern reads"),
-                    "Types are: txt, md, html, docx, pdf.",
+                    format!("Types are: {}.", types.join(", ")),
                 )
             })?;
         kinds.push(kind.as_str().to_owned());

@@ -42,6 +42,7 @@ impl App {
                     rects: self.rects(passage.document, passage.range)?,
                     document: passage.path,
                     page: passage.page,
+                    place: self.place_of(passage.document, passage.range.start)?,
                     score: passage.score,
                     text: passage.text,
                     start: passage.range.start,

@@ -6,7 +6,8 @@ use lectern_domain::{CharRange, DocumentId, ErrorCode, Page, char_slice};
 use lectern_extract::detect;
 
 use crate::{
-    App, AppError, DocumentText, PageText, Result, Source, SourceBlock, error, filter::absolute,
+    App, AppError, DocumentText, PageText, Place, Result, Source, SourceBlock, error,
+    filter::absolute,
 };
 
 impl App {
@@ -79,6 +80,14 @@ impl App {
     /// The page that holds a character of a document, from 1.
     pub(crate) fn page_of(&self, document: DocumentId, character: u32) -> Result<Option<u32>> {
         Ok(page_at(&self.catalog().pages(document)?, character))
+    }
+}
+
+impl App {
+    /// What the page that holds a character is, and the character's line in the file.
+    pub(crate) fn place_of(&self, document: DocumentId, at: u32) -> Result<Option<Place>> {
+        let found = self.catalog().line_at(document, at)?;
+        Ok(found.map(|(kind, line)| Place { unit: kind.unit(), line, line_unit: kind.line_unit() }))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Documents, pages and chunks, and the queues of the two indices.
 
 use lectern_domain::{
-    Block, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId, Page, TextBox,
+    Anchor, Block, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId,
+    LineUnit, Page, TextBox,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
@@ -106,7 +107,7 @@ impl Catalog {
                 reader,
                 extraction.title,
                 extraction.text,
-                pack(&extraction.blocks)?,
+                pack_blocks(&extraction.blocks, &extraction.anchors)?,
                 to_json(&extraction.warnings)?,
             ],
         )?;
@@ -318,7 +319,42 @@ impl Catalog {
             .lock()
             .query_row("SELECT blocks FROM document WHERE id = ?1", [document.0], |row| row.get(0))
             .optional()?;
-        blob.map_or(Ok(Vec::new()), |blob| unpack(&blob))
+        blob.map_or(Ok(Vec::new()), |blob| Ok(unpack_blocks(&blob)?.0))
+    }
+
+    /// The kind of a document, and the line (row, second) of its file that the character `at`
+    /// stands on; no line where the kind or the block has none.
+    pub fn line_at(
+        &self,
+        document: DocumentId,
+        at: u32,
+    ) -> Result<Option<(DocumentKind, Option<u32>)>> {
+        let connection = self.lock();
+        let found = connection
+            .query_row("SELECT kind, blocks FROM document WHERE id = ?1", [document.0], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        let Some((kind, blob)) = found else { return Ok(None) };
+        let kind = DocumentKind::parse(&kind)
+            .ok_or_else(|| CatalogError::Corrupt(format!("document kind {kind:?}")))?;
+        let (blocks, anchors) = unpack_blocks(&blob)?;
+        let block = blocks.partition_point(|block| block.range.end <= at);
+        let anchor = blocks.get(block).filter(|block| block.range.start <= at).and_then(|block| {
+            let found = anchors.binary_search_by_key(&block.range.start, |anchor| anchor.start);
+            found.ok().and_then(|index| anchors.get(index))
+        });
+        let Some(anchor) = anchor else { return Ok(Some((kind, None))) };
+        if kind.line_unit() == LineUnit::Second {
+            return Ok(Some((kind, Some(anchor.line))));
+        }
+        let before: String = connection.query_row(
+            "SELECT substr(text, ?2 + 1, ?3) FROM document WHERE id = ?1",
+            params![document.0, anchor.start, at - anchor.start],
+            |row| row.get(0),
+        )?;
+        let passed = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX);
+        Ok(Some((kind, Some(anchor.line.saturating_add(passed)))))
     }
 
     /// The pages of a document, in order.
@@ -429,6 +465,21 @@ fn boxes_within(boxes: &[TextBox], range: CharRange) -> &[TextBox] {
     let first = boxes.partition_point(|b| b.range.start < range.start);
     let end = boxes.partition_point(|b| b.range.start < range.end);
     &boxes[first..end.max(first)]
+}
+
+/// Blocks, and behind them the anchors, which documents that were read before there were any
+/// do not have.
+fn pack_blocks(blocks: &[Block], anchors: &[Anchor]) -> Result<Vec<u8>> {
+    let mut bytes = pack(blocks)?;
+    bytes.extend(pack(anchors)?);
+    Ok(bytes)
+}
+
+fn unpack_blocks(bytes: &[u8]) -> Result<(Vec<Block>, Vec<Anchor>)> {
+    let corrupt = |error: postcard::Error| CatalogError::Corrupt(error.to_string());
+    let (blocks, rest) = postcard::take_from_bytes(bytes).map_err(corrupt)?;
+    let anchors = if rest.is_empty() { Vec::new() } else { unpack(rest)? };
+    Ok((blocks, anchors))
 }
 
 fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {

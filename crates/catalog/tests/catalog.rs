@@ -8,8 +8,8 @@ use lectern_catalog::{
     ReadOutcome, ScopeFilter,
 };
 use lectern_domain::{
-    Block, BlockKind, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId,
-    FolderId, Page, Rect, TextBox,
+    Anchor, Block, BlockKind, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction,
+    FileId, FolderId, Page, Rect, TextBox,
 };
 
 fn open(directory: &Path) -> Catalog {
@@ -39,6 +39,7 @@ fn extraction(text: &str) -> Extraction {
         text: text.into(),
         pages: vec![Page { number: Some(1), range }],
         blocks: vec![Block { kind: BlockKind::Paragraph, range }],
+        anchors: vec![Anchor { start: 0, line: 7 }],
         boxes: vec![TextBox { range, rect: Rect { page: 1, x0: 1., y0: 2., x1: 3., y1: 4. } }],
         warnings: vec![],
     }
@@ -92,6 +93,20 @@ fn all_chunks(catalog: &Catalog, filter: &ScopeFilter) -> Vec<String> {
         catalog.chunks(&ids, filter).unwrap().into_iter().map(|chunk| chunk.path).collect();
     paths.sort();
     paths
+}
+
+#[test]
+fn a_character_knows_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "one 一\ntwo\nthree")]);
+    let document = catalog.document_at("/f/a.md").unwrap().unwrap().id;
+    let kind = DocumentKind::Md;
+    let cases = [(0, Some(7)), (5, Some(7)), (6, Some(8)), (14, Some(9)), (99, None)];
+    for (at, line) in cases {
+        assert_eq!(catalog.line_at(document, at).unwrap(), Some((kind, line)), "{at}");
+    }
+    assert_eq!(catalog.blocks(document).unwrap().len(), 1);
+    assert_eq!(catalog.line_at(DocumentId(99), 0).unwrap(), None);
 }
 
 #[test]

@@ -60,6 +60,18 @@ pub enum PageUnit {
     Cell,
 }
 
+/// What the line of an [`Anchor`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineUnit {
+    /// A line of the file.
+    Line,
+    /// A row of a sheet, or a record of a table as text.
+    Row,
+    /// A second of what the subtitles belong to.
+    Second,
+}
+
 kinds! {
     /// Plain text.
     Txt "txt" ["txt" "text" "log" "nfo"] None;
@@ -136,6 +148,15 @@ impl DocumentKind {
     pub fn from_extension(extension: &str) -> Option<Self> {
         let extension = extension.to_ascii_lowercase();
         Self::ALL.iter().copied().find(|kind| kind.extensions().contains(&extension.as_str()))
+    }
+
+    /// What the lines of its [`Anchor`]s count.
+    pub fn line_unit(self) -> LineUnit {
+        match self {
+            Self::Xlsx | Self::Xls | Self::Ods | Self::Csv => LineUnit::Row,
+            Self::Srt | Self::Vtt => LineUnit::Second,
+            _ => LineUnit::Line,
+        }
     }
 
     /// The kind with this name, as [`Self::as_str`] prints it.

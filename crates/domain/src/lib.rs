@@ -17,7 +17,7 @@ mod text;
 pub use chat::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, TokenUsage};
 pub use chunk::{Chunk, ChunkMatch};
 pub use document::{
-    Anchor, Block, BlockKind, DocumentKind, Extraction, Page, PageUnit, Rect, TextBox,
+    Anchor, Block, BlockKind, DocumentKind, Extraction, LineUnit, Page, PageUnit, Rect, TextBox,
 };
 pub use error::{ErrorCode, ModelError};
 pub use ids::{ChunkId, ConversationId, DocumentId, FileId, FolderId};

@@ -9,9 +9,16 @@
 //! # The canonical text
 //!
 //! It is the texts of the blocks joined by an empty line; rows of a table and lines of code
-//! are joined by a line break, cells by ` | `. It carries no markup: Markdown, HTML and Word
-//! documents are read as what a person sees. Numbers of numbered lists are kept, because
-//! people refer to them; bullets are not.
+//! are joined by a line break, cells by ` | `. It carries no markup: documents are read as what
+//! a person sees. Numbers of numbered lists are kept, because people refer to them; bullets are
+//! not.
+//!
+//! # Places
+//!
+//! What a document is divided into (pages, slides, sheets, chapters, messages, members) are its
+//! pages, and what these are called is [`DocumentKind::unit`]. Names of sheets, members and the
+//! like are headings. Where people know a place by its line, row or second,
+//! [`Extraction::anchors`] have those of blocks. `docs/reading.md` has a table of all kinds.
 //!
 //! # PDF
 //!
@@ -202,6 +209,18 @@ fn read_bytes(
     if office && bytes.starts_with(detect::OLE) {
         // An encrypted package lies in a container of the old kind.
         return Err(ReadError::PasswordNeeded);
+    }
+    // Their readers hold many times their size in memory.
+    let held = matches!(
+        kind,
+        DocumentKind::Html
+            | DocumentKind::Xml
+            | DocumentKind::Ipynb
+            | DocumentKind::Srt
+            | DocumentKind::Vtt
+    );
+    if held && bytes.len() > MAX_TEXT_BYTES {
+        return Err(ReadError::TooBig);
     }
     match kind {
         DocumentKind::Html => html::read(&bytes),

@@ -54,6 +54,11 @@ impl Package {
         self.0.index_for_name(name).is_some()
     }
 
+    /// How many bytes a part says that it unpacks to; 0 where there is none of that name.
+    pub(crate) fn size(&mut self, name: &str) -> u64 {
+        self.0.by_name(name).map(|part| part.size()).unwrap_or(0)
+    }
+
     /// The names of all parts, in the order of the package.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect()

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io::Cursor;
 
-use calamine::{Data, DataRef, ExcelDateTime, Reader as _, Xls, XlsError, Xlsb, Xlsx, XlsxError};
+use calamine::{
+    Data, DataRef, Dimensions, ExcelDateTime, Reader as _, Xls, XlsError, Xlsb, Xlsx, XlsxError,
+};
 use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
 use crate::ReadError;
@@ -17,6 +19,15 @@ const REGION_ROWS: usize = 1000;
 
 /// More empty cells in a row than this are written as one.
 const MAX_GAP: u32 = 8;
+
+/// In sheets larger than this merged cells are not looked for.
+const MAX_MERGED_SHEET: u64 = 16 << 20;
+
+/// More merged cells than this in one table are not looked at.
+const MAX_MERGED: usize = 2000;
+
+/// A merged cell with a longer text, in bytes, is read once.
+const MAX_SPREAD: usize = 80;
 
 /// Sheets are the pages; a sheet's name is a heading, and its regions are tables whose anchors
 /// are rows. Values are read as they are stored, dates as ISO 8601 writes them.
@@ -38,6 +49,10 @@ pub(crate) fn read_xlsx(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         composer.begin_page(number);
         composer.heading(1, &sheet);
         let mut rows = Rows::new(&mut composer);
+        // Looking for them reads the whole sheet once more.
+        if parts.get(&sheet).is_some_and(|part| package.size(part) <= MAX_MERGED_SHEET) {
+            rows.merged = book.merge_cells_by_sheet_name(&sheet).unwrap_or_default();
+        }
         // Sheets that are charts have no cells.
         if let Ok(mut cells) = book.worksheet_cells_reader(&sheet) {
             loop {
@@ -94,6 +109,7 @@ pub(crate) fn read_xls(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         let Ok(range) = book.worksheet_range(&sheet) else { continue };
         let (top, left) = range.start().unwrap_or_default();
         let mut rows = Rows::new(&mut composer);
+        rows.merged = book.merge_cells_by_sheet_name(&sheet).unwrap_or_default();
         for (row, column, cell) in range.used_cells() {
             rows.cell((top + row as u32, left + column as u32), &value(&borrowed(cell)));
         }
@@ -119,12 +135,21 @@ fn sheet_parts(package: &mut Package, main: &str) -> Result<HashMap<String, Stri
 
 /// What a sheet has besides its cells: comments, and the texts and charts drawn on it.
 fn remarks(package: &mut Package, sheet: &str, composer: &mut Composer) -> Result<(), ReadError> {
-    let relationships = package.relationships(sheet)?;
-    let threaded = relationships.iter().any(|r| r.kind == "threadedComment");
-    for relationship in relationships {
+    let persons = package.part("xl/persons/person.xml")?.unwrap_or_default();
+    let persons: HashMap<String, String> = parse(&persons)
+        .ok()
+        .map(|part| {
+            let persons = part.descendants().filter_map(|node| {
+                Some((
+                    attribute(node, "id")?.to_owned(),
+                    attribute(node, "displayName")?.to_owned(),
+                ))
+            });
+            persons.collect()
+        })
+        .unwrap_or_default();
+    for relationship in package.relationships(sheet)? {
         let source = match relationship.kind.as_str() {
-            // A threaded comment is kept a second time, with a text about new versions of Excel.
-            "comments" if threaded => continue,
             "comments" | "threadedComment" | "drawing" => package.part(&relationship.target)?,
             _ => continue,
         };
@@ -147,18 +172,43 @@ fn remarks(package: &mut Package, sheet: &str, composer: &mut Composer) -> Resul
             }
             continue;
         }
+        let authors: Vec<&str> = part
+            .descendants()
+            .filter(|node| name(*node) == "author")
+            .map(|node| node.text().unwrap_or_default())
+            .collect();
         for comment in part.descendants() {
-            let text = match name(comment) {
-                "comment" => texts(comment, "t"),
-                "threadedComment" => texts(comment, "text"),
+            let (author, text) = match name(comment) {
+                "comment" => {
+                    let author =
+                        attribute(comment, "authorId").and_then(|id| id.parse::<usize>().ok());
+                    let author = author.and_then(|id| authors.get(id)).copied().unwrap_or_default();
+                    // A threaded comment is kept a second time, with a text about new versions.
+                    if author.starts_with("tc=") {
+                        continue;
+                    }
+                    (author, texts(comment, "t"))
+                }
+                "threadedComment" => {
+                    let author = attribute(comment, "personId").and_then(|id| persons.get(id));
+                    (author.map_or("", String::as_str), texts(comment, "text"))
+                }
                 _ => continue,
             };
             let cell = attribute(comment, "ref").unwrap_or_default();
-            let text = format!("[{cell}: {}]", collapse(&text));
+            let date = attribute(comment, "dT").map(day).unwrap_or_default();
+            let head = [cell, author, date].into_iter().filter(|part| !part.is_empty());
+            let head = head.collect::<Vec<_>>().join(", ");
+            let text = format!("[{head}: {}]", collapse(&text));
             composer.block(&DraftBlock::new(BlockKind::Paragraph, text));
         }
     }
     Ok(())
+}
+
+/// The day of a moment that ISO 8601 writes.
+pub(crate) fn day(moment: &str) -> &str {
+    moment.split('T').next().unwrap_or(moment)
 }
 
 /// Gathers cells, which come row by row, into the tables of a sheet: an empty row ends one.
@@ -167,11 +217,13 @@ struct Rows<'a> {
     /// Row and column, from 0, of the cells that are not handed on yet.
     cells: Vec<(u32, u32, String)>,
     first: u32,
+    /// The areas of cells that are shown as one.
+    merged: Vec<Dimensions>,
 }
 
 impl<'a> Rows<'a> {
     fn new(composer: &'a mut Composer) -> Self {
-        Self { composer, cells: Vec::new(), first: 0 }
+        Self { composer, cells: Vec::new(), first: 0, merged: Vec::new() }
     }
 
     fn cell(&mut self, (row, column): (u32, u32), value: &str) {
@@ -192,7 +244,36 @@ impl<'a> Rows<'a> {
         self.cells.push((row, column, value));
     }
 
+    /// Writes the value of merged cells into each of them, so that every row says by itself what
+    /// it is about. A title that is merged across an otherwise empty row stays one.
+    fn spread(&mut self) {
+        let Some(last) = self.cells.last().map(|(row, ..)| *row) else { return };
+        let mut copies = Vec::new();
+        let here = |area: &&Dimensions| (self.first..=last).contains(&area.start.0);
+        for area in self.merged.iter().filter(here).take(MAX_MERGED) {
+            let start = self.cells.binary_search_by_key(&area.start, |(r, c, _)| (*r, *c));
+            let Ok(value) = start.map(|at| &self.cells[at].2) else { continue };
+            if value.len() > MAX_SPREAD {
+                continue;
+            }
+            let columns = area.start.1..=area.end.1.min(area.start.1 + MAX_GAP);
+            for row in area.start.0..=area.end.0.min(last) {
+                let from = self.cells.partition_point(|(r, ..)| *r < row);
+                let to = self.cells.partition_point(|(r, ..)| *r <= row);
+                if self.cells[from..to].iter().all(|(_, column, _)| columns.contains(column)) {
+                    continue;
+                }
+                let empty = columns.clone().filter(|column| (row, *column) != area.start);
+                copies.extend(empty.map(|column| (row, column, value.clone())));
+            }
+        }
+        self.cells.extend(copies);
+        self.cells.sort_by_key(|(row, column, _)| (*row, *column));
+        self.cells.dedup_by_key(|(row, column, _)| (*row, *column));
+    }
+
     fn flush(&mut self) {
+        self.spread();
         let left = self.cells.iter().map(|(_, column, _)| *column).min().unwrap_or(0);
         let mut text = String::new();
         let mut last = (self.first, left);
@@ -327,7 +408,8 @@ mod tests {
             cell("B3", "多 行"),
         );
         let comments = format!(
-            "<comments {MAIN}><commentList><comment ref='B2'><text><t>from Assam</t></text></comment></commentList></comments>"
+            "<comments {MAIN}><authors><author>Ana</author><author>tc=1</author></authors><commentList>\
+             <comment ref='C2' authorId='1'><text><t>not</t></text></comment><comment ref='B2' authorId='0'><text><t>from Assam</t></text></comment></commentList></comments>"
         );
         let relationships = format!(
             "<Relationships><Relationship Id='c' Type='{TYPES}/comments' Target='../comments1.xml'/></Relationships>"
@@ -339,12 +421,33 @@ mod tests {
         let extraction = read_xlsx(bytes).unwrap();
         assert_eq!(
             sketch(&extraction),
-            "# Stock\n\n▦ Tea | Milk | cold\n多 行 | | 0.3\n\n▦ 2024-01-01 | TRUE\n\n¶ [B2: from Assam]\n\n# Empty"
+            "# Stock\n\n▦ Tea | Milk | cold\n多 行 | | 0.3\n\n▦ 2024-01-01 | TRUE\n\n¶ [B2, Ana: from Assam]\n\n# Empty"
         );
         let rows: Vec<u32> = extraction.anchors.iter().map(|anchor| anchor.line).collect();
         assert_eq!(rows, [2, 7]);
         let pages: Vec<_> = extraction.pages.iter().map(|page| page.number).collect();
         assert_eq!(pages, [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn merged_cells_are_read_in_every_row_that_they_belong_to() {
+        let cell =
+            |at: &str, text: &str| format!("<c r='{at}' t='inlineStr'><is><t>{text}</t></is></c>");
+        let rows = format!(
+            "<row r='1'>{}</row><row r='2'>{}{}</row><row r='3'>{}{}</row><row r='4'>{}</row>",
+            cell("A1", "The title"),
+            cell("A2", "Group"),
+            cell("B2", "Class"),
+            cell("A3", "North"),
+            cell("B3", "1"),
+            cell("B4", "2"),
+        );
+        let merged = "</sheetData><mergeCells><mergeCell ref='A1:C1'/><mergeCell ref='B2:C2'/><mergeCell ref='A3:A4'/></mergeCells><sheetData>";
+        let extraction = read_xlsx(workbook(&[("s", &(rows + merged))], &[])).unwrap();
+        assert_eq!(
+            sketch(&extraction),
+            "# s\n\n▦ The title\nGroup | Class | Class\nNorth | 1\nNorth | 2"
+        );
     }
 
     #[test]

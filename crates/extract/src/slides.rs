@@ -11,6 +11,7 @@ use crate::compose::{Composer, DraftBlock, collapse, table_text};
 use crate::docx::diagram_text;
 use crate::numbering::NumberFormat;
 use crate::package::{Package, Relationship};
+use crate::sheets::day;
 use crate::xml::{MAX_DEPTH, attribute, child, damaged, name, parse, texts};
 
 /// Slides are the pages. A slide's title is a heading; its speaker's notes and comments follow it.
@@ -21,6 +22,7 @@ pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
     let presentation = parse(&source)?;
     let targets: HashMap<String, String> =
         package.relationships(&main)?.into_iter().map(|r| (r.id, r.target)).collect();
+    let authors = authors(&mut package)?;
     let mut composer = Composer::default();
     composer.title = package.title("docProps/core.xml");
     let list = presentation.descendants().filter(|node| name(*node) == "sldId");
@@ -30,7 +32,7 @@ pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         let target = id.and_then(|id| targets.get(id.value()));
         composer.begin_page(number);
         let read = target.map_or(Err(damaged("it is missing")), |target| {
-            slide(&mut package, target, &mut composer)
+            slide(&mut package, target, &authors, &mut composer)
         });
         if let Err(error) = read {
             composer.warnings.push(format!("slide {number}: {error}"));
@@ -42,7 +44,12 @@ pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
     composer.finish(DocumentKind::Pptx)
 }
 
-fn slide(package: &mut Package, part: &str, composer: &mut Composer) -> Result<(), ReadError> {
+fn slide(
+    package: &mut Package,
+    part: &str,
+    authors: &HashMap<String, String>,
+    composer: &mut Composer,
+) -> Result<(), ReadError> {
     let relationships = package.relationships(part)?;
     let mut graphics = HashMap::new();
     for Relationship { id, kind, target } in &relationships {
@@ -76,22 +83,42 @@ fn slide(package: &mut Package, part: &str, composer: &mut Composer) -> Result<(
             notes.shapes(part.root_element(), 0);
             composer.blocks(&notes.blocks);
         } else {
-            comments(part.root_element(), composer);
+            comments(part.root_element(), authors, composer);
         }
     }
     Ok(())
 }
 
-/// Comments, in the old form (`text`) and in the one with threads (`txBody`).
-fn comments(root: Node<'_, '_>, composer: &mut Composer) {
-    for comment in root.descendants() {
-        let text = match name(comment) {
-            "text" => comment.text().unwrap_or_default().to_owned(),
-            "txBody" => texts(comment, "t"),
+/// Comments, in the old form (`text`) and in the one with threads (`txBody`), with who wrote
+/// them and when.
+fn comments(root: Node<'_, '_>, authors: &HashMap<String, String>, composer: &mut Composer) {
+    for body in root.descendants() {
+        let text = match name(body) {
+            "text" => body.text().unwrap_or_default().to_owned(),
+            "txBody" => texts(body, "t"),
             _ => continue,
         };
-        composer.block(&DraftBlock::new(BlockKind::Paragraph, format!("[{}]", text.trim())));
+        let Some(comment) = body.parent() else { continue };
+        let author = attribute(comment, "authorId").and_then(|id| authors.get(id));
+        let date = attribute(comment, "dt").or_else(|| attribute(comment, "created"));
+        let head = [author.map(String::as_str), date.map(day)];
+        let head = head.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let head = if head.is_empty() { head } else { head + ": " };
+        composer.block(&DraftBlock::new(BlockKind::Paragraph, format!("[{head}{}]", text.trim())));
     }
+}
+
+/// The names of those who comment, by their ids, in the old form and in the new.
+fn authors(package: &mut Package) -> Result<HashMap<String, String>, ReadError> {
+    let mut authors = HashMap::new();
+    for part in ["ppt/commentAuthors.xml", "ppt/authors.xml"] {
+        let source = package.part(part)?.unwrap_or_default();
+        let Ok(list) = parse(&source) else { continue };
+        authors.extend(list.descendants().filter_map(|node| {
+            Some((attribute(node, "id")?.to_owned(), attribute(node, "name")?.to_owned()))
+        }));
+    }
+    Ok(authors)
 }
 
 #[derive(Default)]
@@ -189,10 +216,28 @@ impl Walker {
             let cells = row.children().filter(|node| name(*node) == "tc");
             cells.map(|cell| {
                 let lines = child(cell, "txBody").into_iter().flat_map(paragraphs);
-                lines.map(paragraph_text).collect::<Vec<_>>().join(" ")
+                let text = lines.map(paragraph_text).collect::<Vec<_>>().join(" ");
+                let is = |key| matches!(attribute(cell, key), Some("1" | "true"));
+                (text, is("hMerge"), is("vMerge"))
             })
         });
-        let rows: Vec<Vec<String>> = rows.map(Iterator::collect).collect();
+        // The value of merged cells is written into each of them, so that every row and column
+        // says by itself what it is about. A title across a whole row stays one.
+        let mut filled: Vec<Vec<String>> = Vec::new();
+        for row in rows {
+            let mut cells: Vec<String> = Vec::new();
+            let row: Vec<_> = row.collect();
+            let title = row.iter().skip(1).all(|(_, left, _)| *left);
+            for (text, left, above) in row {
+                let above = filled.last().filter(|_| above).and_then(|row| row.get(cells.len()));
+                let left = cells.last().filter(|_| left && !title);
+                let text =
+                    above.or(left).filter(|_| text.trim().is_empty()).cloned().unwrap_or(text);
+                cells.push(text);
+            }
+            filled.push(cells);
+        }
+        let rows = filled;
         self.blocks.push(DraftBlock::new(BlockKind::Table, table_text(&rows)));
     }
 }
@@ -289,8 +334,9 @@ mod tests {
             shape("<p:ph type='sldImg'/>", &[&text("not")]),
             shape("<p:ph type='body' idx='1'/>", &[&text("Say this.")])
         ));
-        let comments =
-            format!("<p:cmLst {NAMESPACES}><p:cm><p:text>Why?</p:text></p:cm></p:cmLst>");
+        let comments = format!(
+            "<p:cmLst {NAMESPACES}><p:cm authorId='0' dt='2026-06-18T17:35:35'><p:text>Why?</p:text></p:cm></p:cmLst>"
+        );
         let presentation = format!(
             "<p:presentation {NAMESPACES}><p:sldIdLst><p:sldId id='256' r:id='r2'/><p:sldId id='257' r:id='r1'/>\
              <p:sldId id='258' r:id='r9'/></p:sldIdLst></p:presentation>"
@@ -311,11 +357,12 @@ mod tests {
             ("ppt/slides/_rels/slide2.xml.rels", &own),
             ("ppt/notesSlides/notesSlide1.xml", &notes),
             ("ppt/comments/comment1.xml", &comments),
+            ("ppt/commentAuthors.xml", "<l><a id='0' name='Ana'/></l>"),
         ]))
         .unwrap();
         assert_eq!(
             sketch(&extraction),
-            "# The title\n\n- Point\n\n- Second\n\n▦ a | b\n\n¶ Say this.\n\n¶ [Why?]\n\n- a) x\n\n- b) y\n\n¶ plain"
+            "# The title\n\n- Point\n\n- Second\n\n▦ a | b\n\n¶ Say this.\n\n¶ [Ana, 2026-06-18: Why?]\n\n- a) x\n\n- b) y\n\n¶ plain"
         );
         let pages: Vec<_> = extraction.pages.iter().map(|page| page.number).collect();
         assert_eq!(pages, [Some(1), Some(2), Some(3)]);
