@@ -24,7 +24,10 @@ pub(crate) fn chart_table(chart: &Document<'_>) -> String {
         series.iter().map(|series| part(series, ["tx", "tx"]).join(" ")).collect();
     let categories = series.first().map(|series| part(series, ["cat", "xVal"])).unwrap_or_default();
     let columns: Vec<_> = series.iter().map(|series| part(series, ["val", "yVal"])).collect();
-    let mut rows = vec![vec![title]];
+    // People ask for "the pie chart", which stands nowhere in it.
+    let kind = chart.descendants().find_map(|node| name(node).strip_suffix("Chart"));
+    let kind = kind.map(|kind| format!("({} chart)", kind.trim_end_matches("3D")));
+    let mut rows = vec![vec![format!("{title} {}", kind.unwrap_or_default())]];
     rows.push(std::iter::once(String::new()).chain(names).collect());
     let length = columns.iter().map(Vec::len).max().unwrap_or(0);
     for row in 0..length {

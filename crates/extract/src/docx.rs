@@ -677,11 +677,14 @@ mod tests {
                  <c:val><c:pt><c:v>{value}</c:v></c:pt></c:val></c:ser>"
             )
         };
-        let chart =
-            format!("<c:chart xmlns:c='c'>{}{}</c:chart>", series("Tea", "4"), series("Milk", "5"));
+        let chart = format!(
+            "<c:chart xmlns:c='c'><c:bar3DChart>{}{}</c:bar3DChart></c:chart>",
+            series("Tea", "4"),
+            series("Milk", "5")
+        );
         let body = "<w:p><w:r><w:drawing><c:chart xmlns:c='c' xmlns:r='r' r:id='chart'/></w:drawing></w:r></w:p>";
         let more = [("word/charts/chart1.xml", chart.as_str())];
-        assert_eq!(sketch(&read_body(body, &more)), "▦ | Tea | Milk\n2023 | 4 | 5");
+        assert_eq!(sketch(&read_body(body, &more)), "▦ (bar chart)\n| Tea | Milk\n2023 | 4 | 5");
     }
 
     #[test]

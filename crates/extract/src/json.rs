@@ -19,13 +19,12 @@ pub(crate) fn read(bytes: &[u8], mut composer: Composer) -> Result<Extraction, R
     let source = text::decode(bytes, None)?;
     let source = source.trim_start_matches('\u{FEFF}');
     let mut values = serde_json::Deserializer::from_str(source).into_iter::<Value>();
-    let mut count = 0usize;
     let mut all = Vec::new();
     for value in &mut values {
         match value {
             Ok(value) => all.push(value),
             // A file of settings may have comments; its text is what there is to read.
-            Err(_) if count == 0 && all.is_empty() => {
+            Err(_) if all.is_empty() => {
                 return text::read(source.as_bytes(), composer)
                     .map(|extraction| Extraction { kind: DocumentKind::Json, ..extraction });
             }
@@ -34,7 +33,6 @@ pub(crate) fn read(bytes: &[u8], mut composer: Composer) -> Result<Extraction, R
                 break;
             }
         }
-        count += 1;
     }
     let whole = match <[Value; 1]>::try_from(all) {
         Ok([one]) => one,

@@ -399,8 +399,8 @@ fn rst_blocks(lines: &[&str], ranks: &mut Vec<(char, bool)>, depth: usize) -> Ve
             out.begin_item(label + &body);
             continue;
         }
-        if text.starts_with("| ") {
-            out.open.push(rst_inline(&text[2..]) + "\n");
+        if let Some(verse) = text.strip_prefix("| ") {
+            out.open.push(rst_inline(verse) + "\n");
             continue;
         }
         let literal = text.ends_with("::");

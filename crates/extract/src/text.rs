@@ -53,7 +53,7 @@ pub(crate) fn decode(
     if let Some(encoding) = utf16_by_letters(bytes) {
         return checked(encoding.decode_without_bom_handling(bytes).0.into_owned());
     }
-    if bytes.contains(&0) {
+    if bytes.contains(&0) || is_ebcdic(bytes) {
         return Err(ReadError::NotText);
     }
     let mut detector = EncodingDetector::new();
@@ -114,6 +114,17 @@ fn utf16_by_letters(bytes: &[u8]) -> Option<&'static Encoding> {
     } else {
         None
     }
+}
+
+/// Text of mainframes: its blank is `@`, its letters and digits are in the upper half. Read in
+/// any encoding of ours it would be noise without a sign of being so.
+fn is_ebcdic(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(4096)];
+    let count = |wanted: fn(&u8) -> bool| head.iter().filter(|byte| wanted(byte)).count();
+    let blanks = count(|byte| *byte == 0x40);
+    let upper = count(|byte| matches!(byte, 0x81..=0xA9 | 0xC1..=0xE9 | 0xF0..=0xF9));
+    let ascii = count(|byte| matches!(byte, b' ' | b'\n' | b'a'..=b'z'));
+    blanks * 20 >= head.len() && upper * 4 >= head.len() && ascii * 4 < upper
 }
 
 /// Text has next to no control characters and next to nothing that could not be decoded.
@@ -198,7 +209,10 @@ mod tests {
         let elf = (0u32..4000)
             .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
             .collect::<Vec<_>>();
-        for bytes in [png, elf] {
+        // "HELLO WORLD 2026" as a mainframe writes it.
+        let ebcdic =
+            b"\xC8\xC5\xD3\xD3\xD6\x40\xE6\xD6\xD9\xD3\xC4\x40\xF2\xF0\xF2\xF6\x40".repeat(40);
+        for bytes in [png, elf, ebcdic] {
             assert!(matches!(decode(&bytes, None), Err(ReadError::NotText)));
         }
     }

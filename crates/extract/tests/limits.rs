@@ -14,8 +14,10 @@ fn read_file(path: &Path) -> Result<Extraction, ReadError> {
     read(path, detect(path)?)
 }
 
-/// A zip file whose parts are written by functions, so that they need not be in memory.
-fn package(path: &Path, parts: &[(&str, &dyn Fn(&mut dyn Write))]) {
+/// The name of a part and what writes it, so that it need not be in memory.
+type Part<'a> = (&'a str, &'a dyn Fn(&mut dyn Write));
+
+fn package(path: &Path, parts: &[Part<'_>]) {
     let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
     for (name, write) in parts {
         zip.start_file(*name, SimpleFileOptions::default().large_file(true)).unwrap();
