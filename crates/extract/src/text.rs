@@ -124,7 +124,7 @@ fn is_ebcdic(bytes: &[u8]) -> bool {
     let blanks = count(|byte| *byte == 0x40);
     let upper = count(|byte| matches!(byte, 0x81..=0xA9 | 0xC1..=0xE9 | 0xF0..=0xF9));
     let ascii = count(|byte| matches!(byte, b' ' | b'\n' | b'a'..=b'z'));
-    blanks * 20 >= head.len() && upper * 4 >= head.len() && ascii * 4 < upper
+    blanks * 20 >= head.len() && upper * 20 >= head.len() && ascii * 4 < upper
 }
 
 /// Text has next to no control characters and next to nothing that could not be decoded.
