@@ -42,13 +42,18 @@ run: setup models ui build ## build all and open the window; without a display, 
 # Always the whole workspace: cargo then chooses the same features for the dependencies each time,
 # and the heavy ones are built once. The window and the tests start these programs.
 .PHONY: build
-build:
+build: sources
 	$(call stage,build,cargo build --workspace --bins)
 
 .PHONY: test
 test: setup-tests models-tests ui build ## run all tests: Rust, the page in Chromium, the window under Xvfb
 	$(call stage,cargo test,cargo test --workspace)
 	$(call stage,npm test,npm --prefix ui test)
+
+# The crates that cargo takes from vendor/: nothing of cargo works without them.
+.PHONY: sources
+sources:
+	@$(PYTHON) scripts/patch_sources.py
 
 .PHONY: setup-tests models-tests
 setup-tests:
@@ -64,10 +69,10 @@ lint: lint-quick ui ## check formatting, clippy, the page's types, licences
 # What takes seconds: clippy compiles every dependency a second time, and cargo-deny, which reads the
 # licences' texts where licences.py believes the crates, takes four minutes to install.
 .PHONY: lint-quick
-lint-quick: ui/node_modules/.package-lock.json
+lint-quick: sources ui/node_modules/.package-lock.json
 	$(call stage,cargo fmt,cargo fmt --all -- --check)
 	$(call stage,page,npm --prefix ui run lint && npm --prefix ui run check)
-	$(call stage,licences,$(PYTHON) -B -m doctest scripts/licences.py && $(PYTHON) scripts/licences.py)
+	$(call stage,licences,$(PYTHON) -B -m doctest scripts/licences.py scripts/patch_sources.py && $(PYTHON) scripts/licences.py)
 
 .PHONY: bench
 bench: setup models ui build ## measure reading, indexing and searching on samples/
@@ -92,10 +97,10 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
 	$(call stage,ui,npm --prefix ui run build && touch $@)
 
 .PHONY: types
-types: ## write the TypeScript types of the page anew from crates/app
+types: sources ## write the TypeScript types of the page anew from crates/app
 	$(call stage,types,cargo test -p lectern-app export_bindings)
 
 .PHONY: clean
-clean: ## remove what was built from this tree; what took long (dependencies, models) stays
+clean: sources ## remove what was built from this tree; what took long (dependencies, models) stays
 	cargo clean --workspace
-	rm -rf ui/dist ui/node_modules ui/test-results "$${XDG_CACHE_HOME:-$$HOME/.cache}/lectern/demo"
+	rm -rf vendor ui/dist ui/node_modules ui/test-results "$${XDG_CACHE_HOME:-$$HOME/.cache}/lectern/demo"

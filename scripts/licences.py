@@ -74,8 +74,11 @@ def crates():
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         sys.exit("licences: `cargo metadata --locked` failed; see above")
-    for package in json.loads(done.stdout)["packages"]:
-        if package["source"]:
+    metadata = json.loads(done.stdout)
+    # Not by the source: the crates under vendor/ have none.
+    own = set(metadata["workspace_members"])
+    for package in metadata["packages"]:
+        if package["id"] not in own:
             yield f"crate {package['name']} {package['version']}", package["license"]
 
 

@@ -53,6 +53,7 @@ needs() {
 needs cargo 1.94 "Install Rust with rustup."
 needs node 20.19 "Install Node.js 20 or later."
 needs npm 9 "It comes with Node.js."
+needs git 2 "Install git."
 needs python3 3.11 "Install Python 3.11 or later."
 python3 -m pip --version >/dev/null 2>&1 || complain "Python's pip is missing: the models come by it. Install python3-pip."
 
@@ -100,3 +101,6 @@ case $(uname -s) in
 esac
 
 [ "$fault" = no ]
+
+# Not before: it needs cargo and git.
+python3 "$(dirname "$0")/patch_sources.py"

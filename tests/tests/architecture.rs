@@ -8,13 +8,14 @@ use serde_json::Value;
 /// A crate, the crates of ours it may use, and heavy crates it alone may use.
 const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("domain", &[], &[]),
+    ("kernels", &[], &[]),
     ("extract", &["domain"], &["hayro-interpret", "pdf-extract"]),
     ("catalog", &["domain"], &["rusqlite"]),
     ("index", &["domain"], &["lancedb"]),
     (
         "inference",
-        &["domain"],
-        &["mistralrs", "candle-core", "candle-nn", "candle-transformers", "tokenizers"],
+        &["domain", "kernels"],
+        &["mistralrs", "candle-core", "tokenizers"],
     ),
     ("models", &["domain"], &[]),
     ("ingest", &["domain", "extract", "catalog"], &["notify"]),

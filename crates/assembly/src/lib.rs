@@ -16,7 +16,7 @@ use lectern_app::{App, AppError, Check, Parts, Result};
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, ErrorCode, ModelError};
 use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
-use lectern_inference::{BertEmbedder, ChatOptions, MistralChat, cpu_supported};
+use lectern_inference::{BertEmbedder, ChatOptions, CpuSupport, MistralChat};
 use lectern_models::{Installed, ModelRole, ModelStore, ModelsError, default_model, model};
 
 /// The first argument that makes the executable a reader process.
@@ -147,17 +147,18 @@ fn find(store: &ModelStore, id: &str) -> std::result::Result<Installed, ModelErr
 }
 
 fn check_cpu() -> Check {
-    let (ok, detail, hint) = match cpu_supported() {
-        Ok(()) => {
-            (true, "has the instructions that Lectern is built for".to_owned(), String::new())
+    let support = CpuSupport::of_this_computer();
+    let ok = !matches!(support, CpuSupport::Unsupported(_));
+    let detail =
+        support.note().unwrap_or_else(|| "has the instructions that make Lectern fast".to_owned());
+    let hint = match support {
+        CpuSupport::Fast => "",
+        CpuSupport::Slow(_) => "Choose a small chat model, or a computer of 2013 or later.",
+        CpuSupport::Unsupported(_) => {
+            "Lectern needs an x86-64 processor of 2009 or later, or an ARM one."
         }
-        Err(reason) => (
-            false,
-            reason,
-            "Lectern needs an x86-64 processor of 2013 or later, or an ARM one.".into(),
-        ),
     };
-    Check { name: "processor".into(), ok, detail, hint }
+    Check { name: "processor".into(), ok, detail, hint: hint.to_owned() }
 }
 
 fn check_model(store: ModelStore, id: String, name: &'static str) -> lectern_app::RunCheck {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole};
-use lectern_inference::{ChatOptions, MistralChat, cpu_supported};
+use lectern_inference::{ChatOptions, CpuSupport, MistralChat};
 
 /// The largest memory this process has had, in MiB; Linux only.
 fn peak_memory() -> Option<u64> {
@@ -19,7 +19,9 @@ fn peak_memory() -> Option<u64> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    cpu_supported()?;
+    if let Some(note) = CpuSupport::of_this_computer().note() {
+        eprintln!("{note}");
+    }
     let mut arguments = std::env::args().skip(1);
     let (Some(gguf), Some(question)) = (arguments.next(), arguments.next()) else {
         return Err("usage: chat MODEL.gguf QUESTION [MAX_TOKENS]".into());

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use either::Either;
-use futures::StreamExt;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use lectern_domain::{
     ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, ErrorCode, ModelError,
     TokenUsage,
@@ -22,12 +21,16 @@ use tokenizers::Tokenizer;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::gguf::{GgufError, Header};
+use crate::kernels::{self, Interrupt};
 use crate::repetition::LoopDetector;
 use crate::short;
 
 /// Memory for activations and for reading the largest tensor, beside weights and
 /// cache.
 const SCRATCH_BYTES: u64 = 256 << 20;
+/// How many finished sequences keep their cache, for the next one that begins alike:
+/// the latest prompt and reply, and the latest question that was rewritten.
+const CACHED_SEQUENCES: usize = 2;
 /// A character is at most four bytes, and a token at least one.
 const MAX_TOKENS_OF_A_CHARACTER: usize = 4;
 /// Temperatures below this are zero.
@@ -60,9 +63,11 @@ struct Engine {
     tokenizer: Arc<Tokenizer>,
     context_tokens: usize,
     control_tokens: Vec<String>,
-    /// Held by the request that is being answered.
-    turn: Mutex<()>,
 }
+
+/// Held by the request that is being answered: the processor is one, however many
+/// models are loaded.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 impl MistralChat {
     /// Loads a model. Takes seconds and runs on a thread that may block; needs a
@@ -91,6 +96,7 @@ impl MistralChat {
 }
 
 fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
+    kernels::install();
     let path = &options.gguf;
     let header = Header::read(path).map_err(|error| refusal(path, &error))?;
     let context_tokens = header
@@ -145,8 +151,6 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         return Err(invalid(path, "it names no token that ends a reply"));
     }
 
-    // No prefix cache: on a CPU its entries are never given up, so that memory
-    // would grow with every question.
     let one_at_a_time = DefaultSchedulerMethod::Fixed(std::num::NonZeroUsize::MIN);
     let runner = MistralRsBuilder::new(
         pipeline,
@@ -154,7 +158,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         false,
         None,
     )
-    .with_no_prefix_cache(true);
+    .with_prefix_cache_n(CACHED_SEQUENCES);
     let model = Model::new(tokio::runtime::Handle::current().block_on(runner.build()));
 
     let engine = Engine {
@@ -162,7 +166,6 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         tokenizer,
         context_tokens: context_tokens.min(metadata.max_seq_len),
         control_tokens: header.control_tokens(),
-        turn: Mutex::new(()),
     };
     Ok(MistralChat { id: options.id, engine: Arc::new(engine) })
 }
@@ -209,8 +212,11 @@ fn check_memory(
     let cache = header
         .cache_bytes(context_tokens as u64)
         .ok_or_else(|| invalid(path, "its header lacks the model's sizes"))?;
-    // The cache is there twice while it grows.
-    let needed = [header.embedding_bytes(), cache, cache, SCRATCH_BYTES]
+    // The cache is there twice while it grows, beside those of earlier sequences.
+    let caches = cache.saturating_mul(2 + CACHED_SEQUENCES as u64);
+    // On the CPU the embeddings stay as they are in the file.
+    let embeddings = if device.is_cpu() { 0 } else { header.embedding_bytes() };
+    let needed = [embeddings, caches, SCRATCH_BYTES]
         .into_iter()
         .fold(header.file_bytes(), u64::saturating_add);
     let memory = |device| MemoryUsage.get_memory_available(device).ok();
@@ -307,9 +313,8 @@ impl ChatModel for MistralChat {
     }
 
     /// The reply, or why there is none, comes on the stream; a request that waits
-    /// for its turn is given up with its stream. A prompt that is already being
-    /// read is read to its end even after the stream was dropped, for mistral.rs
-    /// 0.8 looks for that only between tokens; the next request waits so long.
+    /// for its turn is given up with its stream, and a prompt that is being read is
+    /// given up between two products of the model.
     async fn generate(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
         // Unbounded, so that a slow reader does not hold the engine up; a reply is
         // never longer than the context.
@@ -336,7 +341,7 @@ impl Engine {
     /// Answers `request` into `sender`, until it is done or nobody listens.
     async fn reply(&self, request: ChatRequest, sender: &Deltas) -> Result<(), ModelError> {
         let _turn = tokio::select! {
-            turn = self.turn.lock() => turn,
+            turn = TURN.lock() => turn,
             () = sender.closed() => return Ok(()),
         };
         let messages: Vec<(TextMessageRole, String)> = request
@@ -388,8 +393,10 @@ impl Engine {
         loop {
             let response = tokio::select! {
                 biased;
-                // Dropping the responses cancels the sequence at its next token.
-                () = sender.closed() => return Ok(()),
+                () = sender.closed() => {
+                    interrupt(responses).await;
+                    return Ok(());
+                }
                 response = responses.next() => response,
             };
             let (text, usage, ended) = match response {
@@ -415,7 +422,13 @@ impl Engine {
                 reply.push_str(&text);
                 let _ = sender.send(Ok(ChatDelta::Text(text)));
             }
-            if looping || ended {
+            if looping && !ended {
+                interrupt(responses).await;
+                let completion = self.count_tokens(&reply)?;
+                let _ = sender.send(Ok(ChatDelta::Done(TokenUsage { prompt, completion })));
+                return Ok(());
+            }
+            if ended {
                 let completion = match usage {
                     Some(usage) => usage.completion_tokens,
                     None => self.count_tokens(&reply)?,
@@ -438,6 +451,18 @@ impl Engine {
         }
         let tokens = self.model.tokenize(Either::Left(text), None, true, true, Some(false)).await;
         tokens.map(|tokens| tokens.len()).map_err(|error| failed(&error.to_string()))
+    }
+}
+
+/// Ends the sequence that `responses` are of, between two products of the model
+/// wherever it is, and waits until it has ended.
+async fn interrupt(mut responses: impl Stream<Item = Response> + Unpin) {
+    let _interrupt = Interrupt::new();
+    while let Some(response) = responses.next().await {
+        match response {
+            Response::Chunk(chunk) if chunk.choices.iter().all(|c| c.finish_reason.is_none()) => {}
+            _ => return,
+        }
     }
 }
 
@@ -544,6 +569,41 @@ mod tests {
         let second = deltas(request).await;
         assert_eq!(first, second);
         assert_eq!(usage(&first).completion, 24);
+    }
+
+    /// A model keeps what it computed for the last sequences and goes on from there. The
+    /// reply has to be that of a model that has been asked nothing yet.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reply_does_not_depend_on_what_was_asked_before() {
+        async fn reply(model: &MistralChat, request: ChatRequest) -> String {
+            let stream = model.generate(request).await.unwrap();
+            text(&stream.map(Result::unwrap).collect::<Vec<_>>().await)
+        }
+        let path = || crate::models::path(SMOLLM2);
+        let used = load(path(), 2_048).await.unwrap();
+
+        let greeting = ask("Hello! How are you?", 48);
+        // This one ends by itself: the token that ends it was never read by the model.
+        let answer = reply(&used, greeting.clone()).await;
+        let mut follow_up = greeting.clone();
+        for (role, content) in
+            [(ChatRole::Assistant, answer), (ChatRole::User, "What is a lighthouse?".to_owned())]
+        {
+            follow_up.messages.push(ChatMessage { role, content });
+        }
+        let cases = [
+            ("it goes on after the reply", follow_up.clone()),
+            ("it turns off within the question", ask("Hello! How old is the sea?", 24)),
+            ("it has little in common", ask("Write a sentence about the sea.", 24)),
+            ("it was asked just now", ask("Write a sentence about the sea.", 24)),
+            ("it was asked some time ago", greeting),
+            ("it goes on after a reply of some time ago", follow_up),
+        ];
+        for (case, request) in cases {
+            let fresh = load(path(), 2_048).await.unwrap();
+            let expected = reply(&fresh, request.clone()).await;
+            assert_eq!(reply(&used, request).await, expected, "{case}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -5,12 +5,14 @@
 mod bert;
 mod chat;
 mod cpu;
+mod encoder;
 mod gguf;
+mod kernels;
 mod repetition;
 
 pub use bert::BertEmbedder;
 pub use chat::{ChatOptions, MistralChat};
-pub use cpu::cpu_supported;
+pub use cpu::CpuSupport;
 
 /// What a panic or a library said, shortened to what a person can read.
 fn short(message: &str) -> String {

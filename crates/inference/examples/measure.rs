@@ -1,0 +1,106 @@
+//! Measures the models on this computer, as JSON, for `make bench`:
+//!
+//! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
+//!   and lets the model go on from there;
+//! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE.
+#![allow(clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use futures::StreamExt;
+use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, Embedder};
+use lectern_inference::{BertEmbedder, ChatOptions, MistralChat};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Tokens of a reply, of which the first counts to the prompt.
+const REPLY: usize = 33;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [what, model, threads, runs, file] = arguments.as_slice() else {
+        return Err("usage: measure chat|embed MODEL THREADS RUNS FILE".into());
+    };
+    let threads: std::num::NonZeroUsize = threads.parse()?;
+    lectern_kernels::set_threads(threads);
+    let runs = runs.parse()?;
+    let text = std::fs::read_to_string(file)?;
+    match what.as_str() {
+        "chat" => {
+            // The rest of the engine has pools of its own.
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(threads.get())
+                .enable_all()
+                .build()?;
+            runtime.block_on(chat(model, runs, &text))
+        }
+        "embed" => embed(Path::new(model), runs, &text),
+        other => Err(format!("there is no measure {other}").into()),
+    }
+}
+
+async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
+    let start = Instant::now();
+    let options =
+        ChatOptions { id: gguf.to_owned(), gguf: PathBuf::from(gguf), context_tokens: 2_048 };
+    let model = MistralChat::load(options).await?;
+    let load = start.elapsed().as_secs_f64();
+    let (mut prefill, mut decode, mut prompt) = (Vec::new(), Vec::new(), 0);
+    for run in 0..runs {
+        // Each run begins differently, or the cache of the last one would serve it.
+        let content = format!("{run}. {text}");
+        let messages = vec![ChatMessage { role: ChatRole::User, content }];
+        let request = ChatRequest { messages, max_tokens: REPLY, temperature: 0.0 };
+        let start = Instant::now();
+        let mut reply = model.generate(request).await?;
+        let mut first = None;
+        while let Some(delta) = reply.next().await {
+            let now = start.elapsed().as_secs_f64();
+            match delta? {
+                ChatDelta::Text(_) => {
+                    first.get_or_insert(now);
+                }
+                ChatDelta::Done(usage) => {
+                    let first = first.ok_or("the reply was empty")?;
+                    prompt = usage.prompt;
+                    prefill.push(usage.prompt as f64 / first);
+                    decode.push((usage.completion - 1) as f64 / (now - first));
+                }
+            }
+        }
+    }
+    println!(
+        "{{\"load_seconds\": {load:.3}, \"prompt_tokens\": {prompt}, \"prefill\": {prefill:.1?}, \"decode\": {decode:.1?}, \"peak_mib\": {}, \"resident_mib\": {}}}",
+        memory("VmHWM:"),
+        memory("VmRSS:")
+    );
+    Ok(())
+}
+
+fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
+    let start = Instant::now();
+    let embedder = BertEmbedder::load(directory, "measured")?;
+    let load = start.elapsed().as_secs_f64();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut seconds = Vec::new();
+    for _ in 0..runs {
+        let start = Instant::now();
+        embedder.embed_passages(&lines)?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    println!(
+        "{{\"load_seconds\": {load:.3}, \"texts\": {}, \"seconds\": {seconds:.3?}, \"peak_mib\": {}}}",
+        lines.len(),
+        memory("VmHWM:")
+    );
+    Ok(())
+}
+
+/// Memory of this process by the name that Linux gives it, in MiB.
+fn memory(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) / 1_024
+}

@@ -1,0 +1,445 @@
+//! The encoder of BERT (Devlin et al., 2019), on `lectern-kernels`.
+//!
+//! The matrices are kept in 8 bits and the products made in 8 bits, with a scale per
+//! 32 values on both sides. The tokens of all texts of a batch lie one after the
+//! other, so nothing is padding; attention alone looks at each text by itself.
+
+use candle_core::Device;
+use candle_core::safetensors::SliceSafetensors;
+use lectern_kernels::{
+    Attention, Format, ShapeError, add_layer_norm, attention, gelu, matmul, quantize_q8_0,
+};
+use serde::Deserialize;
+
+/// The parts of `config.json` that matter here.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) vocab_size: usize,
+    pub(crate) hidden_size: usize,
+    pub(crate) num_hidden_layers: usize,
+    pub(crate) num_attention_heads: usize,
+    pub(crate) intermediate_size: usize,
+    pub(crate) max_position_embeddings: usize,
+    #[serde(default = "default_eps")]
+    pub(crate) layer_norm_eps: f32,
+    #[serde(default = "default_activation")]
+    pub(crate) hidden_act: String,
+    #[serde(default = "default_model_type")]
+    pub(crate) model_type: String,
+}
+
+fn default_eps() -> f32 {
+    1e-12
+}
+
+fn default_activation() -> String {
+    "gelu".to_owned()
+}
+
+fn default_model_type() -> String {
+    "bert".to_owned()
+}
+
+/// Why an encoder cannot be used, for a person who knows such files.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EncoderError {
+    #[error("its configuration says {0}, which is not supported")]
+    Configuration(String),
+    #[error("{0}")]
+    Weights(#[from] candle_core::Error),
+    #[error("the tensor {0} is of another size than the configuration says")]
+    Shape(String),
+    #[error("a token is not in its vocabulary, or a text is too long for it")]
+    Tokens,
+    #[error("{0}")]
+    Kernel(#[from] ShapeError),
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), EncoderError> {
+        let refuse = |what: String| Err(EncoderError::Configuration(what));
+        if self.hidden_act != "gelu" {
+            return refuse(format!("hidden_act = {}", self.hidden_act));
+        }
+        if self.model_type != "bert" {
+            return refuse(format!("model_type = {}", self.model_type));
+        }
+        let heads = self.num_attention_heads;
+        let dim = self.hidden_size.checked_div(heads).unwrap_or(0);
+        // The kernels' units.
+        let fits = dim > 0
+            && dim.is_multiple_of(16)
+            && dim * heads == self.hidden_size
+            && self.hidden_size.is_multiple_of(32)
+            && self.intermediate_size > 0
+            && self.intermediate_size.is_multiple_of(32)
+            && self.max_position_embeddings > 0;
+        if fits {
+            return Ok(());
+        }
+        refuse(format!(
+            "hidden_size = {}, num_attention_heads = {heads}, intermediate_size = {}",
+            self.hidden_size, self.intermediate_size
+        ))
+    }
+}
+
+/// A linear layer: `n` rows of `k` weights, and a bias each.
+struct Linear {
+    k: usize,
+    weights: Vec<u8>,
+    bias: Vec<f32>,
+}
+
+impl Linear {
+    fn forward(&self, x: &[f32], out: &mut Vec<f32>) -> Result<(), ShapeError> {
+        let (rows, n) = (x.len() / self.k, self.bias.len());
+        out.resize(rows * n, 0.0);
+        matmul(Format::Q8_0, (rows, self.k, n), x, &self.weights, Some(&self.bias), out)
+    }
+}
+
+struct Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+struct Layer {
+    /// Queries, keys and values in one.
+    qkv: Linear,
+    attention_out: Linear,
+    attention_norm: Norm,
+    up: Linear,
+    down: Linear,
+    norm: Norm,
+}
+
+pub(crate) struct Encoder {
+    config: Config,
+    /// A row per token of the vocabulary, in [`Format::Q8_0`]: a fourth of the memory,
+    /// and rows are unpacked as they are needed.
+    words: Vec<u8>,
+    /// A row per position, the one vector of the only segment added.
+    positions: Vec<f32>,
+    norm: Norm,
+    layers: Vec<Layer>,
+}
+
+/// The tensors of a file, whatever prefix their names have.
+struct Tensors<'a> {
+    file: SliceSafetensors<'a>,
+    prefix: &'static str,
+}
+
+impl Tensors<'_> {
+    fn get(&self, name: &str, len: usize) -> Result<Vec<f32>, EncoderError> {
+        let name = format!("{}{name}", self.prefix);
+        let tensor = self.file.load(&name, &Device::Cpu)?;
+        let values: Vec<f32> =
+            tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()?;
+        if values.len() == len { Ok(values) } else { Err(EncoderError::Shape(name)) }
+    }
+
+    fn linear(&self, names: &[String], k: usize, n: usize) -> Result<Linear, EncoderError> {
+        let (mut weights, mut bias) = (Vec::new(), Vec::new());
+        for name in names {
+            weights.extend(quantize_q8_0(&self.get(&format!("{name}.weight"), n * k)?));
+            bias.extend(self.get(&format!("{name}.bias"), n)?);
+        }
+        Ok(Linear { k, weights, bias })
+    }
+
+    fn norm(&self, name: &str, width: usize) -> Result<Norm, EncoderError> {
+        Ok(Norm {
+            weight: self.get(&format!("{name}.weight"), width)?,
+            bias: self.get(&format!("{name}.bias"), width)?,
+        })
+    }
+}
+
+impl Encoder {
+    /// Reads the weights from a file in the safetensors format, of any float type.
+    pub(crate) fn load(config: Config, file: &[u8]) -> Result<Self, EncoderError> {
+        config.check()?;
+        let file = SliceSafetensors::new(file)?;
+        let prefix = ["", "bert."].into_iter().find(|prefix| {
+            file.get(&format!("{prefix}embeddings.word_embeddings.weight")).is_ok()
+        });
+        let tensors = Tensors { file, prefix: prefix.unwrap_or_default() };
+
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let words = tensors.get("embeddings.word_embeddings.weight", config.vocab_size * hidden)?;
+        let words = quantize_q8_0(&words);
+        let mut positions = tensors.get(
+            "embeddings.position_embeddings.weight",
+            config.max_position_embeddings * hidden,
+        )?;
+        let segments = "embeddings.token_type_embeddings.weight";
+        let of_segments = tensors.file.load(&format!("{}{segments}", tensors.prefix), &Device::Cpu)?;
+        let segment = tensors.get(segments, of_segments.elem_count())?;
+        let segment = segment.get(..hidden).ok_or_else(|| EncoderError::Shape(segments.into()))?;
+        for position in positions.chunks_exact_mut(hidden) {
+            position.iter_mut().zip(segment).for_each(|(value, segment)| *value += segment);
+        }
+
+        let layers = (0..config.num_hidden_layers).map(|layer| {
+            let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+            let qkv = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+            Ok(Layer {
+                qkv: tensors.linear(&qkv, hidden, hidden)?,
+                attention_out: tensors.linear(&[name("attention.output.dense")], hidden, hidden)?,
+                attention_norm: tensors.norm(&name("attention.output.LayerNorm"), hidden)?,
+                up: tensors.linear(&[name("intermediate.dense")], hidden, inner)?,
+                down: tensors.linear(&[name("output.dense")], inner, hidden)?,
+                norm: tensors.norm(&name("output.LayerNorm"), hidden)?,
+            })
+        });
+        Ok(Self {
+            words,
+            positions,
+            norm: tensors.norm("embeddings.LayerNorm", hidden)?,
+            layers: layers.collect::<Result<_, EncoderError>>()?,
+            config,
+        })
+    }
+
+    /// The last layer's vectors of the tokens of all `texts`, one after the other.
+    pub(crate) fn forward(&self, texts: &[&[u32]]) -> Result<Vec<f32>, EncoderError> {
+        let Config { hidden_size: hidden, num_attention_heads: heads, layer_norm_eps: eps, .. } =
+            self.config;
+        let mut x = self.embed(texts)?;
+        let (mut qkv, mut attended, mut projected) = (Vec::new(), Vec::new(), Vec::new());
+        let mut inner = Vec::new();
+        for layer in &self.layers {
+            layer.qkv.forward(&x, &mut qkv)?;
+            attended.resize(x.len(), 0.0);
+            let (mut values, mut out) = (qkv.as_slice(), attended.as_mut_slice());
+            for text in texts.iter().filter(|text| !text.is_empty()) {
+                let (these, rest) = values.split_at(text.len() * 3 * hidden);
+                let (to, later) = out.split_at_mut(text.len() * hidden);
+                attend(these, text.len(), heads, hidden, to)?;
+                (values, out) = (rest, later);
+            }
+            layer.attention_out.forward(&attended, &mut projected)?;
+            let Norm { weight, bias } = &layer.attention_norm;
+            add_layer_norm(&mut projected, &x, weight, bias, eps)?;
+            layer.up.forward(&projected, &mut inner)?;
+            gelu(&mut inner);
+            layer.down.forward(&inner, &mut x)?;
+            add_layer_norm(&mut x, &projected, &layer.norm.weight, &layer.norm.bias, eps)?;
+        }
+        Ok(x)
+    }
+
+    fn embed(&self, texts: &[&[u32]]) -> Result<Vec<f32>, EncoderError> {
+        let hidden = self.config.hidden_size;
+        let row_bytes = Format::Q8_0.row_bytes(hidden).ok_or(ShapeError)?;
+        let tokens: usize = texts.iter().map(|text| text.len()).sum();
+        let mut words = vec![0.0; tokens * hidden];
+        let mut places = Vec::with_capacity(tokens * hidden);
+        let mut rows = words.chunks_exact_mut(hidden);
+        for text in texts {
+            let positions = self.positions.get(..text.len() * hidden);
+            places.extend_from_slice(positions.ok_or(EncoderError::Tokens)?);
+            for (token, row) in text.iter().zip(&mut rows) {
+                let start = *token as usize * row_bytes;
+                let bytes = self.words.get(start..start + row_bytes);
+                Format::Q8_0.dequantize(bytes.ok_or(EncoderError::Tokens)?, row);
+            }
+        }
+        let Norm { weight, bias } = &self.norm;
+        add_layer_norm(&mut words, &places, weight, bias, self.config.layer_norm_eps)?;
+        Ok(words)
+    }
+}
+
+/// Attention among the tokens of one text, whose queries, keys and values follow each
+/// other in each row of `qkv`.
+fn attend(
+    qkv: &[f32],
+    tokens: usize,
+    heads: usize,
+    hidden: usize,
+    out: &mut [f32],
+) -> Result<(), ShapeError> {
+    let head_dim = hidden / heads;
+    let strides = [0, 3 * hidden, head_dim];
+    let of = Attention {
+        q: qkv,
+        k: &qkv[hidden..],
+        v: &qkv[2 * hidden..],
+        q_strides: strides,
+        k_strides: strides,
+        v_strides: strides,
+        out_strides: [0, hidden, head_dim],
+        batch: 1,
+        q_heads: heads,
+        kv_heads: heads,
+        q_len: tokens,
+        kv_len: tokens,
+        head_dim,
+        mask: None,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+    };
+    attention(&of, out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use candle_core::{DType, Tensor};
+
+    use super::*;
+
+    /// The same network in 32-bit floats, one tensor operation after the other.
+    struct Reference<'a> {
+        config: &'a Config,
+        tensors: SliceSafetensors<'a>,
+    }
+
+    impl Reference<'_> {
+        fn get(&self, name: &str) -> Tensor {
+            self.tensors.load(name, &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap()
+        }
+
+        fn linear(&self, x: &Tensor, name: &str) -> Tensor {
+            let weight = self.get(&format!("{name}.weight")).t().unwrap();
+            x.matmul(&weight).unwrap().broadcast_add(&self.get(&format!("{name}.bias"))).unwrap()
+        }
+
+        fn norm(&self, x: &Tensor, name: &str) -> Tensor {
+            let x = x.broadcast_sub(&x.mean_keepdim(1).unwrap()).unwrap();
+            let variance = x.sqr().unwrap().mean_keepdim(1).unwrap();
+            let eps = f64::from(self.config.layer_norm_eps);
+            let x = x.broadcast_div(&(variance + eps).unwrap().sqrt().unwrap()).unwrap();
+            let x = x.broadcast_mul(&self.get(&format!("{name}.weight"))).unwrap();
+            x.broadcast_add(&self.get(&format!("{name}.bias"))).unwrap()
+        }
+
+        fn forward(&self, tokens: &[u32]) -> Tensor {
+            let (len, heads) = (tokens.len(), self.config.num_attention_heads);
+            let dim = self.config.hidden_size / heads;
+            let ids = Tensor::new(tokens, &Device::Cpu).unwrap();
+            let words = self.get("embeddings.word_embeddings.weight").embedding(&ids).unwrap();
+            let places = self.get("embeddings.position_embeddings.weight");
+            let segment = self.get("embeddings.token_type_embeddings.weight");
+            let x = (words + places.narrow(0, 0, len).unwrap()).unwrap();
+            let x = x.broadcast_add(&segment.narrow(0, 0, 1).unwrap()).unwrap();
+            let mut x = self.norm(&x, "embeddings.LayerNorm");
+            for layer in 0..self.config.num_hidden_layers {
+                let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+                let [q, k, v] = ["query", "key", "value"].map(|part| {
+                    let of = self.linear(&x, &name(&format!("attention.self.{part}")));
+                    let of = of.reshape((len, heads, dim)).unwrap().transpose(0, 1).unwrap();
+                    of.contiguous().unwrap()
+                });
+                let scores = q.matmul(&k.t().unwrap().contiguous().unwrap()).unwrap();
+                let scores = (scores / (dim as f64).sqrt()).unwrap();
+                let most = scores.max_keepdim(2).unwrap();
+                let weights = scores.broadcast_sub(&most).unwrap().exp().unwrap();
+                let weights = weights.broadcast_div(&weights.sum_keepdim(2).unwrap()).unwrap();
+                let out = weights.matmul(&v).unwrap().transpose(0, 1).unwrap();
+                let out = out.reshape((len, heads * dim)).unwrap();
+                let out = self.linear(&out, &name("attention.output.dense"));
+                let attended =
+                    self.norm(&(out + &x).unwrap(), &name("attention.output.LayerNorm"));
+                let inner = self.linear(&attended, &name("intermediate.dense"));
+                let out = self.linear(&inner.gelu_erf().unwrap(), &name("output.dense"));
+                x = self.norm(&(out + attended).unwrap(), &name("output.LayerNorm"));
+            }
+            x
+        }
+    }
+
+    fn cosine(one: &[f32], other: &[f32]) -> f32 {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        dot(one, other) / (dot(one, one) * dot(other, other)).sqrt()
+    }
+
+    fn mean(tokens: &[f32], width: usize) -> Vec<f32> {
+        let mut sum = vec![0.0; width];
+        for token in tokens.chunks_exact(width) {
+            sum.iter_mut().zip(token).for_each(|(sum, value)| *sum += value);
+        }
+        sum
+    }
+
+    #[test]
+    fn eight_bits_give_nearly_the_vectors_of_floats() {
+        let directory = crate::models::path("all-minilm-l6-v2");
+        let file = std::fs::read(directory.join("model.safetensors")).unwrap();
+        let config: Config =
+            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap())
+                .unwrap();
+        let reference =
+            Reference { config: &config, tensors: SliceSafetensors::new(&file).unwrap() };
+        let encoder = Encoder::load(config.clone(), &file).unwrap();
+        // Any tokens will do; those of words are from about 2,000 on.
+        let texts: Vec<Vec<u32>> = (1..=24_u32)
+            .map(|text| {
+                let words = (0..text * 5).map(|word| 2_000 + (word * 7_919 + text * 104_729) % 20_000);
+                std::iter::once(101).chain(words).chain([102]).collect()
+            })
+            .collect();
+        let slices: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let all = encoder.forward(&slices).unwrap();
+        let width = config.hidden_size;
+        let mut vectors = all.as_slice();
+        let mut cosines = Vec::new();
+        for text in &texts {
+            let (these, rest) = vectors.split_at(text.len() * width);
+            vectors = rest;
+            let expected = reference.forward(text).flatten_all().unwrap().to_vec1().unwrap();
+            cosines.push(cosine(&mean(these, width), &mean(&expected, width)));
+        }
+        let least = cosines.iter().copied().fold(1.0, f32::min);
+        let average = cosines.iter().sum::<f32>() / cosines.len() as f32;
+        assert!(least >= 0.97 && average >= 0.99, "least {least}, on average {average}");
+    }
+
+    #[test]
+    fn configurations_that_cannot_be_run_are_refused() {
+        let config = |change: fn(&mut Config)| {
+            let mut config = Config {
+                vocab_size: 10,
+                hidden_size: 64,
+                num_hidden_layers: 1,
+                num_attention_heads: 2,
+                intermediate_size: 128,
+                max_position_embeddings: 8,
+                layer_norm_eps: 1e-12,
+                hidden_act: "gelu".into(),
+                model_type: "bert".into(),
+            };
+            change(&mut config);
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(config(|_| ()), Ok(()));
+        let cases: [(fn(&mut Config), &str); 6] = [
+            (|config| config.num_attention_heads = 0, "num_attention_heads = 0"),
+            (|config| config.num_attention_heads = 3, "num_attention_heads = 3"),
+            (|config| config.hidden_size = 48, "hidden_size = 48"),
+            (|config| config.intermediate_size = 100, "intermediate_size = 100"),
+            (|config| config.hidden_act = "relu".into(), "hidden_act = relu"),
+            (|config| config.model_type = "roberta".into(), "model_type = roberta"),
+        ];
+        for (change, words) in cases {
+            assert!(config(change).unwrap_err().contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn tokens_beyond_the_model_are_refused() {
+        let directory = crate::models::path("all-minilm-l6-v2");
+        let file = std::fs::read(directory.join("model.safetensors")).unwrap();
+        let config: Config =
+            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap())
+                .unwrap();
+        let (words, positions) = (config.vocab_size as u32, config.max_position_embeddings);
+        let encoder = Encoder::load(config, &file).unwrap();
+        assert!(matches!(encoder.forward(&[&[words]]), Err(EncoderError::Tokens)));
+        assert!(matches!(encoder.forward(&[&vec![1; positions + 1]]), Err(EncoderError::Tokens)));
+        assert!(encoder.forward(&[]).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,23 @@
+//! Arithmetic of language models on the CPU, for the formats of GGUF.
+//!
+//! Everything is chosen at run time: the same program uses AVX-512 where it is
+//! there and plain Rust where nothing else is ([`Isa`]). An operation is spread
+//! over the physical cores ([`threads`]); several at a time are correct, but only
+//! one of them has all cores.
+
+mod aligned;
+mod attention;
+mod cpu;
+mod elementwise;
+mod format;
+mod pool;
+mod product;
+mod rows;
+mod vector;
+
+pub use attention::{Attention, attention};
+pub use cpu::{ISA_VARIABLE, Isa};
+pub use elementwise::{add_layer_norm, gelu, rms_norm, silu_mul};
+pub use format::{Format, quantize_q8_0};
+pub use pool::{set_threads, threads};
+pub use product::{ShapeError, matmul, matmul_on};
