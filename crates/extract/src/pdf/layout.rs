@@ -6,7 +6,7 @@
 
 use lectern_domain::{BlockKind, Rect, is_cjk};
 
-use super::hayro::is_rtl;
+use super::glyphs::is_rtl;
 use super::{Direction, Glyph};
 use crate::chunk::is_token;
 use crate::compose::{DraftBox, is_noise};
@@ -414,11 +414,22 @@ fn word(glyphs: &[Placed], spaced: bool) -> Option<Word> {
         rect = [rect[0].min(x0), rect[1].min(y0), rect[2].max(x1), rect[3].max(y1)];
     }
     let text = if glyphs.iter().any(|glyph| is_rtl(glyph.c)) {
-        glyphs.iter().rev().map(|glyph| glyph.c).collect()
+        right_to_left(glyphs)
     } else {
         glyphs.iter().map(|glyph| glyph.c).collect()
     };
     Some(Word { text: compose_accents(text), rect, spaced, cell: false })
+}
+
+/// The text of glyphs that run from right to left; the numbers among them do not.
+fn right_to_left(glyphs: &[Placed]) -> String {
+    let mut chars: Vec<char> = glyphs.iter().rev().map(|glyph| glyph.c).collect();
+    for number in chars.chunk_by_mut(|a, b| a.is_numeric() && b.is_numeric()) {
+        if number[0].is_numeric() {
+            number.reverse();
+        }
+    }
+    chars.into_iter().collect()
 }
 
 /// Old TeX fonts print an accent and then the letter under it; together they are one character.

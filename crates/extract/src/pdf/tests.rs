@@ -364,7 +364,7 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
         (glyph_page("a\u{FFFD}"), plain("\u{FFFD}"), "a\u{FFFD}", 1),
     ];
     for (first, second, expected, warnings) in cases {
-        let extraction = read_with(Vec::new(), &Found(vec![first]), &Found(vec![second])).unwrap();
+        let extraction = read_with(Vec::new(), &[&Found(vec![first]), &Found(vec![second])]).unwrap();
         assert_eq!(extraction.text, expected);
         assert_eq!(extraction.warnings.len(), warnings, "{expected}");
     }
@@ -375,7 +375,7 @@ fn text_from_right_to_left_is_put_in_reading_order() {
     // As on the page from left to right: the words' letters are stored in visual order.
     let visual = "\u{05DD}\u{05DC}\u{05D5}\u{05E2} Rust 2024 \u{05DD}\u{05D5}\u{05DC}\u{05E9}";
     let extraction =
-        read_with(Vec::new(), &Found(vec![glyph_page(visual)]), &Found(Vec::new())).unwrap();
+        read_with(Vec::new(), &[&Found(vec![glyph_page(visual)])]).unwrap();
     let logical = "\u{05E9}\u{05DC}\u{05D5}\u{05DD} Rust 2024 \u{05E2}\u{05D5}\u{05DC}\u{05DD}";
     assert_eq!(extraction.text, logical);
 }
