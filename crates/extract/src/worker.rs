@@ -243,6 +243,11 @@ impl Reader {
         Self { program, arguments, limits, worker: None }
     }
 
+    /// The child that waits for the next document, if there is one.
+    pub fn process_id(&self) -> Option<u32> {
+        self.worker.as_ref()?.child.id()
+    }
+
     /// Reads one document. Dropping the future kills the child; the next call starts another.
     ///
     /// # Errors

@@ -138,10 +138,15 @@ fn outline(document: &PdfDocument<'_>) -> Vec<(u8, String)> {
 
 /// What is on a page; `None` where there is no such page.
 fn read_page(pages: &PdfPages<'_>, index: usize) -> Option<PageContent> {
-    let mut page = pages.get(i32::try_from(index).ok()?).ok()?;
+    let index = i32::try_from(index).ok()?;
+    let mut page = pages.get(index).ok()?;
     // What people filled in and wrote on the page becomes part of it, in memory only.
-    if has_written_annotations(&page) && page.flatten().is_err() {
-        page = pages.get(i32::try_from(index).ok()?).ok()?;
+    if has_written_annotations(&page) {
+        // A page that cannot be flattened is read without it.
+        let _ = page.flatten();
+        // The binding's page keeps pointers to what flattening has freed: it must be had anew.
+        drop(page);
+        page = pages.get(index).ok()?;
     }
     let mut content = PageContent {
         label: page.label().map(str::to_owned).filter(|label| !label.is_empty()),
@@ -229,11 +234,12 @@ struct Found {
 
 fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -> Vec<Glyph> {
     let mut found: Vec<Found> = Vec::new();
-    let mut apart = true;
+    let (mut apart, mut space) = (true, false);
     let mut high_surrogate = None;
     for char in chars {
         if char.is_generated().unwrap_or(false) {
             apart = true;
+            space = char.unicode_value() == u32::from(' ');
             continue;
         }
         let c = match char.unicode_value() {
@@ -251,7 +257,10 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
         high_surrogate = None;
         let c = c.unwrap_or('\u{FFFD}');
         let Some(glyph) = measure(&char, c, apart) else { continue };
-        apart = false;
+        if space && let Some(blank) = found.last().and_then(|last| blank_between(last, &glyph)) {
+            found.push(blank);
+        }
+        (apart, space) = (false, false);
         match found.last_mut() {
             // The pieces of a ligature have one place.
             Some(last) if last.origin == glyph.origin && last.advance == glyph.advance && !glyph.apart => {
@@ -275,6 +284,26 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
         place(frame, glyph, vertical, &mut page);
     }
     page.glyphs
+}
+
+/// The space that the library found between two glyphs which are that far apart. It knows the font's
+/// own widths, so that it sees narrower spaces than the layout could.
+fn blank_between(last: &Found, next: &Found) -> Option<Found> {
+    let (dx, dy) = (next.origin.0 - last.origin.0, next.origin.1 - last.origin.1);
+    let step = dx * last.along.0 + dy * last.along.1;
+    let gap = step - last.advance;
+    let same_line = (dx * last.up.0 + dy * last.up.1).abs() < 0.3 * last.size;
+    let rtl = [last, next].iter().any(|glyph| glyph.text.chars().any(is_rtl));
+    (same_line && !rtl && gap > 0.1 * last.size && gap < last.size).then(|| Found {
+        text: " ".to_owned(),
+        origin: (
+            last.origin.0 + last.advance * last.along.0,
+            last.origin.1 + last.advance * last.along.1,
+        ),
+        advance: gap,
+        apart: true,
+        ..*last
+    })
 }
 
 /// Whether the pieces of a ligature of a script from right to left are in reversed order: the library
