@@ -36,10 +36,8 @@ class FetchError(Exception):
     """What could not be done, in a sentence for the person at the terminal."""
 
 
-def default_root() -> Path:
-    """The folder that `ModelStore::default_root` of crates/models names."""
-    if root := os.environ.get("LECTERN_MODELS"):
-        return Path(root)
+def user_cache() -> Path:
+    """The platform's folder for what can be fetched again."""
     if sys.platform == "darwin":
         cache = Path.home() / "Library" / "Caches"
     elif os.name == "nt":
@@ -48,7 +46,13 @@ def default_root() -> Path:
         xdg = os.environ.get("XDG_CACHE_HOME", "")
         # A relative path there is to be ignored, says the XDG specification.
         cache = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
-    return cache / "lectern" / "models"
+    return cache
+
+
+def default_root() -> Path:
+    """The folder that `ModelStore::default_root` of crates/models names."""
+    root = os.environ.get("LECTERN_MODELS")
+    return Path(root) if root else user_cache() / "lectern" / "models"
 
 
 def megabytes(count: int) -> str:

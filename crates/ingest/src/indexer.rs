@@ -33,7 +33,7 @@ use crate::{
 
 /// The version of the readers and the chunker. Raising it has every document
 /// read again, while the old text stays searchable.
-pub const READER_VERSION: u32 = 1;
+pub const READER_VERSION: u32 = 2;
 
 /// The setting that is `true` while the person has paused the work.
 pub const PAUSED_SETTING: &str = "paused";
@@ -498,6 +498,7 @@ fn outcome(failure: &ReadFailure) -> ReadOutcome {
         ReadFailureReason::Missing
         | ReadFailureReason::AccessDenied
         | ReadFailureReason::Unreadable => ReadOutcome::Unreachable(failure.message.clone()),
+        ReadFailureReason::PasswordNeeded => ReadOutcome::PasswordNeeded(failure.message.clone()),
         _ => ReadOutcome::Failed(failure.message.clone()),
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Paragraph {
     /// Whether all of it is in bold type.
     pub bold: bool,
     pub lines: usize,
+    /// Whether it is a running head or foot.
+    pub running: bool,
 }
 
 /// A glyph in the coordinates of its direction.
@@ -732,5 +734,5 @@ fn build(kind: BlockKind, lines: &[Line], page: u32) -> Paragraph {
     sizes.sort_by(f32::total_cmp);
     let size = sizes.get(sizes.len() / 2).copied().unwrap_or(0.0);
     let bold = lines.iter().all(|line| line.bold);
-    Paragraph { kind, text, boxes, size, bold, lines: lines.len() }
+    Paragraph { kind, text, boxes, size, bold, lines: lines.len(), running: false }
 }

@@ -5,9 +5,11 @@ mod glyphs;
 mod hayro;
 mod layout;
 mod pdfium;
+mod running;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
@@ -167,9 +169,23 @@ impl LaidOutPage {
     }
 }
 
+/// Whether engines that may take the process with them stay out.
+static CAREFUL: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the documents that this process reads from now on are read with engines in Rust
+/// only: a file may crash others, or make them take all memory.
+pub(crate) fn be_careful(careful: bool) {
+    CAREFUL.store(careful, Ordering::Relaxed);
+}
+
+/// What [`be_careful`] last said.
+pub(crate) fn is_careful() -> bool {
+    CAREFUL.load(Ordering::Relaxed)
+}
+
 /// Reads with the best engine there is, and single pages with the next one where that fails.
 pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
-    let pdfium = PdfiumEngine::load();
+    let pdfium = if is_careful() { None } else { PdfiumEngine::load() };
     let mut engines: Vec<&dyn PdfEngine> = Vec::new();
     engines.extend(pdfium.as_ref().map(|engine| engine as &dyn PdfEngine));
     engines.extend([&HayroEngine as &dyn PdfEngine, &PdfExtractEngine]);
@@ -268,18 +284,21 @@ fn plain_paragraphs(text: &str) -> Vec<Paragraph> {
         size: 0.0,
         bold: false,
         lines: 0,
+        running: false,
     };
     paragraphs.iter().map(plain).filter(|paragraph| !paragraph.text.is_empty()).collect()
 }
 
-fn compose(info: &PdfInfo, pages: Vec<LaidOutPage>) -> Result<Extraction, ReadError> {
+fn compose(info: &PdfInfo, mut pages: Vec<LaidOutPage>) -> Result<Extraction, ReadError> {
+    let largest = HeadingLevels::new(info, &pages).threshold;
+    running::remove(&mut pages, largest);
     let mut composer = Composer::default();
     composer.title.clone_from(&info.title);
     let levels = HeadingLevels::new(info, &pages);
     let (mut empty, mut garbled) = (Vec::new(), Vec::new());
     for (index, page) in pages.iter().enumerate() {
         let number = index as u32 + 1;
-        composer.begin_page(number);
+        composer.begin_page(number, page.label.clone());
         if page.paragraphs.is_empty() && (page.has_pictures || page.doubt.is_some()) {
             empty.push(number);
         } else if page.doubt.is_some() {
@@ -368,6 +387,9 @@ impl HeadingLevels {
     }
 
     fn level(&self, paragraph: &Paragraph) -> Option<u8> {
+        if paragraph.running {
+            return None;
+        }
         if paragraph.text.len() <= 4 * HEADING_CHARS
             && let Some(level) = self.outline.get(&key(&paragraph.text))
         {

@@ -9,7 +9,6 @@ use pdfium_render::prelude::{
     PdfDocument, PdfDocumentMetadataTagType, PdfFontWeight, PdfPage,
     PdfPageAnnotationType, PdfPageObjectType, PdfPageObjectsCommon as _, PdfPageRenderRotation,
     PdfPageTextChar, PdfPages, PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
-    PdfiumLibraryConfig,
 };
 use unicode_normalization::char::is_combining_mark;
 
@@ -17,8 +16,9 @@ use super::glyphs::{GlyphCollector, is_rtl, style_of_name};
 use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfInfo};
 use crate::ReadError;
 
-/// The build of the library that `scripts/fetch_pdfium.py` fetches.
-const BUILD: &str = include_str!("../../pdfium-build.txt");
+/// The build of the library that `scripts/fetch_pdfium.py` fetches, as `pdfium.json` has it; a test
+/// compares them.
+pub(super) const BUILD: &str = "8149";
 
 /// Names the library's file; where it is empty, the library is not used.
 const LIBRARY_VARIABLE: &str = "LECTERN_PDFIUM";
@@ -40,10 +40,7 @@ impl PdfiumEngine {
         let library = LIBRARY.get_or_init(|| {
             let path = library_candidates().into_iter().find(|path| path.is_file())?;
             let bindings = Pdfium::bind_to_library(path).ok()?;
-            // The fonts of the system are of no use to the text, and would make what is read
-            // depend on the machine.
-            let config = PdfiumLibraryConfig::new().set_user_font_paths(&["/nowhere"]).ok()?;
-            Some(Pdfium::new_with_config(bindings, config))
+            Some(Pdfium::new(bindings))
         });
         library.as_ref().map(|library| Self { library })
     }
@@ -58,11 +55,11 @@ fn library_candidates() -> Vec<PathBuf> {
     let program = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     let beside = program.as_deref().and_then(Path::parent);
     // The folders of Tauri's resources: Windows, Debian packages, macOS.
-    let with_program = [".", "../lib/Lectern", "../Resources"];
+    let with_program = ["pdfium", "../lib/Lectern/pdfium", "../Resources/pdfium"];
     let mut candidates: Vec<PathBuf> =
         beside.iter().flat_map(|folder| with_program.map(|part| folder.join(part).join(&name))).collect();
     let cache = dirs::cache_dir();
-    candidates.extend(cache.map(|cache| cache.join("lectern/pdfium").join(BUILD.trim()).join(&name)));
+    candidates.extend(cache.map(|cache| cache.join("lectern/pdfium").join(BUILD).join(&name)));
     candidates
 }
 
@@ -234,12 +231,11 @@ struct Found {
 
 fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -> Vec<Glyph> {
     let mut found: Vec<Found> = Vec::new();
-    let (mut apart, mut space) = (true, false);
+    let mut apart = true;
     let mut high_surrogate = None;
     for char in chars {
         if char.is_generated().unwrap_or(false) {
             apart = true;
-            space = char.unicode_value() == u32::from(' ');
             continue;
         }
         let c = match char.unicode_value() {
@@ -257,10 +253,17 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
         high_surrogate = None;
         let c = c.unwrap_or('\u{FFFD}');
         let Some(glyph) = measure(&char, c, apart) else { continue };
-        if space && let Some(blank) = found.last().and_then(|last| blank_between(last, &glyph)) {
-            found.push(blank);
+        if let Some(last) = found.last_mut()
+            && let Some(gap) = gap_between(last, &glyph)
+        {
+            if apart {
+                let blank = blank_after(last, gap);
+                found.push(blank);
+            } else {
+                last.advance += gap;
+            }
         }
-        (apart, space) = (false, false);
+        apart = false;
         match found.last_mut() {
             // The pieces of a ligature have one place.
             Some(last) if last.origin == glyph.origin && last.advance == glyph.advance && !glyph.apart => {
@@ -286,24 +289,26 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
     page.glyphs
 }
 
-/// The space that the library found between two glyphs which are that far apart. It knows the font's
-/// own widths, so that it sees narrower spaces than the layout could.
-fn blank_between(last: &Found, next: &Found) -> Option<Found> {
+/// How far apart two glyphs of a line stand, in text from left to right. The library knows the
+/// font's spaces and the letters' spacing, so that it tells better than the layout could
+/// whether that is a space.
+fn gap_between(last: &Found, next: &Found) -> Option<f32> {
     let (dx, dy) = (next.origin.0 - last.origin.0, next.origin.1 - last.origin.1);
-    let step = dx * last.along.0 + dy * last.along.1;
-    let gap = step - last.advance;
+    let gap = dx * last.along.0 + dy * last.along.1 - last.advance;
     let same_line = (dx * last.up.0 + dy * last.up.1).abs() < 0.3 * last.size;
     let rtl = [last, next].iter().any(|glyph| glyph.text.chars().any(is_rtl));
-    (same_line && !rtl && gap > 0.1 * last.size && gap < last.size).then(|| Found {
+    (same_line && !rtl && gap > 0.1 * last.size && gap < last.size).then_some(gap)
+}
+
+fn blank_after(last: &Found, gap: f32) -> Found {
+    let (x, y) = (last.advance * last.along.0, last.advance * last.along.1);
+    Found {
         text: " ".to_owned(),
-        origin: (
-            last.origin.0 + last.advance * last.along.0,
-            last.origin.1 + last.advance * last.along.1,
-        ),
+        origin: (last.origin.0 + x, last.origin.1 + y),
         advance: gap,
         apart: true,
         ..*last
-    })
+    }
 }
 
 /// Whether the pieces of a ligature of a script from right to left are in reversed order: the library
