@@ -16,9 +16,8 @@ use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, Result, Status,
-    error,
-    filter::absolute,
+    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, Result,
+    Status, error, filter::absolute,
 };
 
 /// The shortest time between two events about the library.

@@ -339,11 +339,7 @@ impl Reader {
 impl Worker {
     /// Sends one request and waits for its answer. An error means that the child is of no use
     /// any more.
-    async fn exchange(
-        &mut self,
-        request: &Request,
-        limits: Limits,
-    ) -> Result<Answer, ReadFailure> {
+    async fn exchange(&mut self, request: &Request, limits: Limits) -> Result<Answer, ReadFailure> {
         let mut line = serde_json::to_vec(request).map_err(|_| ReadFailure::crashed())?;
         line.push(b'\n');
         let sent = async {

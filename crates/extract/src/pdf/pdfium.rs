@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lectern_domain::is_cjk;
 use pdfium_render::prelude::{
-    PdfDocument, PdfDocumentMetadataTagType, PdfFontWeight, PdfPage,
-    PdfPageAnnotationType, PdfPageObjectType, PdfPageObjectsCommon as _, PdfPageRenderRotation,
-    PdfPageTextChar, PdfPages, PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
+    PdfDocument, PdfDocumentMetadataTagType, PdfFontWeight, PdfPage, PdfPageAnnotationType,
+    PdfPageObjectType, PdfPageObjectsCommon as _, PdfPageRenderRotation, PdfPageTextChar, PdfPages,
+    PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
 };
 use unicode_normalization::char::is_combining_mark;
 
@@ -56,8 +56,10 @@ fn library_candidates() -> Vec<PathBuf> {
     let beside = program.as_deref().and_then(Path::parent);
     // The folders of Tauri's resources: Windows, Debian packages, macOS.
     let with_program = ["pdfium", "../lib/Lectern/pdfium", "../Resources/pdfium"];
-    let mut candidates: Vec<PathBuf> =
-        beside.iter().flat_map(|folder| with_program.map(|part| folder.join(part).join(&name))).collect();
+    let mut candidates: Vec<PathBuf> = beside
+        .iter()
+        .flat_map(|folder| with_program.map(|part| folder.join(part).join(&name)))
+        .collect();
     let cache = dirs::cache_dir();
     candidates.extend(cache.map(|cache| cache.join("lectern/pdfium").join(BUILD).join(&name)));
     candidates
@@ -122,7 +124,8 @@ fn title(document: &PdfDocument<'_>) -> Option<String> {
 /// The document's outline: level from 1, and title.
 fn outline(document: &PdfDocument<'_>) -> Vec<(u8, String)> {
     let mut entries = Vec::new();
-    let mut open: Vec<_> = document.bookmarks().root().map(|root| (1u8, root)).into_iter().collect();
+    let mut open: Vec<_> =
+        document.bookmarks().root().map(|root| (1u8, root)).into_iter().collect();
     // A circle in a broken outline ends at the limit.
     for _ in 0..MAX_OUTLINE {
         let Some((level, entry)) = open.pop() else { break };
@@ -266,7 +269,9 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
         apart = false;
         match found.last_mut() {
             // The pieces of a ligature have one place.
-            Some(last) if last.origin == glyph.origin && last.advance == glyph.advance && !glyph.apart => {
+            Some(last)
+                if last.origin == glyph.origin && last.advance == glyph.advance && !glyph.apart =>
+            {
                 last.text.push(c);
             }
             _ => found.push(glyph),
@@ -315,7 +320,8 @@ fn blank_after(last: &Found, gap: f32) -> Found {
 /// turns them round with their line, except those of the characters for lam and alef in one.
 fn is_reversed_ligature(text: &str) -> bool {
     let mut chars = text.chars();
-    let lam_alef = chars.next() == Some('ل') && chars.all(|c| matches!(c, 'ا' | 'أ' | 'إ' | 'آ' | 'ٱ'));
+    let lam_alef =
+        chars.next() == Some('ل') && chars.all(|c| matches!(c, 'ا' | 'أ' | 'إ' | 'آ' | 'ٱ'));
     text.chars().count() > 1 && text.chars().all(is_rtl) && !lam_alef
 }
 
@@ -365,18 +371,16 @@ fn measure(char: &PdfPageTextChar<'_>, c: char, apart: bool) -> Option<Found> {
         let corner = |x: f32, y: f32| (x - origin.0) * along.0 + (y - origin.1) * along.1;
         let (left, right) = (bounds.left().value, bounds.right().value);
         let (bottom, top) = (bounds.bottom().value, bounds.top().value);
-        let reach = [corner(left, bottom), corner(left, top), corner(right, bottom), corner(right, top)]
-            .into_iter()
-            .fold(0.0, f32::max);
+        let reach =
+            [corner(left, bottom), corner(left, top), corner(right, bottom), corner(right, top)]
+                .into_iter()
+                .fold(0.0, f32::max);
         (reach > 0.0).then_some(reach + 0.05 * size)
     });
     // A font without measures, such as one that is not there.
     let usual = if is_cjk(c) { size } else { 0.5 * size };
-    let (named_bold, monospace) = if c.is_whitespace() {
-        (false, false)
-    } else {
-        style_of_name(&char.font_name())
-    };
+    let (named_bold, monospace) =
+        if c.is_whitespace() { (false, false) } else { style_of_name(&char.font_name()) };
     let heavy = match char.font_weight() {
         Some(PdfFontWeight::Weight600 | PdfFontWeight::Weight700Bold) => true,
         Some(PdfFontWeight::Weight800 | PdfFontWeight::Weight900) => true,
@@ -404,7 +408,10 @@ fn vertical(found: &[Found]) -> Vec<bool> {
         let [above, below] = pair else { return false };
         let (dx, dy) = (below.origin.0 - above.origin.0, above.origin.1 - below.origin.1);
         let upright = above.along.0 > 0.999 && below.along.0 > 0.999;
-        upright && !below.apart && dx.abs() < 0.6 * above.size && (0.4..1.6).contains(&(dy / above.size))
+        upright
+            && !below.apart
+            && dx.abs() < 0.6 * above.size
+            && (0.4..1.6).contains(&(dy / above.size))
     };
     let mut vertical = vec![false; found.len()];
     let mut at = 0;
@@ -422,10 +429,12 @@ fn vertical(found: &[Found]) -> Vec<bool> {
 /// wrong, and highlights look even with it.
 fn place(frame: &Frame, glyph: &Found, vertical: bool, page: &mut GlyphCollector) {
     let Found { origin, along, up, advance, size, bold, monospace, .. } = *glyph;
-    let (ascent, descent) = if vertical { (0.88 * size, -0.12 * size) } else { (0.8 * size, -0.22 * size) };
-    let corners = [(0.0, descent), (advance, descent), (0.0, ascent), (advance, ascent)].map(|(u, v)| {
-        frame.point(origin.0 + u * along.0 + v * up.0, origin.1 + u * along.1 + v * up.1)
-    });
+    let (ascent, descent) =
+        if vertical { (0.88 * size, -0.12 * size) } else { (0.8 * size, -0.22 * size) };
+    let corners =
+        [(0.0, descent), (advance, descent), (0.0, ascent), (advance, ascent)].map(|(u, v)| {
+            frame.point(origin.0 + u * along.0 + v * up.0, origin.1 + u * along.1 + v * up.1)
+        });
     let low = |value: fn(&(f32, f32)) -> f32| corners.iter().map(value).fold(f32::MAX, f32::min);
     let high = |value: fn(&(f32, f32)) -> f32| corners.iter().map(value).fold(f32::MIN, f32::max);
     let rect = [low(|p| p.0), low(|p| p.1), high(|p| p.0), high(|p| p.1)];

@@ -109,14 +109,17 @@ fn pattern(text: &str) -> String {
             out.extend(c.to_lowercase());
         }
     }
-    let roman = |word: &str| !word.is_empty() && word.chars().all(|c| matches!(c, 'i' | 'v' | 'x' | 'l'));
+    let roman =
+        |word: &str| !word.is_empty() && word.chars().all(|c| matches!(c, 'i' | 'v' | 'x' | 'l'));
     if roman(out.trim_matches(|c: char| !c.is_alphanumeric())) { "#".to_owned() } else { out }
 }
 
 /// Whether a pattern numbers pages and says nothing else.
 fn is_numbering(pattern: &str) -> bool {
-    const WORDS: [&str; 13] =
-        ["page", "p", "of", "seite", "von", "de", "sur", "página", "pagina", "第", "页", "頁", "页共"];
+    const WORDS: [&str; 13] = [
+        "page", "p", "of", "seite", "von", "de", "sur", "página", "pagina", "第", "页", "頁",
+        "页共",
+    ];
     let mut words = pattern.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     pattern.contains('#') && words.all(|word| WORDS.contains(&word))
 }

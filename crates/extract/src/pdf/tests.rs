@@ -389,7 +389,8 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
         (glyph_page("a\u{FFFD}"), plain("\u{FFFD}"), "a\u{FFFD}", 1),
     ];
     for (first, second, expected, warnings) in cases {
-        let extraction = read_with(Vec::new(), &[&Found(vec![first]), &Found(vec![second])]).unwrap();
+        let extraction =
+            read_with(Vec::new(), &[&Found(vec![first]), &Found(vec![second])]).unwrap();
         assert_eq!(extraction.text, expected);
         assert_eq!(extraction.warnings.len(), warnings, "{expected}");
     }
@@ -399,8 +400,7 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
 fn text_from_right_to_left_is_put_in_reading_order() {
     // As on the page from left to right: the words' letters are stored in visual order.
     let visual = "\u{05DD}\u{05DC}\u{05D5}\u{05E2} Rust 2024 \u{05DD}\u{05D5}\u{05DC}\u{05E9}";
-    let extraction =
-        read_with(Vec::new(), &[&Found(vec![glyph_page(visual)])]).unwrap();
+    let extraction = read_with(Vec::new(), &[&Found(vec![glyph_page(visual)])]).unwrap();
     let logical = "\u{05E9}\u{05DC}\u{05D5}\u{05DD} Rust 2024 \u{05E2}\u{05D5}\u{05DC}\u{05DD}";
     assert_eq!(extraction.text, logical);
 }
@@ -517,8 +517,7 @@ fn pages_have_the_names_that_the_document_gives_them() {
 
 #[test]
 fn the_pinned_library_is_the_one_that_is_looked_for() {
-    let pin: serde_json::Value =
-        serde_json::from_str(include_str!("../../pdfium.json")).unwrap();
+    let pin: serde_json::Value = serde_json::from_str(include_str!("../../pdfium.json")).unwrap();
     assert_eq!(pin["build"].to_string(), pdfium::BUILD);
 }
 
@@ -574,11 +573,13 @@ fn circles_and_lies_end() {
 /// The page as `hayro` paints it, one pixel a point: which pixels are dark.
 fn painted(file: &[u8]) -> (usize, Vec<bool>) {
     let pdf = ::hayro::hayro_syntax::Pdf::new(Arc::new(file.to_vec())).unwrap();
-    let settings = ::hayro::RenderSettings { bg_color: ::hayro::vello_cpu::color::palette::css::WHITE, ..Default::default() };
+    let white = ::hayro::vello_cpu::color::palette::css::WHITE;
+    let settings = ::hayro::PixmapSettings { bg_color: white, ..Default::default() };
     let pixmap = ::hayro::render(
         &pdf.pages()[0],
         &::hayro::RenderCache::new(),
         &::hayro::hayro_interpret::InterpreterSettings::default(),
+        &::hayro::RenderSettings::default(),
         &settings,
     );
     let dark = pixmap.data().iter().map(|pixel| pixel.r < 128).collect();
