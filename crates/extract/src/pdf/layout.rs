@@ -5,6 +5,7 @@
 //! `v` from line to line, so that turned and vertical text needs no rules of its own.
 
 use lectern_domain::{BlockKind, Rect, is_cjk};
+use unicode_normalization::char::is_combining_mark;
 
 use super::glyphs::is_rtl;
 use super::{Direction, Glyph};
@@ -410,7 +411,9 @@ fn words_of(fragment: &Fragment) -> Vec<Word> {
             } else {
                 0.2
             };
-            let gap = glyph.u0 - last.u1 > limit * size;
+            // A mark stands on a letter, wherever it begins and ends.
+            let mark = is_combining_mark(last.c) || is_combining_mark(glyph.c);
+            let gap = !mark && glyph.u0 - last.u1 > limit * size;
             // Each direction has its words of its own, so that they can be put in order.
             let turns = is_rtl(last.c) != is_rtl(glyph.c)
                 && last.c.is_alphanumeric()
@@ -442,7 +445,17 @@ fn word(glyphs: &[Placed], spaced: bool) -> Option<Word> {
 
 /// The text of glyphs that run from right to left; the numbers among them do not.
 fn right_to_left(glyphs: &[Placed]) -> String {
-    let mut chars: Vec<char> = glyphs.iter().rev().map(|glyph| glyph.c).collect();
+    let mut glyphs: Vec<&Placed> = glyphs.iter().rev().collect();
+    // A mark follows the letter that it stands on.
+    for at in (1..glyphs.len()).rev() {
+        let (mark, letter) = (glyphs[at - 1], glyphs[at]);
+        let centre = (mark.u0 + mark.u1) / 2.0;
+        let marks = is_combining_mark(mark.c) && !is_combining_mark(letter.c);
+        if marks && letter.u0 <= centre && centre <= letter.u1 {
+            glyphs.swap(at - 1, at);
+        }
+    }
+    let mut chars: Vec<char> = glyphs.iter().map(|glyph| glyph.c).collect();
     for number in chars.chunk_by_mut(|a, b| a.is_numeric() && b.is_numeric()) {
         if number[0].is_numeric() {
             number.reverse();

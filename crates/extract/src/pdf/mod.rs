@@ -82,6 +82,9 @@ pub struct PageContent {
     pub broken: bool,
     /// What the document calls the page (`iv`, `A-3`), where it says so.
     pub label: Option<String>,
+    /// Whether the engine has put text that runs from right to left into an order of its own, in
+    /// which letters may be lost.
+    pub reordered: bool,
 }
 
 /// What an engine found out about a document.
@@ -118,6 +121,8 @@ struct LaidOutPage {
     paragraphs: Vec<Paragraph>,
     has_pictures: bool,
     label: Option<String>,
+    /// How many of its characters are known.
+    known: usize,
     /// Why another engine should try, and what this one's text is worth beside another's; `None`
     /// where the text is sound.
     doubt: Option<Doubt>,
@@ -132,6 +137,8 @@ enum Doubt {
     Garbled(usize),
     /// The engine gave up in the middle of the page, after so many characters.
     Cut(usize),
+    /// It is [`PageContent::reordered`], and otherwise sound.
+    Reordered,
 }
 
 impl LaidOutPage {
@@ -147,16 +154,21 @@ impl LaidOutPage {
             true => None,
             false if is_garbled(&text) => Some(Doubt::Garbled(known)),
             false if content.broken => Some(Doubt::Cut(known)),
-            false => None,
+            false => content.reordered.then_some(Doubt::Reordered),
         };
         let PageContent { has_pictures, label, .. } = content;
-        Self { paragraphs, has_pictures, label, doubt }
+        Self { paragraphs, has_pictures, label, known, doubt }
     }
 
     /// Takes what another engine found on the same page where that is better.
     fn improve(&mut self, other: Self) {
         let better = match (self.doubt, other.doubt) {
             (None, _) => false,
+            // Forms, which not every engine reads, and places are worth more than the order.
+            (Some(Doubt::Reordered), doubt) => {
+                let placed = other.paragraphs.iter().any(|p| !p.boxes.is_empty());
+                doubt.is_none() && placed && other.known * 10 >= self.known * 9
+            }
             // An engine that finds nothing does not refute one that found something.
             (Some(mine), None) => mine == Doubt::Missing || !other.paragraphs.is_empty(),
             (Some(mine), Some(others)) => others > mine,
@@ -299,9 +311,10 @@ fn compose(info: &PdfInfo, mut pages: Vec<LaidOutPage>) -> Result<Extraction, Re
     for (index, page) in pages.iter().enumerate() {
         let number = index as u32 + 1;
         composer.begin_page(number, page.label.clone());
-        if page.paragraphs.is_empty() && (page.has_pictures || page.doubt.is_some()) {
+        let doubtful = page.doubt.is_some_and(|doubt| doubt != Doubt::Reordered);
+        if page.paragraphs.is_empty() && (page.has_pictures || doubtful) {
             empty.push(number);
-        } else if page.doubt.is_some() {
+        } else if doubtful {
             garbled.push(number);
         }
         for paragraph in &page.paragraphs {

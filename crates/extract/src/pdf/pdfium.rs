@@ -156,6 +156,7 @@ fn read_page(pages: &PdfPages<'_>, index: usize) -> Option<PageContent> {
         Ok(text) => content.glyphs = glyphs(&Frame::of(&page), text.chars().iter()),
         Err(_) => content.broken = true,
     }
+    content.reordered = content.glyphs.iter().any(|glyph| is_rtl(glyph.c));
     // Only of a page without text does it matter what else is on it.
     if content.glyphs.is_empty() {
         for object in page.objects().iter() {
@@ -364,8 +365,12 @@ fn measure(char: &PdfPageTextChar<'_>, c: char, apart: bool) -> Option<Found> {
     // The loose rectangle is as wide as the font says, but is right in upright text only.
     let upright = along.0 > 0.999;
     let advance = if upright { char.loose_bounds().ok().map(|r| r.width().value) } else { None };
-    // A mark stands on the letter before it and takes no room.
-    let advance = if is_combining_mark(c) { Some(0.01 * size) } else { advance };
+    // A mark has no room of its own: it is where it is painted.
+    let painted = char.tight_bounds().ok().filter(|_| upright && is_combining_mark(c));
+    let (origin, advance) = match painted.filter(|bounds| bounds.width().value > 0.0) {
+        Some(bounds) => ((bounds.left().value, origin.1), Some(bounds.width().value)),
+        None => (origin, advance),
+    };
     let advance = advance.filter(|advance| *advance > 0.0).or_else(|| {
         let bounds = char.tight_bounds().ok()?;
         let corner = |x: f32, y: f32| (x - origin.0) * along.0 + (y - origin.1) * along.1;

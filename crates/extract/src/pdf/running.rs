@@ -34,7 +34,7 @@ struct Candidate {
 
 /// Takes running heads and feet out of the pages. The first one of each stays where it is, as an
 /// ordinary paragraph, so that what it says can be found and is found once; page numbers by
-/// themselves all go. Type larger than `largest` is a title, repeated or not.
+/// themselves all go, except from a page that has nothing else. Type larger than `largest` is a title, repeated or not.
 pub(super) fn remove(pages: &mut [LaidOutPage], largest: f32) {
     let mut groups: HashMap<(bool, String), Vec<Candidate>> = HashMap::new();
     for (page, laid_out) in pages.iter().enumerate() {
@@ -65,8 +65,15 @@ pub(super) fn remove(pages: &mut [LaidOutPage], largest: f32) {
     }
     // From the back, so that the places of the others stay right.
     gone.sort_unstable_by(|a, b| b.cmp(a));
-    for (page, paragraph) in gone {
-        pages[page].paragraphs.remove(paragraph);
+    for on_page in gone.chunk_by(|a, b| a.0 == b.0) {
+        let paragraphs = &mut pages[on_page[0].0].paragraphs;
+        // What is all that a page has is its text: cards, labels, forms.
+        if on_page.len() == paragraphs.len() {
+            continue;
+        }
+        for (_, paragraph) in on_page {
+            paragraphs.remove(*paragraph);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeSet;
 
 use lectern_domain::{CharRange, Rect};
@@ -422,6 +422,23 @@ fn pdf_extract_reads_what_it_can() {
 }
 
 #[test]
+fn text_from_right_to_left_is_taken_from_the_engine_that_leaves_its_order() {
+    let reordered = PageContent { reordered: true, ..glyph_page("abc def") };
+    let plain = PageContent { plain: Some("abd cef".into()), ..PageContent::default() };
+    for (other, expected) in [
+        (glyph_page("abd cef"), "abd cef"),
+        // What lacks a part, or the places, is no better.
+        (glyph_page("abd"), "abc def"),
+        (plain, "abc def"),
+    ] {
+        let first = Found(vec![reordered.clone()]);
+        let extraction = read_with(Vec::new(), &[&first, &Found(vec![other])]).unwrap();
+        assert_eq!(extraction.text, expected);
+        assert_eq!(extraction.warnings, [""; 0]);
+    }
+}
+
+#[test]
 fn a_file_that_an_engine_cannot_open_is_opened_by_the_next() {
     struct Refuses(fn() -> ReadError);
     impl PdfEngine for Refuses {
@@ -525,7 +542,8 @@ fn the_pinned_library_is_the_one_that_is_looked_for() {
 #[test]
 fn circles_and_lies_end() {
     let page = text_page(&["Words."]) + "/C Do";
-    let cases: [(&str, fn(&mut Document)); 4] = [
+    type Spoil = fn(&mut Document);
+    let cases: [(&str, Spoil); 4] = [
         ("outline", |document| {
             let entry = document.new_object_id();
             let circle = dictionary! { "Next" => entry, "First" => entry };
