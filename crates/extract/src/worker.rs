@@ -174,6 +174,8 @@ pub fn run_worker() -> ExitCode {
 }
 
 fn serve(read: fn(&Path, DocumentKind) -> Answer) -> ExitCode {
+    // Before there is another thread: only this one and its later ones are confined.
+    confine();
     let (requests, queue) = std::sync::mpsc::channel::<Request>();
     let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
         for request in queue {
@@ -208,6 +210,29 @@ fn send(answer: &Answer) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{MARK}{json}")?;
     out.flush()
+}
+
+/// Takes from this process what reading does not need, as far as the kernel can: writing to any
+/// file, and TCP. A document that takes the reader over can then harm and tell nobody.
+///
+/// Returns whether the kernel does it.
+#[cfg(target_os = "linux")]
+fn confine() -> bool {
+    use landlock::{
+        ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus,
+    };
+    // Rights that an older kernel does not know are left out.
+    Ruleset::default()
+        .handle_access(AccessFs::from_write(ABI::V5))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
+        .and_then(|rules| rules.create())
+        .and_then(|rules| rules.restrict_self())
+        .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn confine() -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -455,6 +480,10 @@ mod tests {
                     assert!(much[much.len() - 1] > 0);
                 }
                 Some("noise") => print!("half a line of noise"),
+                Some("write") => {
+                    let kept = path.with_extension("written");
+                    assert!(std::fs::write(kept, "mine").is_err(), "a file could be written");
+                }
                 Some("careful") if !crate::pdf::is_careful() => std::process::abort(),
                 _ => {}
             }
@@ -529,6 +558,18 @@ mod tests {
             let answer = reader.read(&path, DocumentKind::Pdf).await;
             assert_eq!(answer.map_err(|failure| failure.reason).err(), Some(expected), "{order}");
         }
+    }
+
+    /// Where the kernel cannot confine a process there is nothing to see.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_child_writes_to_no_file() {
+        let able = std::thread::spawn(confine).join().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let written = read_text(&mut reader(), folder.path(), "write this").await;
+        let expected = if able { Ok("write this") } else { Err(ReadFailureReason::Crashed) };
+        assert_eq!(written.as_deref(), expected.as_ref().copied());
+        assert_eq!(folder.path().join("document.written").exists(), !able);
     }
 
     #[tokio::test]
