@@ -412,7 +412,7 @@ fn words_of(fragment: &Fragment) -> Vec<Word> {
                 0.2
             };
             // A mark stands on a letter, wherever it begins and ends.
-            let mark = is_combining_mark(last.c) || is_combining_mark(glyph.c);
+            let mark = rtl && (is_combining_mark(last.c) || is_combining_mark(glyph.c));
             let gap = !mark && glyph.u0 - last.u1 > limit * size;
             // Each direction has its words of its own, so that they can be put in order.
             let turns = is_rtl(last.c) != is_rtl(glyph.c)

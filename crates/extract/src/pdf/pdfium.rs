@@ -156,7 +156,9 @@ fn read_page(pages: &PdfPages<'_>, index: usize) -> Option<PageContent> {
         Ok(text) => content.glyphs = glyphs(&Frame::of(&page), text.chars().iter()),
         Err(_) => content.broken = true,
     }
-    content.reordered = content.glyphs.iter().any(|glyph| is_rtl(glyph.c));
+    // A few such letters are more often a wrong table of a font.
+    let rtl = content.glyphs.iter().filter(|glyph| is_rtl(glyph.c)).count();
+    content.reordered = rtl * 5 > content.glyphs.len();
     // Only of a page without text does it matter what else is on it.
     if content.glyphs.is_empty() {
         for object in page.objects().iter() {
@@ -365,13 +367,13 @@ fn measure(char: &PdfPageTextChar<'_>, c: char, apart: bool) -> Option<Found> {
     // The loose rectangle is as wide as the font says, but is right in upright text only.
     let upright = along.0 > 0.999;
     let advance = if upright { char.loose_bounds().ok().map(|r| r.width().value) } else { None };
-    // A mark may have no room of its own. In text from right to left its origin says nothing, so that
+    // A mark stands on a letter and has no room of its own. In text from right to left its origin says nothing, so that
     // it is where it is painted.
     let mark = is_combining_mark(c);
     let painted = char.tight_bounds().ok().filter(|_| upright && mark && is_rtl(c));
     let (origin, advance) = match painted.filter(|bounds| bounds.width().value > 0.0) {
         Some(bounds) => ((bounds.left().value, origin.1), Some(bounds.width().value)),
-        None if mark => (origin, advance.map(|advance| advance.max(0.01 * size))),
+        None if mark => (origin, Some(0.01 * size)),
         None => (origin, advance),
     };
     let advance = advance.filter(|advance| *advance > 0.0).or_else(|| {
