@@ -31,8 +31,12 @@ setup: ## install what the build needs (Debian: by apt-get)
 models: ## fetch the default models, 1.2 GB, into the user's cache
 	$(call stage,models,$(PYTHON) scripts/fetch_models.py)
 
+.PHONY: pdfium
+pdfium: ## fetch the library that reads PDF, 8 MB, into the user's cache
+	$(call stage,pdfium,$(PYTHON) -B scripts/fetch_pdfium.py)
+
 .PHONY: run
-run: setup models ui build ## build all and open the window; without a display, a demonstration in the terminal
+run: setup models pdfium ui build ## build all and open the window; without a display, a demonstration in the terminal
 	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || [ "$$(uname -s)" != Linux ]; then \
 	  exec '$(BIN)/lectern-desktop'; \
 	else \
@@ -46,7 +50,7 @@ build: sources
 	$(call stage,build,cargo build --workspace --bins)
 
 .PHONY: test
-test: setup-tests models-tests ui build ## run all tests: Rust, the page in Chromium, the window under Xvfb
+test: setup-tests models-tests pdfium ui build ## run all tests: Rust, the page in Chromium, the window under Xvfb
 	$(call stage,cargo test,cargo test --workspace)
 	$(call stage,npm test,npm --prefix ui test)
 
@@ -72,15 +76,16 @@ lint: lint-quick ui ## check formatting, clippy, the page's types, licences
 lint-quick: sources ui/node_modules/.package-lock.json
 	$(call stage,cargo fmt,cargo fmt --all -- --check)
 	$(call stage,page,npm --prefix ui run lint && npm --prefix ui run check)
-	$(call stage,licences,$(PYTHON) -B -m doctest scripts/licences.py scripts/patch_sources.py && $(PYTHON) scripts/licences.py)
+	$(call stage,licences,$(PYTHON) -B -m doctest scripts/licences.py scripts/patch_sources.py scripts/convert_e5.py && $(PYTHON) scripts/licences.py)
 
 .PHONY: bench
-bench: setup models ui build ## measure reading, indexing and searching on samples/
+bench: setup models pdfium ui build ## measure reading, indexing and searching on samples/
 	$(call stage,bench,scripts/bench.sh)
 
 .PHONY: dist
 dist: setup ui build ## make the Debian package of what is built
-	$(call stage,dist,cd src-tauri && npx --yes @tauri-apps/cli@$(TAURI_CLI) bundle --debug --bundles deb)
+	$(call stage,pdfium,$(PYTHON) -B scripts/fetch_pdfium.py --copy src-tauri/gen/pdfium)
+	$(call stage,dist,cd src-tauri && npx --yes @tauri-apps/cli@$(TAURI_CLI) bundle --debug --bundles deb --config tauri.package.json)
 	@find '$(BIN)/bundle' -name '*.deb' -exec ls -lh {} +
 
 # The page. npm writes node_modules/.package-lock.json and Vite dist/index.html last, so they say

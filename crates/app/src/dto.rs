@@ -60,6 +60,15 @@ pub enum FileState {
     Failed,
 }
 
+/// What a person could give so that a file can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum FileNeed {
+    /// Its password.
+    Password,
+}
+
 /// One file of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -70,6 +79,10 @@ pub struct FileStatus {
     pub state: FileState,
     /// Why it was skipped or failed.
     pub reason: Option<String>,
+    /// What would make it readable, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub needs: Option<FileNeed>,
     /// Pages, for kinds that have them.
     pub pages: Option<u32>,
     /// Chunks that are searchable by their words.
@@ -460,6 +473,10 @@ pub enum AskEvent {
 pub struct PageText {
     /// From 1; `null` for kinds without pages.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
     /// Its text. The texts of all pages, one after another, are the document's text.
     pub text: String,
 }

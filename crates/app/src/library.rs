@@ -16,8 +16,8 @@ use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AddReport, App, AppError, AppEvent, FileState, FileStatus, FolderStatus, Result, Status, error,
-    filter::absolute,
+    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, Result,
+    Status, error, filter::absolute,
 };
 
 /// The shortest time between two events about the library.
@@ -182,6 +182,7 @@ impl App {
                     Stored::Failed => FileState::Failed,
                 },
                 reason: file.reason,
+                needs: file.needs_password.then_some(FileNeed::Password),
                 pages: file.pages,
                 chunks: file.chunks,
                 embedded_chunks: file.embedded_chunks,

@@ -100,7 +100,11 @@ fn split_pages(text: &str, pages: &[Page]) -> Vec<PageText> {
     pages
         .iter()
         .zip(slices(text, &ranges))
-        .map(|(page, text)| PageText { page: page.number, text: text.to_owned() })
+        .map(|(page, text)| PageText {
+            page: page.number,
+            label: page.label.clone(),
+            text: text.to_owned(),
+        })
         .collect()
 }
 

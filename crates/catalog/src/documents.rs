@@ -114,8 +114,8 @@ impl Catalog {
         let id = DocumentId(transaction.last_insert_rowid());
         {
             let mut insert_page = transaction.prepare_cached(
-                "INSERT INTO page (document, ord, number, start, end, boxes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO page (document, ord, number, label, start, end, boxes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
             for (ord, page) in extraction.pages.iter().enumerate() {
                 let boxes = boxes_within(&extraction.boxes, page.range);
@@ -123,6 +123,7 @@ impl Catalog {
                     id.0,
                     ord,
                     page.number,
+                    page.label,
                     page.range.start,
                     page.range.end,
                     pack(boxes)?
@@ -361,10 +362,14 @@ impl Catalog {
     pub fn pages(&self, document: DocumentId) -> Result<Vec<PageRecord>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT number, start, end FROM page WHERE document = ?1 ORDER BY ord",
+            "SELECT number, label, start, end FROM page WHERE document = ?1 ORDER BY ord",
         )?;
         let rows = statement.query_map([document.0], |row: &Row<'_>| {
-            Ok(Page { number: row.get(0)?, range: CharRange::new(row.get(1)?, row.get(2)?) })
+            Ok(Page {
+                number: row.get(0)?,
+                label: row.get(1)?,
+                range: CharRange::new(row.get(2)?, row.get(3)?),
+            })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

@@ -47,6 +47,9 @@ impl FileState {
     }
 }
 
+/// In `file.needs`: a password.
+const PASSWORD: &str = "password";
+
 /// A folder or single file that the person named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderRecord {
@@ -105,6 +108,8 @@ pub enum ReadOutcome {
     Skipped(String),
     /// Could not be read, with the reason.
     Failed(String),
+    /// Cannot be read before the person gives its password, with the reason.
+    PasswordNeeded(String),
     /// Could not be reached, with the reason: it may be tomorrow. What was read of
     /// it before stays searchable, and the next look queues it again.
     Unreachable(String),
@@ -121,6 +126,8 @@ pub struct FileRecord {
     pub state: FileState,
     /// Why it was skipped or failed.
     pub reason: Option<String>,
+    /// It failed because it opens with a password only.
+    pub needs_password: bool,
     /// Pages, for kinds that have them.
     pub pages: Option<u32>,
     /// Searchable chunks.
@@ -461,20 +468,21 @@ impl Catalog {
     pub fn finish_without_document(&self, file: &QueuedFile, outcome: &ReadOutcome) -> Result<()> {
         let (state, reason) = match outcome {
             ReadOutcome::Skipped(reason) => (FileState::Skipped, Some(reason)),
-            ReadOutcome::Failed(reason) | ReadOutcome::Unreachable(reason) => {
-                (FileState::Failed, Some(reason))
-            }
+            ReadOutcome::Failed(reason)
+            | ReadOutcome::PasswordNeeded(reason)
+            | ReadOutcome::Unreachable(reason) => (FileState::Failed, Some(reason)),
             ReadOutcome::Again => (FileState::Pending, None),
         };
+        let needs = matches!(outcome, ReadOutcome::PasswordNeeded(_)).then_some(PASSWORD);
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute(
-            "UPDATE file SET state = :state, reason = :reason,
+            "UPDATE file SET state = :state, reason = :reason, needs = :needs,
                  document = iif(:keep, document, NULL), incoming = NULL,
                  modified = iif(:look_again, -1, modified)
              WHERE id = :id AND state = 'reading' AND modified = :modified AND size = :size",
             named_params! {
-                ":state": state.as_str(), ":reason": reason, ":id": file.id.0,
+                ":state": state.as_str(), ":reason": reason, ":needs": needs, ":id": file.id.0,
                 ":keep": matches!(outcome, ReadOutcome::Again | ReadOutcome::Unreachable(_)),
                 ":look_again": matches!(outcome, ReadOutcome::Unreachable(_)),
                 ":modified": file.modified, ":size": file.size,
@@ -523,7 +531,8 @@ impl Catalog {
                            FROM chunk GROUP BY document)
              SELECT file.path, file.state, file.reason,
                     (SELECT max(number) FROM page WHERE page.document = file.document),
-                    coalesce(sums.chunks, 0), coalesce(sums.embedded, 0), file.modified
+                    coalesce(sums.chunks, 0), coalesce(sums.embedded, 0), file.modified,
+                    file.state = 'failed' AND file.needs IS '{PASSWORD}'
              FROM file LEFT JOIN sums ON sums.document = file.document
              WHERE ?1 IS NULL OR {} ORDER BY file.path",
             below("file.path", "?1")
@@ -538,6 +547,7 @@ impl Catalog {
                     chunks: row.get(4)?,
                     embedded_chunks: row.get(5)?,
                     modified: row.get(6)?,
+                    needs_password: row.get(7)?,
                 },
                 row.get::<_, String>(1)?,
             ))

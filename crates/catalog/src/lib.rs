@@ -23,7 +23,7 @@ pub use files::{
 use rusqlite::{Connection, OpenFlags};
 
 /// The version of the schema, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// Why the catalogue did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,10 @@ impl Catalog {
         match found {
             0 => {
                 transaction.execute_batch(include_str!("schema.sql"))?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+            1 => {
+                transaction.execute_batch(include_str!("schema_2.sql"))?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             SCHEMA_VERSION => {}

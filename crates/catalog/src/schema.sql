@@ -29,6 +29,7 @@ CREATE TABLE page (
     document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
     ord      INTEGER NOT NULL,
     number   INTEGER,
+    label    TEXT,
     start    INTEGER NOT NULL,
     end      INTEGER NOT NULL,
     boxes    BLOB NOT NULL,
@@ -62,6 +63,7 @@ CREATE TABLE file (
     modified INTEGER NOT NULL, -- nanoseconds since 1970
     state    TEXT NOT NULL,
     reason   TEXT,
+    needs    TEXT, -- what the person could give, where the state is failed
     document INTEGER REFERENCES document,
     incoming INTEGER REFERENCES document
 ) STRICT;

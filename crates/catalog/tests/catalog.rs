@@ -37,7 +37,7 @@ fn extraction(text: &str) -> Extraction {
         kind: DocumentKind::Md,
         title: Some("Title".into()),
         text: text.into(),
-        pages: vec![Page { number: Some(1), range }],
+        pages: vec![Page { number: Some(1), label: Some("i".into()), range }],
         blocks: vec![Block { kind: BlockKind::Paragraph, range }],
         anchors: vec![Anchor { start: 0, line: 7 }],
         boxes: vec![TextBox { range, rect: Rect { page: 1, x0: 1., y0: 2., x1: 3., y1: 4. } }],
@@ -267,6 +267,7 @@ fn states_follow_the_reading() {
     let cases = [
         (ReadOutcome::Skipped("empty".into()), FileState::Skipped, Some("empty")),
         (ReadOutcome::Failed("damaged".into()), FileState::Failed, Some("damaged")),
+        (ReadOutcome::PasswordNeeded("locked".into()), FileState::Failed, Some("locked")),
         (ReadOutcome::Unreachable("away".into()), FileState::Failed, Some("away")),
         (ReadOutcome::Again, FileState::Pending, None),
     ];
@@ -280,6 +281,7 @@ fn states_follow_the_reading() {
         catalog.finish_without_document(&file, &outcome).unwrap();
         let file = catalog.files(None).unwrap().remove(0);
         assert_eq!((file.state, file.reason.as_deref()), (state, reason));
+        assert_eq!(file.needs_password, matches!(outcome, ReadOutcome::PasswordNeeded(_)));
         // An unchanged file is not read again, whatever became of it, unless it
         // could not be reached.
         look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
@@ -384,4 +386,28 @@ fn another_connection_notices_changes_and_a_newer_library_is_refused() {
     drop(raw);
     let refused = Catalog::open(&directory.path().join("catalog.sqlite"));
     assert!(matches!(refused, Err(CatalogError::TooNew { found: 99 })));
+}
+
+#[test]
+fn a_library_of_the_first_version_gains_what_is_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("library.sqlite");
+    {
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        // The schema as it was: without what the step to the second version adds.
+        let schema = include_str!("../src/schema.sql");
+        let first = schema.lines().filter(|line| {
+            !line.trim_start().starts_with("label ") && !line.trim_start().starts_with("needs ")
+        });
+        raw.execute_batch(&first.collect::<Vec<_>>().join("\n")).unwrap();
+        raw.pragma_update(None, "user_version", 1).unwrap();
+    }
+    let catalog = Catalog::open(&path).unwrap();
+    let folder = catalog.add_folder("/f", 0).unwrap();
+    look(&catalog, folder.id, "/f", &[found("/f/a.pdf", 1)]).unwrap();
+    let locked = ReadOutcome::PasswordNeeded("locked".into());
+    catalog.finish_without_document(&take(&catalog), &locked).unwrap();
+    assert!(catalog.files(None).unwrap()[0].needs_password);
+    drop(catalog);
+    assert!(Catalog::open(&path).is_ok());
 }

@@ -186,6 +186,9 @@ pub struct Rect {
 pub struct Page {
     /// The page, from 1; `None` for the single page of a kind that has none.
     pub number: Option<u32>,
+    /// What the document itself calls the page, such as `iv` or `A-3`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Its part of the canonical text.
     pub range: CharRange,
 }

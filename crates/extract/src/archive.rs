@@ -85,7 +85,7 @@ impl Members<'_> {
         source.take(self.budget.bytes() + 1).read_to_end(&mut bytes).map_err(damaged)?;
         self.budget.spend(bytes.len() as u64)?;
         self.count += 1;
-        self.composer.begin_page(u32::try_from(self.count).unwrap_or(u32::MAX));
+        self.composer.begin_page(u32::try_from(self.count).unwrap_or(u32::MAX), None);
         nested::add(&mut self.composer, 1, path, bytes, self.budget);
         Ok(())
     }

@@ -45,16 +45,17 @@ pub(crate) struct Composer {
     truncated: bool,
     /// How much deeper than they say headings are, because the document is part of another.
     shift: u8,
-    /// Page number and, once the page has a block, its first character.
-    pages: Vec<(u32, Option<u32>)>,
+    /// Page number, label and, once the page has a block, its first character.
+    pages: Vec<(u32, Option<String>, Option<u32>)>,
     pub(crate) title: Option<String>,
     pub(crate) warnings: Vec<String>,
 }
 
 impl Composer {
-    /// What follows stands on the page with this number.
-    pub(crate) fn begin_page(&mut self, number: u32) {
-        self.pages.push((number, None));
+    /// What follows stands on the page with this number, and with the name that the document
+    /// gives it.
+    pub(crate) fn begin_page(&mut self, number: u32, label: Option<String>) {
+        self.pages.push((number, label, None));
     }
 
     /// Whether no more text is taken, so that reading on is in vain.
@@ -150,7 +151,7 @@ impl Composer {
             range: CharRange::new(start + b.start, start + b.end),
             rect: b.rect,
         }));
-        if let Some((_, first @ None)) = self.pages.last_mut() {
+        if let Some((.., first @ None)) = self.pages.last_mut() {
             *first = Some(start);
         }
     }
@@ -196,13 +197,15 @@ impl Composer {
     /// so the separator before belongs to the page before.
     fn tile_pages(&self) -> Vec<Page> {
         if self.pages.is_empty() {
-            return vec![Page { number: None, range: CharRange::new(0, self.chars) }];
+            let range = CharRange::new(0, self.chars);
+            return vec![Page { number: None, label: None, range }];
         }
         let mut pages = Vec::with_capacity(self.pages.len());
         let mut end = self.chars;
-        for (index, (number, first)) in self.pages.iter().enumerate().rev() {
+        for (index, (number, label, first)) in self.pages.iter().enumerate().rev() {
             let start = if index == 0 { 0 } else { first.unwrap_or(end) };
-            pages.push(Page { number: Some(*number), range: CharRange::new(start, end) });
+            let range = CharRange::new(start, end);
+            pages.push(Page { number: Some(*number), label: label.clone(), range });
             end = start;
         }
         pages.reverse();
@@ -309,17 +312,17 @@ mod tests {
     use super::*;
 
     fn page(number: u32, start: u32, end: u32) -> Page {
-        Page { number: Some(number), range: CharRange::new(start, end) }
+        Page { number: Some(number), label: None, range: CharRange::new(start, end) }
     }
 
     #[test]
     fn pages_tile_the_text_and_the_separator_belongs_to_the_earlier_one() {
         let mut composer = Composer::default();
-        composer.begin_page(1);
-        composer.begin_page(2);
+        composer.begin_page(1, None);
+        composer.begin_page(2, None);
         composer.block(&DraftBlock::new(BlockKind::Paragraph, "一二三"));
-        composer.begin_page(3);
-        composer.begin_page(4);
+        composer.begin_page(3, None);
+        composer.begin_page(4, None);
         composer.block(&DraftBlock::new(BlockKind::Paragraph, "four"));
         let extraction = composer.finish(DocumentKind::Pdf).unwrap();
         assert_eq!(extraction.text, "一二三\n\nfour");

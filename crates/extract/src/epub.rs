@@ -37,7 +37,7 @@ pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
     let spine = list.descendants().filter(|node| name(*node) == "itemref");
     let spine = spine.filter_map(|node| items.get(attribute(node, "idref")?));
     for (number, (part, contents)) in (1..).zip(spine) {
-        composer.begin_page(number);
+        composer.begin_page(number, None);
         // The table of contents repeats the headings.
         if *contents {
             continue;

@@ -127,7 +127,7 @@ pub(crate) fn read_notebook(bytes: &[u8]) -> Result<Extraction, ReadError> {
     let mut composer = Composer::default();
     composer.title = notebook["metadata"]["title"].as_str().map(str::to_owned);
     for (number, cell) in (1..).zip(cells) {
-        composer.begin_page(number);
+        composer.begin_page(number, None);
         let source = if cell["source"].is_null() { &cell["input"] } else { &cell["source"] };
         let source = joined(source);
         match cell["cell_type"].as_str() {

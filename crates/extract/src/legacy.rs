@@ -31,7 +31,7 @@ fn compose(document: &Document, kind: DocumentKind) -> Result<Extraction, ReadEr
     let mut margins: Vec<String> = Vec::new();
     for (number, section) in (1..).zip(&document.sections) {
         if kind == DocumentKind::Ppt {
-            composer.begin_page(number);
+            composer.begin_page(number, None);
         }
         for block in &section.content {
             match block {

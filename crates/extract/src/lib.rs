@@ -22,9 +22,11 @@
 //!
 //! # PDF
 //!
-//! A [`pdf::PdfEngine`] finds the glyphs of the pages. `hayro` is the one that gives places;
-//! where a page of it looks broken, `pdf-extract` is tried for that page, without places. A page
-//! without any text gets a warning, a document without any is [`ReadError::NeedsOcr`].
+//! A [`pdf::PdfEngine`] finds the glyphs of the pages: `pdfium` where its library is there, else
+//! `hayro`. Where the text of a page looks broken, the next engine is tried for that page;
+//! `pdf-extract`, which knows no places, is the last. Running heads and feet are kept once, page
+//! numbers not at all. A page without any text gets a warning, a document without any is
+//! [`ReadError::NeedsOcr`].
 //!
 //! # Isolation
 //!

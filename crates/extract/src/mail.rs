@@ -75,7 +75,7 @@ pub(crate) fn read_mailbox(
         let begins = after_blank && is_separator(&line);
         if (read == 0 || begins) && !message.is_empty() {
             number += 1;
-            composer.begin_page(number);
+            composer.begin_page(number, None);
             if message.len() > MAX_MESSAGE_BYTES {
                 nested::warn(&mut composer, format!("message {number}: {}", ReadError::TooBig));
             } else if let Some(letter) = letter(&message) {

@@ -74,7 +74,7 @@ fn body(document: &Document<'_>, composer: &mut Composer) {
         "spreadsheet" => {
             let sheets = content.children().filter(|node| name(*node) == "table");
             for (number, sheet) in (1..).zip(sheets) {
-                composer.begin_page(number);
+                composer.begin_page(number, None);
                 composer.heading(1, attribute(sheet, "name").unwrap_or_default());
                 sheet_rows(sheet, composer);
             }
@@ -82,7 +82,7 @@ fn body(document: &Document<'_>, composer: &mut Composer) {
         "presentation" | "drawing" => {
             let slides = content.children().filter(|node| name(*node) == "page");
             for (number, slide) in (1..).zip(slides) {
-                composer.begin_page(number);
+                composer.begin_page(number, None);
                 let mut walker = Walker { slides: true, ..Walker::default() };
                 walker.blocks_of(slide, 0);
                 walker.blocks.sort_by_key(|block| block.kind != BlockKind::Heading(1));

@@ -46,7 +46,7 @@ pub(crate) fn read_xlsx(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         error => damaged(error),
     })?;
     for (number, sheet) in (1..).zip(book.sheet_names()) {
-        composer.begin_page(number);
+        composer.begin_page(number, None);
         composer.heading(1, &sheet);
         let mut rows = Rows::new(&mut composer);
         // Looking for them reads the whole sheet once more.
@@ -81,7 +81,7 @@ pub(crate) fn read_xlsx(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
 fn read_binary(bytes: Vec<u8>, composer: &mut Composer) -> Result<(), ReadError> {
     let mut book = Xlsb::new(Cursor::new(bytes)).map_err(damaged)?;
     for (number, sheet) in (1..).zip(book.sheet_names()) {
-        composer.begin_page(number);
+        composer.begin_page(number, None);
         composer.heading(1, &sheet);
         let mut rows = Rows::new(composer);
         let Ok(mut cells) = book.worksheet_cells_reader(&sheet) else { continue };
@@ -104,7 +104,7 @@ pub(crate) fn read_xls(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
     })?;
     let mut composer = Composer::default();
     for (number, sheet) in (1..).zip(book.sheet_names()) {
-        composer.begin_page(number);
+        composer.begin_page(number, None);
         composer.heading(1, &sheet);
         let Ok(range) = book.worksheet_range(&sheet) else { continue };
         let (top, left) = range.start().unwrap_or_default();

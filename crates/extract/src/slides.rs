@@ -30,7 +30,7 @@ pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         // The slide's own id is an attribute of the same local name without a name space.
         let id = entry.attributes().find(|a| a.name() == "id" && a.namespace().is_some());
         let target = id.and_then(|id| targets.get(id.value()));
-        composer.begin_page(number);
+        composer.begin_page(number, None);
         let read = target.map_or(Err(damaged("it is missing")), |target| {
             slide(&mut package, target, &authors, &mut composer)
         });

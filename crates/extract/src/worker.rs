@@ -150,6 +150,8 @@ struct Request {
     path: OsString,
     kind: DocumentKind,
     memory_bytes: u64,
+    /// Whether engines that may take the process with them stay out.
+    careful: bool,
 }
 
 type Answer = Result<ReadDocument, ReadFailure>;
@@ -172,10 +174,13 @@ pub fn run_worker() -> ExitCode {
 }
 
 fn serve(read: fn(&Path, DocumentKind) -> Answer) -> ExitCode {
+    // Before there is another thread: only this one and its later ones are confined.
+    confine();
     let (requests, queue) = std::sync::mpsc::channel::<Request>();
     let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
         for request in queue {
             limit_memory(request.memory_bytes);
+            crate::pdf::be_careful(request.careful);
             let path = PathBuf::from(&request.path);
             let answer = std::panic::catch_unwind(|| read(&path, request.kind))
                 .unwrap_or_else(|_| Err(ReadFailure::crashed()));
@@ -205,6 +210,29 @@ fn send(answer: &Answer) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{MARK}{json}")?;
     out.flush()
+}
+
+/// Takes from this process what reading does not need, as far as the kernel can: writing to any
+/// file, and TCP. A document that takes the reader over can then harm and tell nobody.
+///
+/// Returns whether the kernel does it.
+#[cfg(target_os = "linux")]
+fn confine() -> bool {
+    use landlock::{
+        ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus,
+    };
+    // Rights that an older kernel does not know are left out.
+    Ruleset::default()
+        .handle_access(AccessFs::from_write(ABI::V5))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
+        .and_then(|rules| rules.create())
+        .and_then(|rules| rules.restrict_self())
+        .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn confine() -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -243,12 +271,40 @@ impl Reader {
         Self { program, arguments, limits, worker: None }
     }
 
+    /// The child that waits for the next document, if there is one.
+    pub fn process_id(&self) -> Option<u32> {
+        self.worker.as_ref()?.child.id()
+    }
+
     /// Reads one document. Dropping the future kills the child; the next call starts another.
+    ///
+    /// A PDF that is too much for the fastest engine, which is not written in Rust, gets a second
+    /// chance without it; the two together have the time of one document.
     ///
     /// # Errors
     ///
     /// Whatever happens to the child is a failure of this document only.
     pub async fn read(&mut self, path: &Path, kind: DocumentKind) -> Answer {
+        use ReadFailureReason::{Crashed, TimedOut};
+        if kind != DocumentKind::Pdf {
+            return self.attempt(path, kind, self.limits.time, false).await;
+        }
+        let half = self.limits.time / 2;
+        match self.attempt(path, kind, half, false).await {
+            Err(failure) if matches!(failure.reason, Crashed | TimedOut) => {
+                self.attempt(path, kind, half, true).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        time: Duration,
+        careful: bool,
+    ) -> Answer {
         // The child is put back only after a whole answer: one that timed out, or whose
         // future was dropped, is killed, so that no answer is taken for another document's.
         let worker = self.worker.take();
@@ -258,10 +314,16 @@ impl Reader {
                 Some(worker) => worker,
                 None => self.start()?,
             };
-            let answer = worker.exchange(path, kind, limits).await?;
+            let request = Request {
+                path: path.as_os_str().to_owned(),
+                kind,
+                memory_bytes: limits.memory_bytes,
+                careful,
+            };
+            let answer = worker.exchange(&request, limits).await?;
             Ok((worker, answer))
         };
-        match tokio::time::timeout(limits.time, exchange).await {
+        match tokio::time::timeout(time, exchange).await {
             Ok(Ok((worker, answer))) => {
                 self.worker = Some(worker);
                 answer
@@ -302,15 +364,8 @@ impl Reader {
 impl Worker {
     /// Sends one request and waits for its answer. An error means that the child is of no use
     /// any more.
-    async fn exchange(
-        &mut self,
-        path: &Path,
-        kind: DocumentKind,
-        limits: Limits,
-    ) -> Result<Answer, ReadFailure> {
-        let request =
-            Request { path: path.as_os_str().to_owned(), kind, memory_bytes: limits.memory_bytes };
-        let mut line = serde_json::to_vec(&request).map_err(|_| ReadFailure::crashed())?;
+    async fn exchange(&mut self, request: &Request, limits: Limits) -> Result<Answer, ReadFailure> {
+        let mut line = serde_json::to_vec(request).map_err(|_| ReadFailure::crashed())?;
         line.push(b'\n');
         let sent = async {
             self.input.write_all(&line).await?;
@@ -428,6 +483,11 @@ mod tests {
                     assert!(much[much.len() - 1] > 0);
                 }
                 Some("noise") => print!("half a line of noise"),
+                Some("write") => {
+                    let kept = path.with_extension("written");
+                    assert!(std::fs::write(kept, "mine").is_err(), "a file could be written");
+                }
+                Some("careful") if !crate::pdf::is_careful() => std::process::abort(),
                 _ => {}
             }
             read_document(path, kind)
@@ -487,6 +547,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pdf_that_breaks_the_reader_gets_a_second_chance_with_the_careful_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("document.pdf");
+        let mut reader = reader();
+        // The text is no PDF, which only a reader that lives can tell.
+        for (order, expected) in [
+            ("careful", ReadFailureReason::Damaged),
+            ("abort", ReadFailureReason::Crashed),
+            ("a plain word", ReadFailureReason::Damaged),
+        ] {
+            std::fs::write(&path, order).unwrap();
+            let answer = reader.read(&path, DocumentKind::Pdf).await;
+            assert_eq!(answer.map_err(|failure| failure.reason).err(), Some(expected), "{order}");
+        }
+    }
+
+    /// Where the kernel cannot confine a process there is nothing to see.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_child_writes_to_no_file() {
+        let able = std::thread::spawn(confine).join().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let written = read_text(&mut reader(), folder.path(), "write this").await;
+        let expected = if able { Ok("write this") } else { Err(ReadFailureReason::Crashed) };
+        assert_eq!(written.as_deref(), expected.as_ref().copied());
+        assert_eq!(folder.path().join("document.written").exists(), !able);
+    }
+
+    #[tokio::test]
     async fn a_healthy_child_is_kept_and_its_noise_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let mut reader = reader();
@@ -531,7 +620,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hang.txt");
         std::fs::write(&path, "hang").unwrap();
-        let request = Request { path: path.into(), kind: DocumentKind::Txt, memory_bytes: 2 << 30 };
+        let request = Request {
+            path: path.into(),
+            kind: DocumentKind::Txt,
+            memory_bytes: 2 << 30,
+            careful: false,
+        };
         let mut worker = reader().start().unwrap();
         let line = serde_json::to_string(&request).unwrap() + "\n";
         worker.input.write_all(line.as_bytes()).await.unwrap();
@@ -552,7 +646,11 @@ mod tests {
             kind: DocumentKind::Pdf,
             title: Some("Title".into()),
             text: "one 二".into(),
-            pages: vec![lectern_domain::Page { number: Some(1), range: CharRange::new(0, 5) }],
+            pages: vec![lectern_domain::Page {
+                number: Some(1),
+                label: Some("i".into()),
+                range: CharRange::new(0, 5),
+            }],
             blocks: Vec::new(),
             anchors: vec![lectern_domain::Anchor { start: 0, line: 3 }],
             boxes: vec![TextBox {

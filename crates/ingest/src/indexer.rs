@@ -498,6 +498,7 @@ fn outcome(failure: &ReadFailure) -> ReadOutcome {
         ReadFailureReason::Missing
         | ReadFailureReason::AccessDenied
         | ReadFailureReason::Unreadable => ReadOutcome::Unreachable(failure.message.clone()),
+        ReadFailureReason::PasswordNeeded => ReadOutcome::PasswordNeeded(failure.message.clone()),
         _ => ReadOutcome::Failed(failure.message.clone()),
     }
 }

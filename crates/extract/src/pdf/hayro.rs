@@ -1,6 +1,5 @@
 //! The engine on `hayro`: a pure Rust interpreter that gives every glyph its place.
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,13 +12,10 @@ use hayro_interpret::{
 };
 use hayro_syntax::object::{Dict, String as PdfString};
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
-use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Direction, Glyph, PageContent, PdfEngine, PdfInfo};
+use super::glyphs::{GlyphCollector, style_of_name};
+use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfInfo};
 use crate::ReadError;
-
-/// At most so many entries of an outline are read.
-const MAX_OUTLINE: usize = 5000;
 
 /// Reads with `hayro-interpret`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,7 +40,8 @@ impl PdfEngine for HayroEngine {
         let cache = InterpreterCache::new();
         for (index, page) in pdf.pages().iter().enumerate().filter(|(index, _)| wanted(*index)) {
             let (width, height) = page.render_dimensions();
-            let mut collector = Collector::new(width, height);
+            let mut collector =
+                Collector { page: GlyphCollector::new(width, height), has_pictures: false };
             // A page that breaks the interpreter keeps what was found before.
             let finished = catch_unwind(AssertUnwindSafe(|| {
                 let mut context = Context::new(
@@ -56,9 +53,13 @@ impl PdfEngine for HayroEngine {
                 );
                 interpret_page(page, &mut context, &mut collector);
             }));
-            let mut content = collector.content;
-            content.broken |= finished.is_err();
-            content.has_text_operators = page.page_stream().is_some_and(shows_text);
+            let content = PageContent {
+                glyphs: collector.page.glyphs,
+                has_pictures: collector.has_pictures,
+                has_text_operators: page.page_stream().is_some_and(shows_text),
+                broken: finished.is_err(),
+                ..PageContent::default()
+            };
             sink(index, content);
         }
         let title = pdf.metadata().title.as_deref().map(decode_string);
@@ -89,11 +90,9 @@ fn outline(pdf: &Pdf) -> Vec<(u8, String)> {
     let mut entries = Vec::new();
     let mut open: Vec<(u8, Dict<'_>)> = Vec::new();
     open.extend(root.and_then(|root| root.get::<Dict<'_>>(b"First")).map(|first| (1, first)));
-    // A circle in a broken outline ends at the limit.
-    while let Some((level, entry)) = open.pop() {
-        if entries.len() >= MAX_OUTLINE {
-            break;
-        }
+    // A circle in a broken outline ends at the limit, whether its entries have titles or not.
+    for _ in 0..MAX_OUTLINE {
+        let Some((level, entry)) = open.pop() else { break };
         if let Some(title) = entry.get::<PdfString<'_>>(b"Title") {
             entries.push((level, decode_string(title.as_bytes())));
         }
@@ -104,74 +103,8 @@ fn outline(pdf: &Pdf) -> Vec<(u8, String)> {
 }
 
 struct Collector {
-    content: PageContent,
-    width: f32,
-    height: f32,
-    /// Characters with their places in twentieths of their size: the same one again at the same
-    /// place is an imitation of bold type or a shadow.
-    seen: HashSet<(char, i32, i32)>,
-}
-
-impl Collector {
-    fn new(width: f32, height: f32) -> Self {
-        Self { content: PageContent::default(), width, height, seen: HashSet::new() }
-    }
-
-    fn is_repeated(&mut self, c: char, x: f32, y: f32, size: f32) -> bool {
-        let cell = |value: f32| (value / (size * 0.05).max(0.01)).round() as i32;
-        let (x, y) = (cell(x), cell(y));
-        let near = (-1..=1).any(|dx| (-1..=1).any(|dy| self.seen.contains(&(c, x + dx, y + dy))));
-        if !near {
-            self.seen.insert((c, x, y));
-        }
-        near
-    }
-
-    /// Adds the characters that one glyph stands for; they share its rectangle side by side.
-    fn push(&mut self, text: &str, glyph: &Glyph) {
-        let count = text.chars().count() as f32;
-        for (index, c) in text.chars().enumerate() {
-            let index = if is_rtl(c) { count - 1.0 - index as f32 } else { index as f32 };
-            let [x0, y0, x1, y1] = glyph.rect;
-            let (from, to) = (index / count, (index + 1.0) / count);
-            let rect = match glyph.direction {
-                Direction::Right | Direction::Left => {
-                    [x0 + (x1 - x0) * from, y0, x0 + (x1 - x0) * to, y1]
-                }
-                Direction::Down | Direction::Up => {
-                    [x0, y0 + (y1 - y0) * from, x1, y0 + (y1 - y0) * to]
-                }
-            };
-            self.content.glyphs.push(Glyph { c, rect, ..*glyph });
-        }
-    }
-}
-
-pub(super) fn is_rtl(c: char) -> bool {
-    matches!(c, '\u{0590}'..='\u{08FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
-}
-
-/// Replaces what fonts have and texts do not: ligatures, presentation forms and radicals
-/// become the characters they stand for, and bullets of symbol fonts become bullets.
-fn plain_characters(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '\u{FB00}'..='\u{FB06}'
-            | '\u{FB1D}'..='\u{FDFF}'
-            | '\u{FE70}'..='\u{FEFC}'
-            | '\u{2E80}'..='\u{2FDF}'
-            | '\u{F900}'..='\u{FAFF}' => {
-                out.extend(std::iter::once(c).nfkc());
-            }
-            '\u{F0B7}' => out.push('•'),
-            '\u{F0A7}' => out.push('▪'),
-            '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' => out.push(' '),
-            '\u{FFFF}' | '\0' => out.push('\u{FFFD}'),
-            _ => out.push(c),
-        }
-    }
-    out
+    page: GlyphCollector,
+    has_pictures: bool,
 }
 
 /// Whether a glyph's font is bold and whether it is monospaced, by its weight, its flags and its
@@ -179,11 +112,8 @@ fn plain_characters(text: &str) -> String {
 fn style(glyph: &hayro_interpret::font::Glyph<'_>) -> (bool, bool) {
     let hayro_interpret::font::Glyph::Outline(outline) = glyph else { return (false, false) };
     let Some(font) = outline.font_data() else { return (false, false) };
-    let name = font.postscript_name.unwrap_or_default().to_lowercase();
-    let named = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-    let bold = font.weight.is_some_and(|weight| weight >= 600)
-        || named(&["bold", "black", "heavy", "demi"]);
-    (bold, font.is_monospace || named(&["mono", "courier", "consolas"]))
+    let (bold, monospace) = style_of_name(&font.postscript_name.unwrap_or_default());
+    (bold || font.weight.is_some_and(|weight| weight >= 600), monospace || font.is_monospace)
 }
 
 impl Device<'_> for Collector {
@@ -227,35 +157,25 @@ impl Device<'_> for Collector {
             let rect = [low(|p| p.x), low(|p| p.y), high(|p| p.x), high(|p| p.y)];
             let [a, b, c, d, x, y] = transform.as_coeffs();
             let size = (c.hypot(d) * 1000.0) as f32;
-            if !rect.iter().all(|value| value.is_finite()) || size <= 0.1 {
-                continue;
-            }
-            let centre = ((rect[0] + rect[2]) / 2.0, (rect[1] + rect[3]) / 2.0);
-            let on_page =
-                (0.0..=self.width).contains(&centre.0) && (0.0..=self.height).contains(&centre.1);
-            if !on_page {
-                continue;
-            }
-            let text = match glyph.as_unicode() {
-                Some(BfString::Char(c)) => plain_characters(&c.to_string()),
-                Some(BfString::String(text)) => plain_characters(&text),
-                None => '\u{FFFD}'.to_string(),
-            };
-            let Some(first) = text.chars().next() else { continue };
-            if first != ' ' && self.is_repeated(first, x as f32, y as f32, size) {
-                continue;
-            }
             let direction = if vertical { Direction::Down } else { Direction::of(a, b) };
-            self.push(&text, &Glyph { c: first, rect, size, bold, monospace, direction });
+            let mut glyph_of = |text: &str| {
+                let glyph = Glyph { c: ' ', rect, size, bold, monospace, direction };
+                self.page.push(text, (x as f32, y as f32), &glyph);
+            };
+            match glyph.as_unicode() {
+                Some(BfString::Char(c)) => glyph_of(c.encode_utf8(&mut [0; 4])),
+                Some(BfString::String(text)) => glyph_of(&text),
+                None => glyph_of("\u{FFFD}"),
+            }
         }
     }
 
     fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {
-        self.content.has_pictures = true;
+        self.has_pictures = true;
     }
 
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {
-        self.content.has_pictures = true;
+        self.has_pictures = true;
     }
 
     fn push_clip_path(&mut self, _: &ClipPath) {}

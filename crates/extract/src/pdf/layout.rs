@@ -5,8 +5,9 @@
 //! `v` from line to line, so that turned and vertical text needs no rules of its own.
 
 use lectern_domain::{BlockKind, Rect, is_cjk};
+use unicode_normalization::char::is_combining_mark;
 
-use super::hayro::is_rtl;
+use super::glyphs::is_rtl;
 use super::{Direction, Glyph};
 use crate::chunk::is_token;
 use crate::compose::{DraftBox, is_noise};
@@ -22,6 +23,8 @@ pub(super) struct Paragraph {
     /// Whether all of it is in bold type.
     pub bold: bool,
     pub lines: usize,
+    /// Whether it is a running head or foot.
+    pub running: bool,
 }
 
 /// A glyph in the coordinates of its direction.
@@ -71,6 +74,8 @@ struct Fragment {
     v1: f32,
     /// The size that most of its characters have.
     size: f32,
+    /// How many fragments come before it in the file.
+    order: usize,
 }
 
 impl Fragment {
@@ -155,10 +160,10 @@ fn fragments(glyphs: &[Placed]) -> Vec<Fragment> {
             None => fragments.push(vec![*glyph]),
         }
     }
-    fragments.into_iter().filter_map(fragment).collect()
+    fragments.into_iter().enumerate().filter_map(|(at, glyphs)| fragment(at, glyphs)).collect()
 }
 
-fn fragment(glyphs: Vec<Placed>) -> Option<Fragment> {
+fn fragment(order: usize, glyphs: Vec<Placed>) -> Option<Fragment> {
     let mut sizes: Vec<f32> = glyphs.iter().map(|glyph| glyph.size).collect();
     sizes.sort_by(f32::total_cmp);
     let size = *sizes.get(sizes.len() / 2)?;
@@ -172,6 +177,7 @@ fn fragment(glyphs: Vec<Placed>) -> Option<Fragment> {
         v0: main().map(|glyph| glyph.v0).fold(f32::MAX, f32::min),
         v1: main().map(|glyph| glyph.v1).fold(f32::MIN, f32::max),
         size,
+        order,
         glyphs,
     })
 }
@@ -215,52 +221,65 @@ fn split_columns(mut fragments: Vec<Fragment>, depth: usize, out: &mut Vec<Vec<F
     split_columns(right, depth + 1, out);
 }
 
-/// The middle of the widest gutter between columns of running text.
+/// The middle of the widest gutter between columns.
 fn find_gutter(fragments: &[Fragment]) -> Option<f32> {
-    /// Columns have at least so many lines, of so many characters in the mean.
-    const LINES: usize = 5;
-    const CHARS: usize = 18;
     let u0 = fragments.iter().map(|f| f.u0).fold(f32::MAX, f32::min);
     let u1 = fragments.iter().map(|f| f.u1).fold(f32::MIN, f32::max);
     let total: usize = fragments.iter().map(Fragment::chars).sum();
-    if fragments.len() < 2 * LINES || total == 0 {
+    if fragments.len() < 2 * COLUMN_LINES || total == 0 {
         return None;
     }
-    let prose = |part: &dyn Fn(&Fragment) -> bool| {
-        let (mut lines, mut chars) = (0, 0);
-        for fragment in fragments.iter().filter(|fragment| part(fragment)) {
-            lines += 1;
-            // A CJK character says as much as two or three letters.
-            chars += fragment
-                .glyphs
-                .iter()
-                .map(|g| if is_token(g.c) { 2 } else { usize::from(g.c != ' ') })
-                .sum::<usize>();
-        }
-        lines >= LINES && chars >= lines * CHARS
-    };
     let step = ((u1 - u0) / 200.0).max(0.5);
-    let mut best: Option<(usize, f32, f32)> = None;
+    // Neighbouring positions that the same fragments cross are one stripe.
+    let mut stripes: Vec<(usize, f32, f32)> = Vec::new();
     let mut at = u0 + (u1 - u0) * 0.15;
     while at < u0 + (u1 - u0) * 0.85 {
         let crossing: usize =
             fragments.iter().filter(|f| f.u0 < at && f.u1 > at).map(Fragment::chars).sum();
-        best = match best {
-            // Neighbouring positions with the same crossings are one gutter.
-            Some((least, from, to)) if crossing == least && at - to <= step * 1.5 => {
-                Some((least, from, at))
-            }
-            Some((least, from, to)) if crossing >= least => Some((least, from, to)),
-            _ => Some((crossing, at, at)),
-        };
+        match stripes.last_mut() {
+            Some((same, _, to)) if *same == crossing => *to = at,
+            _ => stripes.push((crossing, at, at)),
+        }
         at += step;
     }
-    let (crossing, from, to) = best?;
-    let gutter = (from + to) / 2.0;
-    let few_cross = crossing * 2 <= total;
-    let left = prose(&|f| f.u1 <= gutter);
-    let right = prose(&|f| f.u0 >= gutter);
-    (few_cross && left && right).then_some(gutter)
+    let least = stripes.iter().map(|(crossing, ..)| *crossing).min()?;
+    if least * 2 > total {
+        return None;
+    }
+    stripes.retain(|(crossing, ..)| *crossing == least);
+    stripes.sort_by(|a, b| (b.2 - b.1).total_cmp(&(a.2 - a.1)));
+    let mut gutters = stripes.iter().map(|(_, from, to)| (from + to) / 2.0);
+    gutters.find(|gutter| are_columns(fragments, *gutter))
+}
+
+/// Columns have at least so many lines.
+const COLUMN_LINES: usize = 5;
+
+/// Whether what stands on the two sides of a stripe is to be read one after the other: it is running
+/// text, or the file itself has it so. The cells of a table are short, and most files have them row
+/// by row.
+fn are_columns(fragments: &[Fragment], gutter: f32) -> bool {
+    /// Lines of running text have so many characters in the mean, lines of any column so many.
+    const PROSE: usize = 18;
+    const WORDS: usize = 8;
+    let length = |fragment: &Fragment| -> usize {
+        // A CJK character says as much as two or three letters.
+        let weight = |c: char| if is_token(c) { 2 } else { usize::from(c != ' ') };
+        fragment.glyphs.iter().map(|glyph| weight(glyph.c)).sum()
+    };
+    let (mut lines, mut chars) = ([0usize; 2], [0usize; 2]);
+    let mut sides: Vec<(usize, usize)> = Vec::new();
+    for fragment in fragments.iter().filter(|f| f.u1 <= gutter || f.u0 >= gutter) {
+        let side = usize::from(fragment.u0 >= gutter);
+        lines[side] += 1;
+        chars[side] += length(fragment);
+        sides.push((fragment.order, side));
+    }
+    let at_least = |mean: usize| (0..2).all(|side| chars[side] >= lines[side] * mean);
+    let fewest = lines[0].min(lines[1]);
+    sides.sort_unstable();
+    let changes = sides.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+    fewest >= COLUMN_LINES && (at_least(PROSE) || (changes * 6 <= fewest && at_least(WORDS)))
 }
 
 /// Gathers the fragments of one column into lines from top to bottom.
@@ -271,11 +290,12 @@ fn lines(mut fragments: Vec<Fragment>) -> Vec<Line> {
         // A line may be a little behind: exponents sort before the line they belong to.
         let from = rows.len().saturating_sub(3);
         let row = rows[from..].iter_mut().rev().find(|row| {
-            row.iter().any(|other| {
-                overlap(other.v0, other.v1, fragment.v0, fragment.v1)
-                    && (other.u1 <= fragment.u0 + 0.5 * other.size
-                        || fragment.u1 <= other.u0 + 0.5 * other.size)
-            })
+            let beside = |other: &Fragment| {
+                other.u1 <= fragment.u0 + 0.5 * other.size
+                    || fragment.u1 <= other.u0 + 0.5 * other.size
+            };
+            row.iter().all(beside)
+                && row.iter().any(|other| overlap(other.v0, other.v1, fragment.v0, fragment.v1))
         });
         match row {
             Some(row) => row.push(fragment),
@@ -391,7 +411,9 @@ fn words_of(fragment: &Fragment) -> Vec<Word> {
             } else {
                 0.2
             };
-            let gap = glyph.u0 - last.u1 > limit * size;
+            // A mark stands on a letter, wherever it begins and ends.
+            let mark = rtl && (is_combining_mark(last.c) || is_combining_mark(glyph.c));
+            let gap = !mark && glyph.u0 - last.u1 > limit * size;
             // Each direction has its words of its own, so that they can be put in order.
             let turns = is_rtl(last.c) != is_rtl(glyph.c)
                 && last.c.is_alphanumeric()
@@ -414,11 +436,32 @@ fn word(glyphs: &[Placed], spaced: bool) -> Option<Word> {
         rect = [rect[0].min(x0), rect[1].min(y0), rect[2].max(x1), rect[3].max(y1)];
     }
     let text = if glyphs.iter().any(|glyph| is_rtl(glyph.c)) {
-        glyphs.iter().rev().map(|glyph| glyph.c).collect()
+        right_to_left(glyphs)
     } else {
         glyphs.iter().map(|glyph| glyph.c).collect()
     };
     Some(Word { text: compose_accents(text), rect, spaced, cell: false })
+}
+
+/// The text of glyphs that run from right to left; the numbers among them do not.
+fn right_to_left(glyphs: &[Placed]) -> String {
+    let mut glyphs: Vec<&Placed> = glyphs.iter().rev().collect();
+    // A mark follows the letter that it stands on.
+    for at in (1..glyphs.len()).rev() {
+        let (mark, letter) = (glyphs[at - 1], glyphs[at]);
+        let centre = (mark.u0 + mark.u1) / 2.0;
+        let marks = is_combining_mark(mark.c) && !is_combining_mark(letter.c);
+        if marks && letter.u0 <= centre && centre <= letter.u1 {
+            glyphs.swap(at - 1, at);
+        }
+    }
+    let mut chars: Vec<char> = glyphs.iter().map(|glyph| glyph.c).collect();
+    for number in chars.chunk_by_mut(|a, b| a.is_numeric() && b.is_numeric()) {
+        if number[0].is_numeric() {
+            number.reverse();
+        }
+    }
+    chars.into_iter().collect()
 }
 
 /// Old TeX fonts print an accent and then the letter under it; together they are one character.
@@ -704,5 +747,5 @@ fn build(kind: BlockKind, lines: &[Line], page: u32) -> Paragraph {
     sizes.sort_by(f32::total_cmp);
     let size = sizes.get(sizes.len() / 2).copied().unwrap_or(0.0);
     let bold = lines.iter().all(|line| line.bold);
-    Paragraph { kind, text, boxes, size, bold, lines: lines.len() }
+    Paragraph { kind, text, boxes, size, bold, lines: lines.len(), running: false }
 }

@@ -1,11 +1,15 @@
 //! PDF: engines that find glyphs, and the composition of their pages into a document.
 
 mod fallback;
+mod glyphs;
 mod hayro;
 mod layout;
+mod pdfium;
+mod running;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
@@ -15,6 +19,10 @@ use layout::Paragraph;
 
 pub use fallback::PdfExtractEngine;
 pub use hayro::HayroEngine;
+pub use pdfium::PdfiumEngine;
+
+/// At most so many entries of an outline are looked at.
+const MAX_OUTLINE: usize = 5000;
 
 /// Where a line of text runs to on the page as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +80,11 @@ pub struct PageContent {
     pub has_text_operators: bool,
     /// Whether the engine gave up before the page's end.
     pub broken: bool,
+    /// What the document calls the page (`iv`, `A-3`), where it says so.
+    pub label: Option<String>,
+    /// Whether the engine has put text that runs from right to left into an order of its own, in
+    /// which letters may be lost.
+    pub reordered: bool,
 }
 
 /// What an engine found out about a document.
@@ -103,49 +116,142 @@ pub trait PdfEngine {
 }
 
 /// A page after its layout was recognised.
+#[derive(Default)]
 struct LaidOutPage {
     paragraphs: Vec<Paragraph>,
     has_pictures: bool,
-    /// Whether the engine's text is missing or garbled, and no better one was found.
-    needs_fallback: bool,
+    label: Option<String>,
+    /// How many of its characters are known.
+    known: usize,
+    /// Why another engine should try, and what this one's text is worth beside another's; `None`
+    /// where the text is sound.
+    doubt: Option<Doubt>,
 }
 
+/// What is wrong with the text of a page, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    /// There is none, though the page has operators that show text, or the page was not found.
+    Missing,
+    /// It is garbled; so many of its characters could be right.
+    Garbled(usize),
+    /// The engine gave up in the middle of the page, after so many characters.
+    Cut(usize),
+    /// It is [`PageContent::reordered`], and otherwise sound.
+    Reordered,
+}
+
+impl LaidOutPage {
+    fn new(number: u32, content: PageContent) -> Self {
+        let paragraphs = match &content.plain {
+            Some(text) => plain_paragraphs(text),
+            None => layout::paragraphs(&content.glyphs, number),
+        };
+        let text: String = paragraphs.iter().flat_map(|p| p.text.chars().chain(['\n'])).collect();
+        let known = text.chars().filter(|c| !c.is_whitespace() && !is_unknown(*c)).count();
+        let doubt = match text.trim().is_empty() {
+            true if content.has_text_operators || content.broken => Some(Doubt::Missing),
+            true => None,
+            false if is_garbled(&text) => Some(Doubt::Garbled(known)),
+            false if content.broken => Some(Doubt::Cut(known)),
+            false => content.reordered.then_some(Doubt::Reordered),
+        };
+        let PageContent { has_pictures, label, .. } = content;
+        Self { paragraphs, has_pictures, label, known, doubt }
+    }
+
+    /// Takes what another engine found on the same page where that is better.
+    fn improve(&mut self, other: Self) {
+        let better = match (self.doubt, other.doubt) {
+            (None, _) => false,
+            // Forms, which not every engine reads, and places are worth more than the order.
+            (Some(Doubt::Reordered), doubt) => {
+                let placed = other.paragraphs.iter().any(|p| !p.boxes.is_empty());
+                doubt.is_none() && placed && other.known * 10 >= self.known * 9
+            }
+            // An engine that finds nothing does not refute one that found something.
+            (Some(mine), None) => mine == Doubt::Missing || !other.paragraphs.is_empty(),
+            (Some(mine), Some(others)) => others > mine,
+        };
+        if better {
+            let label = self.label.take().or(other.label);
+            let has_pictures = self.has_pictures || other.has_pictures;
+            *self = Self { label, has_pictures, ..other };
+        }
+    }
+}
+
+/// Whether engines that may take the process with them stay out.
+static CAREFUL: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the documents that this process reads from now on are read with engines in Rust
+/// only: a file may crash others, or make them take all memory.
+pub(crate) fn be_careful(careful: bool) {
+    CAREFUL.store(careful, Ordering::Relaxed);
+}
+
+/// What [`be_careful`] last said.
+pub(crate) fn is_careful() -> bool {
+    CAREFUL.load(Ordering::Relaxed)
+}
+
+/// Reads with the best engine there is, and single pages with the next one where that fails.
 pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
-    read_with(bytes, &HayroEngine, &PdfExtractEngine)
+    let pdfium = if is_careful() { None } else { PdfiumEngine::load() };
+    let mut engines: Vec<&dyn PdfEngine> = Vec::new();
+    engines.extend(pdfium.as_ref().map(|engine| engine as &dyn PdfEngine));
+    engines.extend([&HayroEngine as &dyn PdfEngine, &PdfExtractEngine]);
+    read_with(bytes, &engines)
 }
 
-fn read_with(
-    bytes: Vec<u8>,
-    engine: &dyn PdfEngine,
-    fallback: &dyn PdfEngine,
-) -> Result<Extraction, ReadError> {
+fn read_with(bytes: Vec<u8>, engines: &[&dyn PdfEngine]) -> Result<Extraction, ReadError> {
     let bytes = Arc::new(bytes);
     let mut pages: Vec<LaidOutPage> = Vec::new();
-    let info = engine.read(&bytes, &|_| true, &mut |_, content| {
-        let number = pages.len() as u32 + 1;
-        let paragraphs = layout::paragraphs(&content.glyphs, number);
-        let text: String = paragraphs.iter().flat_map(|p| p.text.chars().chain(['\n'])).collect();
-        let missing = text.trim().is_empty() && content.has_text_operators;
-        let needs_fallback = missing || content.broken || is_garbled(&text);
-        pages.push(LaidOutPage { paragraphs, has_pictures: content.has_pictures, needs_fallback });
-    })?;
-    if pages.iter().any(|page| page.needs_fallback) {
-        let wanted: Vec<bool> = pages.iter().map(|page| page.needs_fallback).collect();
-        // Where the fallback cannot even open the file, what was found remains.
-        let _ = fallback.read(
-            &bytes,
-            &|index| wanted.get(index) == Some(&true),
-            &mut |index, content| {
-                let text = content.plain.unwrap_or_default();
-                let readable = !content.broken && !text.trim().is_empty() && !is_garbled(&text);
-                if let Some(page) = pages.get_mut(index).filter(|_| readable) {
-                    page.paragraphs = plain_paragraphs(&text);
-                    page.needs_fallback = false;
-                }
-            },
-        );
+    let mut info: Option<PdfInfo> = None;
+    let mut failure = None;
+    for engine in engines {
+        let doubtful: Vec<bool> = pages.iter().map(|page| page.doubt.is_some()).collect();
+        if info.is_some() && !doubtful.contains(&true) {
+            break;
+        }
+        let first = info.is_none();
+        let wanted = |index: usize| first || doubtful.get(index) == Some(&true);
+        let mut found: Vec<LaidOutPage> = Vec::new();
+        let opened = engine.read(&bytes, &wanted, &mut |index, content| {
+            let page = LaidOutPage::new(index as u32 + 1, content);
+            if first {
+                found.resize_with(index, missing_page);
+                found.push(page);
+            } else if let Some(known) = pages.get_mut(index) {
+                known.improve(page);
+            }
+        });
+        match opened {
+            Ok(opened) if first && opened.pages > 0 => {
+                found.resize_with(opened.pages, missing_page);
+                (pages, info) = (found, Some(opened));
+            }
+            // No engine knows more passwords than another.
+            Err(error @ ReadError::PasswordNeeded) if first => return Err(error),
+            Err(error) if first => failure = failure.or(Some(error)),
+            // What was found remains.
+            Ok(_) | Err(_) => {}
+        }
     }
-    compose(&info, pages)
+    match info {
+        Some(info) => compose(&info, pages),
+        None => Err(failure.unwrap_or(ReadError::Empty)),
+    }
+}
+
+/// A page that an engine counts and does not find.
+fn missing_page() -> LaidOutPage {
+    LaidOutPage { doubt: Some(Doubt::Missing), ..LaidOutPage::default() }
+}
+
+/// Whether a character stands for one that is not known.
+fn is_unknown(c: char) -> bool {
+    c == '\u{FFFD}' || c.is_control() || ('\u{E000}'..='\u{F8FF}').contains(&c)
 }
 
 /// Whether the text of a page is probably not what the page shows: more than 5% of its
@@ -158,9 +264,7 @@ fn is_garbled(text: &str) -> bool {
     let (mut all, mut bad) = (0usize, 0usize);
     for c in text.chars().filter(|c| !c.is_whitespace()) {
         all += 1;
-        bad += usize::from(
-            c == '\u{FFFD}' || c.is_control() || ('\u{E000}'..='\u{F8FF}').contains(&c),
-        );
+        bad += usize::from(is_unknown(c));
     }
     if bad * 20 > all {
         return true;
@@ -192,21 +296,25 @@ fn plain_paragraphs(text: &str) -> Vec<Paragraph> {
         size: 0.0,
         bold: false,
         lines: 0,
+        running: false,
     };
     paragraphs.iter().map(plain).filter(|paragraph| !paragraph.text.is_empty()).collect()
 }
 
-fn compose(info: &PdfInfo, pages: Vec<LaidOutPage>) -> Result<Extraction, ReadError> {
+fn compose(info: &PdfInfo, mut pages: Vec<LaidOutPage>) -> Result<Extraction, ReadError> {
+    let largest = HeadingLevels::new(info, &pages).threshold;
+    running::remove(&mut pages, largest);
     let mut composer = Composer::default();
     composer.title.clone_from(&info.title);
     let levels = HeadingLevels::new(info, &pages);
     let (mut empty, mut garbled) = (Vec::new(), Vec::new());
     for (index, page) in pages.iter().enumerate() {
         let number = index as u32 + 1;
-        composer.begin_page(number);
-        if page.paragraphs.is_empty() && (page.has_pictures || page.needs_fallback) {
+        composer.begin_page(number, page.label.clone());
+        let doubtful = page.doubt.is_some_and(|doubt| doubt != Doubt::Reordered);
+        if page.paragraphs.is_empty() && (page.has_pictures || doubtful) {
             empty.push(number);
-        } else if page.needs_fallback {
+        } else if doubtful {
             garbled.push(number);
         }
         for paragraph in &page.paragraphs {
@@ -292,6 +400,9 @@ impl HeadingLevels {
     }
 
     fn level(&self, paragraph: &Paragraph) -> Option<u8> {
+        if paragraph.running {
+            return None;
+        }
         if paragraph.text.len() <= 4 * HEADING_CHARS
             && let Some(level) = self.outline.get(&key(&paragraph.text))
         {

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeSet;
 
 use lectern_domain::{CharRange, Rect};
@@ -69,6 +69,30 @@ fn bytes(mut document: Document) -> Vec<u8> {
     let mut bytes = Vec::new();
     document.save_to(&mut bytes).unwrap();
     bytes
+}
+
+fn pdfium() -> PdfiumEngine {
+    PdfiumEngine::load().expect("libpdfium is not there; scripts/fetch_pdfium.py fetches it")
+}
+
+/// What both engines with places read, which must be the same but for fractions of points.
+fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
+    let by_pdfium = read_with(bytes.clone(), &[&pdfium()]);
+    let by_hayro = read_with(bytes, &[&HayroEngine]);
+    match (&by_pdfium, &by_hayro) {
+        (Ok(one), Ok(other)) => {
+            assert_eq!(sketch(one), sketch(other));
+            let edges = |extraction: &Extraction| -> Vec<f32> {
+                let rects = extraction.boxes.iter().map(|b| b.rect);
+                rects.flat_map(|rect| [rect.x0, rect.y0, rect.x1, rect.y1]).collect()
+            };
+            let (one, other) = (edges(one), edges(other));
+            assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1.0), "{one:?}\n{other:?}");
+        }
+        (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
+        _ => panic!("{by_pdfium:?}\n{by_hayro:?}"),
+    }
+    by_pdfium
 }
 
 fn read_pages(pages: &[&str]) -> Result<Extraction, ReadError> {
@@ -313,11 +337,11 @@ fn a_password_is_asked_for_only_where_it_is_needed() {
 fn broken_files_are_errors_or_give_what_they_have() {
     let whole = bytes(document(&[&text_page(&["Words."])], &Dictionary::new()));
     for cut in (0..whole.len()).step_by(97) {
-        if let Ok(extraction) = read(whole[..cut].to_vec()) {
+        if let Ok(extraction) = super::read(whole[..cut].to_vec()) {
             assert_eq!(extraction.text, "Words.");
         }
     }
-    assert!(matches!(read(b"%PDF-1.7\nno objects".to_vec()), Err(ReadError::Damaged(_))));
+    assert!(matches!(super::read(b"%PDF-1.7\nno objects".to_vec()), Err(ReadError::Damaged(_))));
 }
 
 /// An engine that finds these pages in every file.
@@ -360,11 +384,13 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
         (glyph_page("g\u{FFFD}\u{FFFD}d w\u{FFFD}rds"), plain("good words"), "good words", 0),
         (glyph_page(""), plain("found words"), "found words", 0),
         (broken.clone(), plain("half and half"), "half and half", 0),
-        (broken, PageContent { broken: true, ..plain("worse") }, "half", 1),
+        (broken.clone(), PageContent { broken: true, ..plain("ha") }, "half", 1),
+        (broken, PageContent { broken: true, ..plain("half and") }, "half and", 1),
         (glyph_page("a\u{FFFD}"), plain("\u{FFFD}"), "a\u{FFFD}", 1),
     ];
     for (first, second, expected, warnings) in cases {
-        let extraction = read_with(Vec::new(), &Found(vec![first]), &Found(vec![second])).unwrap();
+        let extraction =
+            read_with(Vec::new(), &[&Found(vec![first]), &Found(vec![second])]).unwrap();
         assert_eq!(extraction.text, expected);
         assert_eq!(extraction.warnings.len(), warnings, "{expected}");
     }
@@ -374,8 +400,7 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
 fn text_from_right_to_left_is_put_in_reading_order() {
     // As on the page from left to right: the words' letters are stored in visual order.
     let visual = "\u{05DD}\u{05DC}\u{05D5}\u{05E2} Rust 2024 \u{05DD}\u{05D5}\u{05DC}\u{05E9}";
-    let extraction =
-        read_with(Vec::new(), &Found(vec![glyph_page(visual)]), &Found(Vec::new())).unwrap();
+    let extraction = read_with(Vec::new(), &[&Found(vec![glyph_page(visual)])]).unwrap();
     let logical = "\u{05E9}\u{05DC}\u{05D5}\u{05DD} Rust 2024 \u{05E2}\u{05D5}\u{05DC}\u{05DD}";
     assert_eq!(extraction.text, logical);
 }
@@ -394,4 +419,217 @@ fn pdf_extract_reads_what_it_can() {
         found[0].0 == 1 && found[0].1.as_deref().is_some_and(|text| text.contains("Second page."))
     );
     assert!(PdfExtractEngine.read(&Arc::new(b"junk".to_vec()), &|_| true, &mut |_, _| {}).is_err());
+}
+
+#[test]
+fn text_from_right_to_left_is_taken_from_the_engine_that_leaves_its_order() {
+    let reordered = PageContent { reordered: true, ..glyph_page("abc def") };
+    let plain = PageContent { plain: Some("abd cef".into()), ..PageContent::default() };
+    for (other, expected) in [
+        (glyph_page("abd cef"), "abd cef"),
+        // What lacks a part, or the places, is no better.
+        (glyph_page("abd"), "abc def"),
+        (plain, "abc def"),
+    ] {
+        let first = Found(vec![reordered.clone()]);
+        let extraction = read_with(Vec::new(), &[&first, &Found(vec![other])]).unwrap();
+        assert_eq!(extraction.text, expected);
+        assert_eq!(extraction.warnings, [""; 0]);
+    }
+}
+
+#[test]
+fn a_file_that_an_engine_cannot_open_is_opened_by_the_next() {
+    struct Refuses(fn() -> ReadError);
+    impl PdfEngine for Refuses {
+        fn read(
+            &self,
+            _: &Arc<Vec<u8>>,
+            _: &dyn Fn(usize) -> bool,
+            _: &mut dyn FnMut(usize, PageContent),
+        ) -> Result<PdfInfo, ReadError> {
+            Err(self.0())
+        }
+    }
+    let damaged = Refuses(|| ReadError::Damaged("first".into()));
+    let good = Found(vec![glyph_page("good words")]);
+    let read = |engines: &[&dyn PdfEngine]| read_with(Vec::new(), engines);
+    assert_eq!(read(&[&damaged, &good]).unwrap().text, "good words");
+    assert_eq!(read(&[&Found(Vec::new()), &good]).unwrap().text, "good words");
+    let also = Refuses(|| ReadError::Damaged("second".into()));
+    assert!(matches!(read(&[&damaged, &also]), Err(ReadError::Damaged(why)) if why == "first"));
+    // A password is missing for every engine.
+    let locked = Refuses(|| ReadError::PasswordNeeded);
+    assert!(matches!(read(&[&locked, &good]), Err(ReadError::PasswordNeeded)));
+}
+
+#[test]
+fn running_heads_and_feet_are_read_once_and_page_numbers_not_at_all() {
+    let topics = ["harvest", "storms", "prices", "wages", "roads", "ships"];
+    let pages: Vec<String> = topics
+        .iter()
+        .enumerate()
+        .map(|(index, topic)| {
+            let body = format!("This page tells of the {topic} of the year.");
+            let side = if index % 2 == 0 { "Yearbook" } else { "Of land and sea" };
+            let (number, foot) = (format!("{}", index + 7), format!("Page {} of 60", index + 7));
+            let mut at = vec![(72.0, 760.0, 9.0, side), (500.0, 760.0, 9.0, number.as_str())];
+            at.extend([(72.0, 600.0, 12.0, body.as_str()), (72.0, 30.0, 9.0, foot.as_str())]);
+            lines(&at)
+        })
+        .collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    let text = read_pages(&pages).unwrap().text;
+    for (word, times) in
+        [("Yearbook", 1), ("land and sea", 1), ("Page", 0), ("60", 0), ("This page tells", 6)]
+    {
+        assert_eq!(text.matches(word).count(), times, "{word:?} in {text}");
+    }
+    // Two pages are too few to tell.
+    assert_eq!(read_pages(&pages[..2]).unwrap().text.matches("Page").count(), 2);
+}
+
+#[test]
+fn what_people_filled_in_is_read() {
+    let mut document = document(&[&text_page(&["Name of the applicant:"])], &Dictionary::new());
+    let appearance = document.add_object(Stream::new(
+        dictionary! {
+            "Type" => "XObject", "Subtype" => "Form",
+            "BBox" => vec![0.into(), 0.into(), 200.into(), 20.into()],
+            "Resources" => dictionary! { "Font" => dictionary! { "F1" => dictionary! {
+                "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Helvetica",
+            } } },
+        },
+        b"BT /F1 12 Tf 2 5 Td (Ada Lovelace) Tj ET".to_vec(),
+    ));
+    let widget = document.add_object(dictionary! {
+        "Type" => "Annot", "Subtype" => "Widget", "FT" => "Tx", "F" => 4,
+        "T" => Object::string_literal("name"), "V" => Object::string_literal("Ada Lovelace"),
+        "Rect" => vec![72.into(), 500.into(), 272.into(), 520.into()],
+        "AP" => dictionary! { "N" => appearance },
+    });
+    let page = document.page_iter().next().unwrap();
+    document.get_dictionary_mut(page).unwrap().set("Annots", vec![widget.into()]);
+    let form = document.add_object(dictionary! { "Fields" => vec![widget.into()] });
+    document.catalog_mut().unwrap().set("AcroForm", form);
+    let extraction = read_with(bytes(document), &[&pdfium()]).unwrap();
+    assert_eq!(extraction.text, "Name of the applicant:\n\nAda Lovelace");
+    let rect = crate::rects(&extraction.boxes, CharRange::new(24, 36))[0];
+    assert!((rect.x0 - 74.0).abs() < 1.0 && rect.y0 > 280.0 && rect.y1 < 300.0, "{rect:?}");
+}
+
+#[test]
+fn pages_have_the_names_that_the_document_gives_them() {
+    let mut document =
+        document(&[&text_page(&["Preface."]), &text_page(&["Chapter."])], &Dictionary::new());
+    let labels = dictionary! { "Nums" => vec![
+        0.into(), dictionary! { "S" => "r", "St" => 4 }.into(),
+        1.into(), dictionary! { "S" => "D", "P" => Object::string_literal("A-") }.into(),
+    ] };
+    document.catalog_mut().unwrap().set("PageLabels", labels);
+    let extraction = read_with(bytes(document), &[&pdfium()]).unwrap();
+    let labels: Vec<_> = extraction.pages.iter().map(|page| page.label.as_deref()).collect();
+    assert_eq!(labels, [Some("iv"), Some("A-1")]);
+}
+
+#[test]
+fn the_pinned_library_is_the_one_that_is_looked_for() {
+    let pin: serde_json::Value = serde_json::from_str(include_str!("../../pdfium.json")).unwrap();
+    assert_eq!(pin["build"].to_string(), pdfium::BUILD);
+}
+
+/// Structures that lead back to themselves, and numbers that lie.
+#[test]
+fn circles_and_lies_end() {
+    let page = text_page(&["Words."]) + "/C Do";
+    type Spoil = fn(&mut Document);
+    let cases: [(&str, Spoil); 4] = [
+        ("outline", |document| {
+            let entry = document.new_object_id();
+            let circle = dictionary! { "Next" => entry, "First" => entry };
+            document.objects.insert(entry, circle.into());
+            let outlines = document.add_object(dictionary! { "First" => entry });
+            document.catalog_mut().unwrap().set("Outlines", outlines);
+        }),
+        ("form", |document| {
+            let form = document.new_object_id();
+            let circle = dictionary! { "XObject" => dictionary! { "C" => form } };
+            let stream = Stream::new(
+                dictionary! {
+                    "Type" => "XObject", "Subtype" => "Form", "Resources" => circle.clone(),
+                    "BBox" => vec![0.into(), 0.into(), 600.into(), 800.into()],
+                },
+                b"/C Do".to_vec(),
+            );
+            document.objects.insert(form, stream.into());
+            let page = document.page_iter().next().unwrap();
+            let resources = document.get_dictionary(page).unwrap().get(b"Resources").unwrap();
+            let resources = resources.as_reference().unwrap();
+            document.get_dictionary_mut(resources).unwrap().extend(&circle);
+        }),
+        ("page tree", |document| {
+            let root = document.catalog().unwrap().get(b"Pages").unwrap().as_reference().unwrap();
+            let pages = document.get_dictionary_mut(root).unwrap();
+            pages.get_mut(b"Kids").unwrap().as_array_mut().unwrap().push(root.into());
+        }),
+        ("page count", |document| {
+            let root = document.catalog().unwrap().get(b"Pages").unwrap().as_reference().unwrap();
+            document.get_dictionary_mut(root).unwrap().set("Count", 900_000);
+        }),
+    ];
+    for (name, spoil) in cases {
+        let mut document = document(&[&page], &Dictionary::new());
+        spoil(&mut document);
+        let file = bytes(document);
+        for engine in [&pdfium() as &dyn PdfEngine, &HayroEngine] {
+            let read = read_with(file.clone(), &[engine]);
+            assert_eq!(read.map(|e| e.text).unwrap_or_default(), "Words.", "{name}");
+        }
+    }
+}
+
+/// The page as `hayro` paints it, one pixel a point: which pixels are dark.
+fn painted(file: &[u8]) -> (usize, Vec<bool>) {
+    let pdf = ::hayro::hayro_syntax::Pdf::new(Arc::new(file.to_vec())).unwrap();
+    let white = ::hayro::vello_cpu::color::palette::css::WHITE;
+    let settings = ::hayro::PixmapSettings { bg_color: white, ..Default::default() };
+    let pixmap = ::hayro::render(
+        &pdf.pages()[0],
+        &::hayro::RenderCache::new(),
+        &::hayro::hayro_interpret::InterpreterSettings::default(),
+        &::hayro::RenderSettings::default(),
+        &settings,
+    );
+    let dark = pixmap.data().iter().map(|pixel| pixel.r < 128).collect();
+    (usize::from(pixmap.width()), dark)
+}
+
+#[test]
+fn rectangles_cover_the_words_as_another_renderer_paints_them() {
+    let text = [(80.0, 650.0, 14.0, "Here are some words"), (300.0, 333.0, 30.0, "and large")];
+    let whole = Vec::<Object>::from([0.into(), 0.into(), 600.into(), 800.into()]);
+    let cropped = Vec::<Object>::from([50.into(), 100.into(), 550.into(), 750.into()]);
+    for turn in [0, 90, 180, 270] {
+        for area in [&whole, &cropped] {
+            let more = dictionary! { "Rotate" => turn, "CropBox" => area.clone() };
+            let file = bytes(document(&[&lines(&text)], &more));
+            let (width, dark) = painted(&file);
+            for engine in [&pdfium() as &dyn PdfEngine, &HayroEngine] {
+                let boxes = read_with(file.clone(), &[engine]).unwrap().boxes;
+                let inside = |rect: &Rect, index: &usize| {
+                    let (x, y) = ((index % width) as f32 + 0.5, (index / width) as f32 + 0.5);
+                    (rect.x0 - 1.0..=rect.x1 + 1.0).contains(&x)
+                        && (rect.y0 - 1.0..=rect.y1 + 1.0).contains(&y)
+                };
+                let ink = || dark.iter().enumerate().filter(|(_, dark)| **dark).map(|(at, _)| at);
+                let stray = ink().filter(|at| !boxes.iter().any(|b| inside(&b.rect, at))).count();
+                assert_eq!(stray, 0, "ink outside of all rectangles, turned by {turn}");
+                assert_eq!(boxes.len(), 6);
+                for b in &boxes {
+                    let count = ink().filter(|at| inside(&b.rect, at)).count();
+                    assert!(count > 10, "an empty rectangle {b:?}, turned by {turn}");
+                }
+            }
+        }
+    }
 }

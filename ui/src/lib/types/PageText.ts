@@ -9,6 +9,10 @@ export type PageText = {
  */
 page: number | null, 
 /**
+ * What the document itself calls the page, such as `iv`, where it says so.
+ */
+label?: string, 
+/**
  * Its text. The texts of all pages, one after another, are the document's text.
  */
 text: string, };

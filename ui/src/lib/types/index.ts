@@ -11,6 +11,7 @@ export type { Citation } from './Citation';
 export type { Conversation } from './Conversation';
 export type { ConversationSummary } from './ConversationSummary';
 export type { DocumentText } from './DocumentText';
+export type { FileNeed } from './FileNeed';
 export type { FileState } from './FileState';
 export type { FileStatus } from './FileStatus';
 export type { Filter } from './Filter';
