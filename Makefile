@@ -14,6 +14,7 @@ PYTHON ?= python3
 CARGO_DENY := 0.20.2
 TAURI_CLI := 2.12.5
 BIN := $(CARGO_TARGET_DIR)/debug
+BENCH_MODELS := $(addprefix qwen2.5-coder-,1.5b-instruct-q4_k_m 0.5b-instruct-q4_k_m) smollm2-135m-instruct-q4_1
 
 # $(call stage,NAME,COMMAND) runs a command and prints its wall time. No commas in either, and `&&`
 # between two commands: macOS's make 3.81 does not know .SHELLFLAGS.
@@ -76,11 +77,14 @@ lint: lint-quick ui ## check formatting, clippy, the page's types, licences
 lint-quick: sources ui/node_modules/.package-lock.json
 	$(call stage,cargo fmt,cargo fmt --all -- --check)
 	$(call stage,page,npm --prefix ui run lint && npm --prefix ui run check)
-	$(call stage,licences,$(PYTHON) -B -m doctest scripts/licences.py scripts/patch_sources.py scripts/convert_e5.py && $(PYTHON) scripts/licences.py)
+	$(call stage,licences,$(PYTHON) -B -m doctest scripts/licences.py scripts/patch_sources.py scripts/convert_e5.py scripts/bench_models.py && $(PYTHON) scripts/licences.py)
 
 .PHONY: bench
-bench: setup models pdfium ui build ## measure reading, indexing and searching on samples/
+bench: setup models pdfium ui build ## measure: the program on samples/ and the models beside their peers
 	$(call stage,bench,scripts/bench.sh)
+	$(call stage,models,$(PYTHON) scripts/fetch_models.py $(BENCH_MODELS))
+	$(call stage,build,cargo build --workspace --examples)
+	$(call stage,peers,$(PYTHON) scripts/bench_models.py)
 
 .PHONY: dist
 dist: setup ui build ## make the Debian package of what is built

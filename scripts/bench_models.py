@@ -171,7 +171,7 @@ def peer_onnx(model: str, threads: int, runs: int, texts: str) -> dict:
 
 
 def row(name: str, mine: float, other: float | None, unit: str) -> str:
-    digits = 1 if mine < 1000 else 0
+    digits = 2 if mine < 10 else 1 if mine < 1000 else 0
     if other is None:
         return f"| {name} | {mine:.{digits}f} {unit} | | |"
     return f"| {name} | {mine:.{digits}f} {unit} | {other:.{digits}f} {unit} | **{mine / other:.2f}** |"
@@ -206,6 +206,7 @@ def main() -> None:
             print(row(f"{title}: reads {tokens} tokens", middle(mine["prefill"]), middle(other["prefill"]), "tokens/s"))
             print(row(f"{title}: writes", middle(mine["decode"]), middle(other["decode"]), "tokens/s"))
             print(row(f"{title}: loads", mine["load_seconds"], other["load_seconds"], "s"))
+            print(row(f"{title}: stops reading", mine["stop_seconds"], None, "s"))
             size = file.stat().st_size / (1 << 20)
             print(row(f"{title}: resident, the file is {size:.0f} MiB", mine["resident_mib"], None, "MiB"), flush=True)
         mine = ours("embed", MODELS / EMBEDDER, threads, arguments.runs, chunks)

@@ -12,11 +12,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("extract", &["domain"], &["hayro-interpret", "pdf-extract"]),
     ("catalog", &["domain"], &["rusqlite"]),
     ("index", &["domain"], &["lancedb"]),
-    (
-        "inference",
-        &["domain", "kernels"],
-        &["mistralrs", "candle-core", "tokenizers"],
-    ),
+    ("inference", &["domain", "kernels"], &["mistralrs", "candle-core", "tokenizers"]),
     ("models", &["domain"], &[]),
     ("ingest", &["domain", "extract", "catalog"], &["notify"]),
     ("answer", &["domain"], &[]),

@@ -16,7 +16,7 @@ use lectern_app::{App, AppError, Check, Parts, Result};
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, ErrorCode, ModelError};
 use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
-use lectern_inference::{BertEmbedder, ChatOptions, CpuSupport, MistralChat};
+use lectern_inference::{BertEmbedder, ChatOptions, CpuSupport, EmbedderOptions, MistralChat};
 use lectern_models::{Installed, ModelRole, ModelStore, ModelsError, default_model, model};
 
 /// The first argument that makes the executable a reader process.
@@ -106,7 +106,14 @@ fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
         async move {
             let loaded = tokio::task::spawn_blocking(move || {
                 let installed = find(&store, &id)?;
-                BertEmbedder::load(&installed.directory, &id)
+                let model = &installed.model;
+                BertEmbedder::load(EmbedderOptions {
+                    query_prefix: model.query_prefix.clone(),
+                    passage_prefix: model.passage_prefix.clone(),
+                    max_tokens: model.context_tokens,
+                    directory: installed.directory.clone(),
+                    id,
+                })
             });
             let embedder = loaded.await.unwrap_or_else(|panic| {
                 Err(ModelError::new(

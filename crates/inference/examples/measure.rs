@@ -2,7 +2,10 @@
 //!
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
-//! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE.
+//! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
+//! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
+//!   and what the model answers greedily to its first RUNS lines. With
+//!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name.
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
@@ -10,7 +13,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, Embedder};
-use lectern_inference::{BertEmbedder, ChatOptions, MistralChat};
+use lectern_inference::{BertEmbedder, ChatOptions, EmbedderOptions, MistralChat};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -20,7 +23,7 @@ const REPLY: usize = 33;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
-        return Err("usage: measure chat|embed MODEL THREADS RUNS FILE".into());
+        return Err("usage: measure chat|embed|text MODEL THREADS RUNS FILE".into());
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
     lectern_kernels::set_threads(threads);
@@ -36,6 +39,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
+        "text" => tokio::runtime::Runtime::new()?.block_on(perplexity(model, runs, &text)),
         other => Err(format!("there is no measure {other}").into()),
     }
 }
@@ -70,17 +74,70 @@ async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
             }
         }
     }
+    // What was freed is given back once the reply has ended.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let resident = memory("VmRSS:");
+    let stop = interrupt(&model, text).await?;
     println!(
-        "{{\"load_seconds\": {load:.3}, \"prompt_tokens\": {prompt}, \"prefill\": {prefill:.1?}, \"decode\": {decode:.1?}, \"peak_mib\": {}, \"resident_mib\": {}}}",
+        "{{\"load_seconds\": {load:.3}, \"stop_seconds\": {stop:.3}, \"prompt_tokens\": {prompt}, \"prefill\": {prefill:.1?}, \"decode\": {decode:.1?}, \"peak_mib\": {}, \"resident_mib\": {}}}",
         memory("VmHWM:"),
-        memory("VmRSS:")
+        resident
     );
+    Ok(())
+}
+
+/// How long the next request waits for a prompt that was given up in the middle: what
+/// a short request takes then, less what it takes otherwise.
+async fn interrupt(model: &MistralChat, text: &str) -> Result<f64> {
+    let request = |content: String| ChatRequest {
+        messages: vec![ChatMessage { role: ChatRole::User, content }],
+        max_tokens: 1,
+        temperature: 0.0,
+    };
+    let short = async |content: &str| -> Result<f64> {
+        let start = Instant::now();
+        let mut reply = model.generate(request(content.to_owned())).await?;
+        while let Some(delta) = reply.next().await {
+            delta?;
+        }
+        Ok(start.elapsed().as_secs_f64())
+    };
+    let alone = short("One.").await?;
+    let long = model.generate(request(format!("Otherwise. {text}"))).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    drop(long);
+    Ok((short("Two.").await? - alone).max(0.0))
+}
+
+async fn perplexity(gguf: &str, lines: usize, text: &str) -> Result<()> {
+    let options =
+        ChatOptions { id: gguf.to_owned(), gguf: PathBuf::from(gguf), context_tokens: 2_048 };
+    let model = MistralChat::load(options).await?;
+    println!("{:.4}", model.perplexity(text).await?);
+    for line in text.lines().filter(|line| !line.is_empty()).take(lines) {
+        let messages = vec![ChatMessage { role: ChatRole::User, content: line.to_owned() }];
+        let request = ChatRequest { messages, max_tokens: 64, temperature: 0.0 };
+        let mut reply = model.generate(request).await?;
+        let mut answer = String::new();
+        while let Some(delta) = reply.next().await {
+            if let ChatDelta::Text(piece) = delta? {
+                answer += &piece;
+            }
+        }
+        println!("{answer:?}");
+    }
     Ok(())
 }
 
 fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
     let start = Instant::now();
-    let embedder = BertEmbedder::load(directory, "measured")?;
+    let embedder = BertEmbedder::load(EmbedderOptions {
+        id: "measured".into(),
+        directory: directory.to_owned(),
+        query_prefix: String::new(),
+        passage_prefix: String::new(),
+        max_tokens: 256,
+    })?;
     let load = start.elapsed().as_secs_f64();
     let lines: Vec<&str> = text.lines().collect();
     let mut seconds = Vec::new();

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lectern_domain::{Embedder, ErrorCode, ModelError};
 use tokenizers::{Tokenizer, TruncationParams};
@@ -6,31 +6,46 @@ use tokenizers::{Tokenizer, TruncationParams};
 use crate::encoder::{Config, Encoder, EncoderError};
 use crate::short;
 
-/// What all-MiniLM-L6-v2 was trained on; later tokens do not count.
-const MAX_TOKENS: usize = 256;
 /// Tokens that go through the model at once: so many that weights are read seldom, so
 /// few that what lies between two layers stays in the cache.
 const BATCH_TOKENS: usize = 512;
+
+/// Which embedder to load, and how it wants its texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedderOptions {
+    /// The embedder's identity, as [`Embedder::id`] gives it.
+    pub id: String,
+    /// Where its files are.
+    pub directory: PathBuf,
+    /// What it was trained to see before a question.
+    pub query_prefix: String,
+    /// What it was trained to see before a text that is searched.
+    pub passage_prefix: String,
+    /// The longest text it was trained on, in tokens, prefix and marks included;
+    /// later tokens do not count.
+    pub max_tokens: usize,
+}
 
 /// A sentence embedder of the BERT family, such as all-MiniLM-L6-v2: the mean of
 /// the last layer's vectors over the text's tokens, L2-normalised (Reimers and
 /// Gurevych, "Sentence-BERT", 2019). It runs on the CPU, with products in 8 bits.
 pub struct BertEmbedder {
-    id: String,
+    options: EmbedderOptions,
     dimensions: usize,
     encoder: Encoder,
     tokenizer: Tokenizer,
 }
 
 impl BertEmbedder {
-    /// Loads `model.safetensors`, `tokenizer.json` and `config.json` from
-    /// `directory`. Blocks for about a second.
+    /// Loads `model.safetensors`, `tokenizer.json` and `config.json`. Blocks for up to
+    /// a second.
     ///
     /// # Errors
     ///
     /// [`ErrorCode::ModelMissing`] where a file is not there,
     /// [`ErrorCode::ModelInvalid`] where one is damaged or does not fit the others.
-    pub fn load(directory: &Path, id: &str) -> Result<Self, ModelError> {
+    pub fn load(options: EmbedderOptions) -> Result<Self, ModelError> {
+        let directory: &Path = &options.directory;
         let invalid = |file: &str, reason: String| {
             ModelError::new(
                 ErrorCode::ModelInvalid,
@@ -64,7 +79,7 @@ impl BertEmbedder {
             return Err(invalid("tokenizer.json", "it has more tokens than the model".into()));
         }
         let truncation = TruncationParams {
-            max_length: MAX_TOKENS.min(config.max_position_embeddings),
+            max_length: options.max_tokens.min(config.max_position_embeddings),
             ..TruncationParams::default()
         };
         tokenizer
@@ -75,14 +90,15 @@ impl BertEmbedder {
         let dimensions = config.hidden_size;
         let encoder = Encoder::load(config, &read("model.safetensors")?)
             .map_err(|error| invalid("model.safetensors", error.to_string()))?;
-        Ok(Self { id: id.to_owned(), dimensions, encoder, tokenizer })
+        Ok(Self { options, dimensions, encoder, tokenizer })
     }
 
     /// One vector per text, in order.
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn embed(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let texts = texts.iter().map(|text| format!("{prefix}{text}")).collect();
         let encodings = self
             .tokenizer
-            .encode_batch_fast(texts.to_vec(), true)
+            .encode_batch_fast::<String>(texts, true)
             .map_err(|error| failed(&error.to_string()))?;
         let texts: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.get_ids()).collect();
 
@@ -130,7 +146,7 @@ fn failed(reason: &str) -> ModelError {
 
 impl Embedder for BertEmbedder {
     fn id(&self) -> &str {
-        &self.id
+        &self.options.id
     }
 
     fn dimensions(&self) -> usize {
@@ -138,11 +154,13 @@ impl Embedder for BertEmbedder {
     }
 
     fn embed_passages(&self, passages: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.embed(passages)
+        self.embed(&self.options.passage_prefix, passages)
     }
 
     fn embed_query(&self, query: &str) -> Result<Vec<f32>, ModelError> {
-        self.embed(&[query])?.pop().ok_or_else(|| failed("it gave no vector"))
+        self.embed(&self.options.query_prefix, &[query])?
+            .pop()
+            .ok_or_else(|| failed("it gave no vector"))
     }
 }
 
@@ -154,9 +172,47 @@ mod tests {
 
     use super::*;
 
+    const MAX_TOKENS: usize = 256;
+
+    fn options(directory: PathBuf) -> EmbedderOptions {
+        EmbedderOptions {
+            id: "x".into(),
+            directory,
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+            max_tokens: MAX_TOKENS,
+        }
+    }
+
     static MINILM: LazyLock<BertEmbedder> = LazyLock::new(|| {
-        BertEmbedder::load(&crate::models::path("all-minilm-l6-v2"), "all-minilm-l6-v2").unwrap()
+        BertEmbedder::load(options(crate::models::path("all-minilm-l6-v2"))).unwrap()
     });
+
+    /// The vectors of another program for the same weights; see the folder's README.
+    #[test]
+    fn the_multilingual_embedder_agrees_with_another_program() {
+        let embedder = BertEmbedder::load(EmbedderOptions {
+            query_prefix: "query: ".into(),
+            passage_prefix: "passage: ".into(),
+            max_tokens: 512,
+            ..options(crate::models::path("multilingual-e5-small"))
+        })
+        .unwrap();
+        let lines = include_str!("../tests/data/multilingual-e5-small.jsonl");
+        for line in lines.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = line["text"].as_str().unwrap();
+            let vector = match line["kind"].as_str().unwrap() {
+                "query" => embedder.embed_query(text).unwrap(),
+                _ => embedder.embed_passages(&[text]).unwrap().remove(0),
+            };
+            let values = line["vector"].as_array().unwrap();
+            let expected: Vec<f32> =
+                values.iter().map(|value| value.as_f64().unwrap() as f32 / 2000.0).collect();
+            let cosine = cosine(&vector, &expected) / cosine(&expected, &expected).sqrt();
+            assert!(cosine >= 0.999, "{text}: {cosine}");
+        }
+    }
 
     fn cosine(one: &[f32], other: &[f32]) -> f32 {
         one.iter().zip(other).map(|(a, b)| a * b).sum()
@@ -275,7 +331,7 @@ mod tests {
                 std::fs::copy(whole.join(file), directory.path().join(file)).unwrap();
             }
             damage(directory.path());
-            let error = BertEmbedder::load(directory.path(), "x").err().expect(name);
+            let error = BertEmbedder::load(options(directory.path().to_owned())).err().expect(name);
             assert_eq!(error.code, code, "{name}: {error}");
             assert!(!error.hint.is_empty(), "{name}");
         }

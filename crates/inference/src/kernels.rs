@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::kernels::{self, Kernels};
 use candle_core::quantized::GgmlDType;
 use candle_core::{Error, Result};
-use lectern_kernels::{Attention, Format, ISA_VARIABLE, ShapeError};
+use half::slice::HalfFloatSliceExt;
+use lectern_kernels::{Attention, Format, ISA_VARIABLE, ShapeError, Values};
 
 /// The value of [`ISA_VARIABLE`] that leaves everything to candle, for comparisons.
 const OFF: &str = "off";
@@ -63,8 +64,7 @@ fn matmul(
 
 /// How many products were asked for.
 #[cfg(test)]
-pub(crate) static PRODUCTS: std::sync::atomic::AtomicUsize =
-    std::sync::atomic::AtomicUsize::new(0);
+pub(crate) static PRODUCTS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 fn format(dtype: GgmlDType) -> Option<Format> {
     Some(match dtype {
@@ -86,16 +86,12 @@ fn attention(of: &kernels::Attention<'_>, out: &mut [f32]) -> Result<bool> {
     }
     let of = Attention {
         q: of.q,
-        k: of.k,
-        v: of.v,
+        k: values(of.k),
+        v: values(of.v),
         q_strides: of.q_strides,
         k_strides: of.k_strides,
         v_strides: of.v_strides,
-        out_strides: [
-            of.q_heads * of.q_len * of.head_dim,
-            of.head_dim,
-            of.q_len * of.head_dim,
-        ],
+        out_strides: [of.q_heads * of.q_len * of.head_dim, of.head_dim, of.q_len * of.head_dim],
         batch: of.batch,
         q_heads: of.q_heads,
         kv_heads: of.kv_heads,
@@ -106,6 +102,13 @@ fn attention(of: &kernels::Attention<'_>, out: &mut [f32]) -> Result<bool> {
         scale: of.scale,
     };
     done(lectern_kernels::attention(&of, out))
+}
+
+fn values(of: kernels::Values<'_>) -> Values<'_> {
+    match of {
+        kernels::Values::F32(values) => Values::F32(values),
+        kernels::Values::F16(values) => Values::F16(values.reinterpret_cast()),
+    }
 }
 
 fn silu_mul(gate: &[f32], up: &[f32], out: &mut [f32]) -> Result<bool> {

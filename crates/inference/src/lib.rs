@@ -10,7 +10,7 @@ mod gguf;
 mod kernels;
 mod repetition;
 
-pub use bert::BertEmbedder;
+pub use bert::{BertEmbedder, EmbedderOptions};
 pub use chat::{ChatOptions, MistralChat};
 pub use cpu::CpuSupport;
 

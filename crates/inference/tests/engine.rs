@@ -16,6 +16,9 @@ use tokio::sync::{Notify, OnceCell};
 /// SmolLM2's vocabulary: as many columns has the product that makes logits.
 const VOCABULARY: usize = 49_152;
 
+/// How long the replies are; none ends by itself before.
+const MAX_TOKENS: usize = 8;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     LookOn,
@@ -90,7 +93,7 @@ async fn smollm2() -> &'static MistralChat {
 
 fn ask(question: &str) -> ChatRequest {
     let messages = vec![ChatMessage { role: ChatRole::User, content: question.into() }];
-    ChatRequest { messages, max_tokens: 8, temperature: 0.0 }
+    ChatRequest { messages, max_tokens: MAX_TOKENS, temperature: 0.0 }
 }
 
 /// The reply, and how many tokens the prompt had.
@@ -128,6 +131,18 @@ async fn a_prompt_is_read_once_and_only_its_last_token_makes_logits() {
     let (second, _) = reply(ask(question)).await;
     assert_eq!(first, second);
     assert_eq!(most_rows(&take_sizes()), 1, "all but the last token was known");
+
+    let mut follow_up = ask(question);
+    for (role, content) in [(ChatRole::Assistant, first.as_str()), (ChatRole::User, "And then?")] {
+        follow_up.messages.push(ChatMessage { role, content: content.into() });
+    }
+    let known = prompt + MAX_TOKENS - 1;
+    let (_, prompt) = reply(follow_up).await;
+    assert_eq!(
+        most_rows(&take_sizes()),
+        prompt - known,
+        "the last token of the reply was sampled and never read"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

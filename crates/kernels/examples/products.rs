@@ -20,7 +20,8 @@ fn main() {
             let mut best = f64::MAX;
             for _ in 0..if isa == Isa::Scalar { 1 } else { 5 } {
                 let start = Instant::now();
-                let done = matmul_on(isa, format, (rows, k, n), &lhs, &rhs[..bytes], None, &mut dst);
+                let done =
+                    matmul_on(isa, format, (rows, k, n), &lhs, &rhs[..bytes], None, &mut dst);
                 best = best.min(start.elapsed().as_secs_f64());
                 assert!(done.is_ok());
             }
@@ -29,7 +30,8 @@ fn main() {
             for _ in 0..5 {
                 let start = Instant::now();
                 for weights in rhs.chunks_exact(bytes) {
-                    let done = matmul_on(isa, format, (1, k, n), &lhs[..k], weights, None, &mut dst[..n]);
+                    let done =
+                        matmul_on(isa, format, (1, k, n), &lhs[..k], weights, None, &mut dst[..n]);
                     assert!(done.is_ok());
                 }
                 best = best.min(start.elapsed().as_secs_f64());

@@ -12,7 +12,7 @@ use crate::aligned::Buffer;
 use crate::cpu::Isa;
 use crate::pool::pool;
 use crate::product::ShapeError;
-use crate::vector::{Vector, dispatch};
+use crate::vector::{Element, Vector, dispatch, halves};
 
 /// Keys of a block: a whole number of registers of any kind, two at a time.
 const BLOCK: usize = 64;
@@ -24,6 +24,31 @@ const FEW_ROWS: usize = 16;
 /// Rows of a tile of a product; with two registers of columns the sums take twelve.
 const TILE_ROWS: usize = 6;
 
+/// Keys or values, as they are kept.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// 32 bits.
+    F32(&'a [f32]),
+    /// The bits of numbers in half precision (IEEE 754).
+    F16(&'a [u16]),
+}
+
+impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F16(values) => values.len(),
+        }
+    }
+}
+
+/// Keys and values of one type: what the kernels are compiled for.
+#[derive(Clone, Copy)]
+struct Cached<'a, E> {
+    k: &'a [E],
+    v: &'a [E],
+}
+
 /// Queries, keys and values, and how they lie in memory: the element of batch `b`,
 /// position `i`, head `h` and dimension `d` of the queries is at
 /// `b·strides[0] + i·strides[1] + h·strides[2] + d`.
@@ -32,9 +57,9 @@ pub struct Attention<'a> {
     /// The queries.
     pub q: &'a [f32],
     /// The keys.
-    pub k: &'a [f32],
-    /// The values.
-    pub v: &'a [f32],
+    pub k: Values<'a>,
+    /// The values, of the same type.
+    pub v: Values<'a>,
     /// Of batch, position and head, in elements.
     pub q_strides: [usize; 3],
     /// Of batch, position and head, in elements.
@@ -79,8 +104,19 @@ pub(crate) fn attention_on(
     out: &mut [f32],
 ) -> Result<(), ShapeError> {
     of.check(out.len()).ok_or(ShapeError)?;
+    match (of.k, of.v) {
+        (Values::F32(k), Values::F32(v)) => attend(isa, of, Cached { k, v }, out),
+        (Values::F16(k), Values::F16(v)) => {
+            attend(isa, of, Cached { k: halves(k), v: halves(v) }, out);
+        }
+        _ => return Err(ShapeError),
+    }
+    Ok(())
+}
+
+fn attend<E: Element>(isa: Isa, of: &Attention<'_>, cached: Cached<'_, E>, out: &mut [f32]) {
     if of.batch * of.q_heads * of.q_len == 0 {
-        return Ok(());
+        return;
     }
     let out = &Output(out.as_mut_ptr());
     let group = of.q_heads / of.kv_heads;
@@ -91,15 +127,21 @@ pub(crate) fn attention_on(
             unsafe {
                 dispatch!(
                     isa,
-                    fn few_rows(of: &Attention<'_>, batch: usize, head: usize, out: &Output)
+                    fn few_rows<E: Element>(
+                        of: &Attention<'_>,
+                        cached: Cached<'_, E>,
+                        batch: usize,
+                        head: usize,
+                        out: &Output,
+                    )
                 );
             }
         });
-        return Ok(());
+        return;
     }
 
     let blocks = of.kv_len.div_ceil(BLOCK);
-    let keys = transposed(of, blocks);
+    let keys = transposed(of, cached.k, blocks);
     let visible = visible(of);
     let visible = visible.as_slice();
     let positions = ROWS.div_ceil(group).min(of.q_len);
@@ -115,8 +157,9 @@ pub(crate) fn attention_on(
         unsafe {
             dispatch!(
                 isa,
-                fn many_rows(
+                fn many_rows<E: Element>(
                     of: &Attention<'_>,
+                    cached: Cached<'_, E>,
                     batch: usize,
                     head: usize,
                     positions: Range<usize>,
@@ -127,7 +170,6 @@ pub(crate) fn attention_on(
             );
         }
     });
-    Ok(())
 }
 
 impl Attention<'_> {
@@ -147,9 +189,10 @@ impl Attention<'_> {
                 return Some(true);
             }
             let last = [self.batch - 1, positions - 1, heads - 1];
-            let last = last.into_iter().zip(strides).try_fold(0_usize, |sum, (index, stride)| {
-                sum.checked_add(index.checked_mul(stride)?)
-            })?;
+            let last =
+                last.into_iter().zip(strides).try_fold(0_usize, |sum, (index, stride)| {
+                    sum.checked_add(index.checked_mul(stride)?)
+                })?;
             Some(last.checked_add(self.head_dim)? <= len)
         };
         let all_inside = inside(self.q.len(), self.q_strides, self.q_len, self.q_heads)?
@@ -194,7 +237,8 @@ fn parts(out: &mut [f32], len: usize) -> Vec<Mutex<&mut [f32]>> {
 
 /// The keys of each sequence and head in blocks, each block a dimension after the
 /// other; zeros follow the last key.
-fn transposed(of: &Attention<'_>, blocks: usize) -> Buffer<f32> {
+fn transposed<E: Element>(of: &Attention<'_>, keys: &[E], blocks: usize) -> Buffer<f32> {
+    let from_keys = keys;
     let dim = of.head_dim;
     let mut keys = Buffer::new(of.batch * of.kv_heads * blocks * BLOCK * dim);
     let parts = parts(&mut keys, BLOCK * dim);
@@ -205,8 +249,8 @@ fn transposed(of: &Attention<'_>, blocks: usize) -> Buffer<f32> {
         let out = &mut *parts[index].lock().unwrap_or_else(PoisonError::into_inner);
         for key in 0..BLOCK.min(of.kv_len - block * BLOCK) {
             let from = start + (block * BLOCK + key) * of.k_strides[1];
-            for (at, value) in of.k[from..from + dim].iter().enumerate() {
-                out[at * BLOCK + key] = *value;
+            for (at, value) in from_keys[from..from + dim].iter().enumerate() {
+                out[at * BLOCK + key] = value.float();
             }
         }
     });
@@ -231,12 +275,12 @@ fn visible(of: &Attention<'_>) -> Vec<Range<usize>> {
 /// multiple of a register's lanes.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn product<V: Vector>(
+unsafe fn product<V: Vector, E: Element>(
     rows: usize,
     depth: usize,
     columns: usize,
     a: (*const f32, usize),
-    b: (*const f32, usize),
+    b: (*const E, usize),
     c: (*mut f32, usize),
 ) {
     let mut column = 0;
@@ -247,18 +291,18 @@ unsafe fn product<V: Vector>(
             let b = (b.0.add(column), b.1);
             let c = (c.0.add(row * c.1 + column), c.1);
             match (rows - row, wide) {
-                (1, true) => tile::<V, 1, 2>(depth, a, b, c),
-                (2, true) => tile::<V, 2, 2>(depth, a, b, c),
-                (3, true) => tile::<V, 3, 2>(depth, a, b, c),
-                (4, true) => tile::<V, 4, 2>(depth, a, b, c),
-                (5, true) => tile::<V, 5, 2>(depth, a, b, c),
-                (_, true) => tile::<V, TILE_ROWS, 2>(depth, a, b, c),
-                (1, false) => tile::<V, 1, 1>(depth, a, b, c),
-                (2, false) => tile::<V, 2, 1>(depth, a, b, c),
-                (3, false) => tile::<V, 3, 1>(depth, a, b, c),
-                (4, false) => tile::<V, 4, 1>(depth, a, b, c),
-                (5, false) => tile::<V, 5, 1>(depth, a, b, c),
-                (_, false) => tile::<V, TILE_ROWS, 1>(depth, a, b, c),
+                (1, true) => tile::<V, E, 1, 2>(depth, a, b, c),
+                (2, true) => tile::<V, E, 2, 2>(depth, a, b, c),
+                (3, true) => tile::<V, E, 3, 2>(depth, a, b, c),
+                (4, true) => tile::<V, E, 4, 2>(depth, a, b, c),
+                (5, true) => tile::<V, E, 5, 2>(depth, a, b, c),
+                (_, true) => tile::<V, E, TILE_ROWS, 2>(depth, a, b, c),
+                (1, false) => tile::<V, E, 1, 1>(depth, a, b, c),
+                (2, false) => tile::<V, E, 2, 1>(depth, a, b, c),
+                (3, false) => tile::<V, E, 3, 1>(depth, a, b, c),
+                (4, false) => tile::<V, E, 4, 1>(depth, a, b, c),
+                (5, false) => tile::<V, E, 5, 1>(depth, a, b, c),
+                (_, false) => tile::<V, E, TILE_ROWS, 1>(depth, a, b, c),
             }
         }
         column += if wide { 2 * V::LANES } else { V::LANES };
@@ -266,10 +310,10 @@ unsafe fn product<V: Vector>(
 }
 
 #[inline(always)]
-unsafe fn tile<V: Vector, const ROWS: usize, const WIDTH: usize>(
+unsafe fn tile<V: Vector, E: Element, const ROWS: usize, const WIDTH: usize>(
     depth: usize,
     a: (*const f32, usize),
-    b: (*const f32, usize),
+    b: (*const E, usize),
     c: (*mut f32, usize),
 ) {
     let mut sums = [[V::zero(); WIDTH]; ROWS];
@@ -281,7 +325,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const WIDTH: usize>(
     for at in 0..depth {
         let mut columns = [V::zero(); WIDTH];
         for lane in 0..WIDTH {
-            columns[lane] = V::load(b.0.add(at * b.1 + lane * V::LANES));
+            columns[lane] = E::load(b.0.add(at * b.1 + lane * V::LANES));
         }
         for row in 0..ROWS {
             let value = V::splat(*a.0.add(row * a.1 + at));
@@ -299,8 +343,9 @@ unsafe fn tile<V: Vector, const ROWS: usize, const WIDTH: usize>(
 
 /// Some positions of the queries of the heads that share the keys `head`.
 #[inline(always)]
-unsafe fn many_rows<V: Vector>(
+unsafe fn many_rows<V: Vector, E: Element>(
     of: &Attention<'_>,
+    cached: Cached<'_, E>,
     batch: usize,
     head: usize,
     positions: Range<usize>,
@@ -336,7 +381,7 @@ unsafe fn many_rows<V: Vector>(
         let start = block * BLOCK;
         let count = BLOCK.min(last - start);
         scores.fill(0.0);
-        product::<V>(
+        product::<V, f32>(
             rows,
             dim,
             BLOCK,
@@ -372,12 +417,12 @@ unsafe fn many_rows<V: Vector>(
             }
         }
         let from = batch * of.v_strides[0] + head * of.v_strides[2] + start * of.v_strides[1];
-        product::<V>(
+        product::<V, E>(
             rows,
             count,
             dim,
             (scores.as_ptr(), BLOCK),
-            (of.v.as_ptr().add(from), of.v_strides[1]),
+            (cached.v.as_ptr().add(from), of.v_strides[1]),
             (sums.as_mut_ptr(), dim),
         );
     }
@@ -391,11 +436,7 @@ unsafe fn many_rows<V: Vector>(
 /// Replaces scores by their exponentials, less the largest so far, and returns what
 /// earlier sums are to be multiplied by.
 #[inline(always)]
-unsafe fn softmax_block<V: Vector>(
-    scores: &mut [f32],
-    largest: &mut f32,
-    total: &mut f32,
-) -> f32 {
+unsafe fn softmax_block<V: Vector>(scores: &mut [f32], largest: &mut f32, total: &mut f32) -> f32 {
     let at = scores.as_mut_ptr();
     let mut most = V::splat(*largest);
     for index in (0..scores.len()).step_by(V::LANES) {
@@ -432,8 +473,9 @@ unsafe fn write<V: Vector>(sums: &[f32], total: f32, out: *mut f32) {
 /// All queries of the heads that share the keys `head`, where these are few: each
 /// key is multiplied as it lies.
 #[inline(always)]
-unsafe fn few_rows<V: Vector>(
+unsafe fn few_rows<V: Vector, E: Element>(
     of: &Attention<'_>,
+    cached: Cached<'_, E>,
     batch: usize,
     head: usize,
     out: &Output,
@@ -453,14 +495,15 @@ unsafe fn few_rows<V: Vector>(
         }
     }
     let mut scores: Buffer<f32> = Buffer::new(rows * width);
-    let keys = of.k.as_ptr().add(batch * of.k_strides[0] + head * of.k_strides[2]);
+    let keys = cached.k.as_ptr().add(batch * of.k_strides[0] + head * of.k_strides[2]);
     for key in 0..of.kv_len {
         let key_at = keys.add(key * of.k_strides[1]);
         for row in 0..rows {
             let query = queries.as_ptr().add(row * dim);
             let mut sum = V::zero();
             for at in (0..dim).step_by(V::LANES) {
-                sum = V::load(query.add(at)).fma(V::load(key_at.add(at)), sum);
+                let key: V = E::load(key_at.add(at));
+                sum = V::load(query.add(at)).fma(key, sum);
             }
             scores[row * width + key] = sum.total();
         }
@@ -479,12 +522,12 @@ unsafe fn few_rows<V: Vector>(
     }
     let values = batch * of.v_strides[0] + head * of.v_strides[2];
     let mut sums: Buffer<f32> = Buffer::new(rows * dim);
-    product::<V>(
+    product::<V, E>(
         rows,
         of.kv_len,
         dim,
         (scores.as_ptr(), width),
-        (of.v.as_ptr().add(values), of.v_strides[1]),
+        (cached.v.as_ptr().add(values), of.v_strides[1]),
         (sums.as_mut_ptr(), dim),
     );
     for row in 0..rows {
@@ -519,14 +562,26 @@ mod tests {
         let mut mask = Vec::new();
         for i in 0..case.q_len {
             let place = i + case.kv_len - case.q_len;
-            mask.extend((0..case.kv_len).map(|j| {
-                if j <= place && j + window > place { 0.0 } else { f32::NEG_INFINITY }
-            }));
+            mask.extend(
+                (0..case.kv_len).map(|j| {
+                    if j <= place && j + window > place { 0.0 } else { f32::NEG_INFINITY }
+                }),
+            );
         }
         mask
     }
 
+    fn floats(of: Values<'_>) -> Vec<f32> {
+        match of {
+            Values::F32(values) => values.to_vec(),
+            Values::F16(bits) => {
+                bits.iter().map(|bits| crate::format::half(&bits.to_le_bytes())).collect()
+            }
+        }
+    }
+
     fn exact(of: &Attention<'_>) -> Vec<f64> {
+        let (keys, values) = (floats(of.k), floats(of.v));
         let mut out = Vec::new();
         let at = |slice: &[f32], strides: [usize; 3], place: [usize; 3], d: usize| {
             let offset: usize = strides.iter().zip(place).map(|(s, p)| s * p).sum();
@@ -540,7 +595,7 @@ mod tests {
                         .map(|j| {
                             let products = (0..of.head_dim).map(|d| {
                                 at(of.q, of.q_strides, [b, i, h], d)
-                                    * at(of.k, of.k_strides, [b, j, kv], d)
+                                    * at(&keys, of.k_strides, [b, j, kv], d)
                             });
                             let mask = of.mask.map_or(0.0, |m| f64::from(m[i * of.kv_len + j]));
                             products.sum::<f64>() * f64::from(of.scale) + mask
@@ -551,7 +606,7 @@ mod tests {
                     let total: f64 = weights.iter().sum();
                     for d in 0..of.head_dim {
                         let sum: f64 = (0..of.kv_len)
-                            .map(|j| weights[j] * at(of.v, of.v_strides, [b, j, kv], d))
+                            .map(|j| weights[j] * at(&values, of.v_strides, [b, j, kv], d))
                             .sum();
                         out.push(if most == f64::NEG_INFINITY { 0.0 } else { sum / total });
                     }
@@ -591,10 +646,14 @@ mod tests {
             let v = values(case.batch * kv_heads * room * case.dim, 3);
             let mask = case.window.map(|window| causal(case, window));
             let strides = [kv_heads * room * case.dim, case.dim, room * case.dim];
-            let of = Attention {
+            let bits = |values: &[f32]| -> Vec<u16> {
+                values.iter().map(|x| u16::from_le_bytes(crate::format::to_half(*x))).collect()
+            };
+            let (half_k, half_v) = (bits(&k), bits(&v));
+            let of_floats = Attention {
                 q: &q,
-                k: &k,
-                v: &v,
+                k: Values::F32(&k),
+                v: Values::F32(&v),
                 q_strides: [case.q_len * q_heads * case.dim, q_heads * case.dim, case.dim],
                 k_strides: strides,
                 v_strides: strides,
@@ -608,17 +667,21 @@ mod tests {
                 mask: mask.as_deref(),
                 scale: 1.0,
             };
-            let exact = exact(&of);
-            for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
-                let mut out = vec![f32::NAN; exact.len()];
-                attention_on(isa, &of, &mut out).unwrap();
-                for (at, (value, expected)) in out.iter().zip(&exact).enumerate() {
-                    let off = (f64::from(*value) - expected).abs();
-                    assert!(
-                        off < 2e-5,
-                        "{} case {index} [{at}]: {value}, expected {expected}",
-                        isa.name()
-                    );
+            let of_halves =
+                Attention { k: Values::F16(&half_k), v: Values::F16(&half_v), ..of_floats };
+            for of in [of_floats, of_halves] {
+                let exact = exact(&of);
+                for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+                    let mut out = vec![f32::NAN; exact.len()];
+                    attention_on(isa, &of, &mut out).unwrap();
+                    for (at, (value, expected)) in out.iter().zip(&exact).enumerate() {
+                        let off = (f64::from(*value) - expected).abs();
+                        assert!(
+                            off < 2e-5,
+                            "{} case {index} [{at}]: {value}, expected {expected}",
+                            isa.name()
+                        );
+                    }
                 }
             }
         }
@@ -633,8 +696,8 @@ mod tests {
             mask[..40].fill(f32::NEG_INFINITY);
             let of = Attention {
                 q: &q,
-                k: &k,
-                v: &k,
+                k: Values::F32(&k),
+                v: Values::F32(&k),
                 q_strides: [0, 16, 0],
                 k_strides: [0, 16, 0],
                 v_strides: [0, 16, 0],
@@ -660,8 +723,8 @@ mod tests {
         let values = [0.0; 64];
         let of = Attention {
             q: &values,
-            k: &values,
-            v: &values,
+            k: Values::F32(&values),
+            v: Values::F32(&values),
             q_strides: [64, 16, 16],
             k_strides: [64, 16, 16],
             v_strides: [64, 16, 16],
@@ -685,6 +748,7 @@ mod tests {
             ("no heads", Attention { kv_heads: 0, ..of }, 64),
             ("an odd dimension", Attention { head_dim: 8, ..of }, 64),
             ("a mask of another size", Attention { mask: Some(&values[..15]), ..of }, 64),
+            ("keys and values of two types", Attention { k: Values::F16(&[0; 64]), ..of }, 64),
             ("strides beyond measure", Attention { q_strides: [0, usize::MAX, 0], ..of }, 64),
         ];
         for (name, of, len) in cases {

@@ -24,8 +24,7 @@ pub const ISA_VARIABLE: &str = "LECTERN_KERNELS";
 
 impl Isa {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::Scalar, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512];
+    pub const ALL: [Self; 5] = [Self::Scalar, Self::Neon, Self::Avx2, Self::AvxVnni, Self::Avx512];
 
     /// The name in [`ISA_VARIABLE`].
     pub const fn name(self) -> &'static str {

@@ -133,8 +133,7 @@ pub fn add_layer_norm(
     let isa = Isa::current();
     let rows = (PART / width).max(1);
     for_rows(rows * width, x, |part, x| {
-        for (x, residual) in
-            x.chunks_mut(width).zip(residual[part * rows * width..].chunks(width))
+        for (x, residual) in x.chunks_mut(width).zip(residual[part * rows * width..].chunks(width))
         {
             // SAFETY: `isa` is there.
             unsafe {

@@ -126,7 +126,7 @@ pub(crate) fn half(bytes: &[u8]) -> f32 {
 }
 
 /// Single precision to half, to the nearest; for magnitudes below 65,504.
-fn to_half(value: f32) -> [u8; 2] {
+pub(crate) fn to_half(value: f32) -> [u8; 2] {
     let bits = value.to_bits();
     let sign = (bits >> 16 & 0x8000) as u16;
     let magnitude = f32::from_bits(bits & 0x7fff_ffff);
@@ -144,9 +144,8 @@ fn to_half(value: f32) -> [u8; 2] {
 /// one per byte, from their twelve bytes.
 #[inline(always)]
 pub(crate) fn six_bit_scales(bytes: &[u8]) -> (u64, u64) {
-    let word = |at: usize| {
-        u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-    };
+    let word =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let (first, second, third) = (word(0), word(4), word(8));
     let low = |word: u32| word & 0x3f3f_3f3f;
     let high = |word: u32| (word >> 6 & 0x0303_0303) << 4;

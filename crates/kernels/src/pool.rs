@@ -148,7 +148,11 @@ impl Drop for Closing<'_> {
         while self.0.inside.load(Ordering::SeqCst) > 0 {
             rounds += 1;
             // A worker may have been put aside by the system.
-            if rounds.is_multiple_of(1_024) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            if rounds.is_multiple_of(1_024) {
+                std::thread::yield_now()
+            } else {
+                std::hint::spin_loop()
+            }
         }
     }
 }

@@ -64,9 +64,10 @@ impl Rows {
         let scales = self.scales.chunks_exact_mut(groups);
         let sums = self.sums.chunks_exact_mut(groups);
         let half_sums = self.half_sums.chunks_exact_mut(groups * 2);
-        quants.zip(scales).zip(sums.zip(half_sums)).map(
-            |((quants, scales), (sums, half_sums))| RowMut { quants, scales, sums, half_sums },
-        )
+        quants
+            .zip(scales)
+            .zip(sums.zip(half_sums))
+            .map(|((quants, scales), (sums, half_sums))| RowMut { quants, scales, sums, half_sums })
     }
 }
 
@@ -168,15 +169,14 @@ impl TileMut<'_> {
     /// Takes a row as the `index`th of the tile.
     pub(crate) fn put(&mut self, index: usize, row: Row<'_>) {
         let height = self.height;
-        for (to, from) in
-            self.quants.chunks_exact_mut(4 * height).zip(row.quants.chunks_exact(4))
-        {
+        for (to, from) in self.quants.chunks_exact_mut(4 * height).zip(row.quants.chunks_exact(4)) {
             to[index * 4..index * 4 + 4].copy_from_slice(from);
         }
         for (to, from) in self.scales.chunks_exact_mut(height).zip(row.scales) {
             to[index] = *from;
         }
-        let of_group = if self.totals.len() == self.scales.len() { row.sums } else { row.half_sums };
+        let of_group =
+            if self.totals.len() == self.scales.len() { row.sums } else { row.half_sums };
         for (to, from) in self.totals.chunks_exact_mut(height).zip(of_group) {
             to[index] = *from;
         }

@@ -2,6 +2,8 @@
 //!
 //! All functions are to be inlined into one that names the instructions it uses.
 
+use crate::format::half;
+
 /// A register.
 ///
 /// # Safety
@@ -22,6 +24,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn max(self, other: Self) -> Self;
     /// `self * factor + addend`.
     unsafe fn fma(self, factor: Self, addend: Self) -> Self;
+    /// As many halves, widened.
+    unsafe fn load_halves(at: *const Half) -> Self;
     /// 2 to the power of each lane, which is a whole number between -127 and 127
     /// plus 1.5 · 2^23; 0 for -127.
     unsafe fn exp2_shifted(self) -> Self;
@@ -63,13 +67,55 @@ pub(crate) trait Vector: Copy {
         let rest = whole.fma(Self::splat(-0.693_359_4), x);
         let rest = whole.fma(Self::splat(2.121_944_4e-4), rest);
         let mut sum = Self::splat(1.987_569_1e-4);
-        for coefficient in
-            [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]
-        {
+        for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
             sum = sum.fma(rest, Self::splat(coefficient));
         }
         let sum = sum.fma(rest.mul(rest), rest).add(Self::splat(1.0));
         sum.mul(shifted.exp2_shifted())
+    }
+}
+
+/// The bits of a number in half precision.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Half(u16);
+
+/// The same bits, with their meaning.
+pub(crate) fn halves(bits: &[u16]) -> &[Half] {
+    // SAFETY: `Half` is represented as what it holds.
+    unsafe { std::slice::from_raw_parts(bits.as_ptr().cast(), bits.len()) }
+}
+
+/// What a register of floats can be loaded from.
+pub(crate) trait Element: Copy + Sync {
+    /// # Safety
+    ///
+    /// As the methods of [`Vector`].
+    unsafe fn load<V: Vector>(at: *const Self) -> V;
+    fn float(self) -> f32;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(at: *const Self) -> V {
+        V::load(at)
+    }
+
+    #[inline(always)]
+    fn float(self) -> f32 {
+        self
+    }
+}
+
+impl Element for Half {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(at: *const Self) -> V {
+        V::load_halves(at)
+    }
+
+    #[inline(always)]
+    fn float(self) -> f32 {
+        half(&self.0.to_le_bytes())
     }
 }
 
@@ -167,6 +213,11 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    unsafe fn load_halves(at: *const Half) -> Self {
+        Self(at.cast::<[Half; 8]>().read_unaligned().map(Element::float))
+    }
+
+    #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         at.cast::<[f32; 8]>().write_unaligned(self.0);
     }
@@ -211,7 +262,7 @@ impl Vector for Plain {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Vector;
+    use super::{Half, Vector};
 
     impl Vector for __m256 {
         const LANES: usize = 8;
@@ -224,6 +275,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn load(at: *const f32) -> Self {
             _mm256_loadu_ps(at)
+        }
+
+        #[inline(always)]
+        unsafe fn load_halves(at: *const Half) -> Self {
+            _mm256_cvtph_ps(_mm_loadu_si128(at.cast()))
         }
 
         #[inline(always)]
@@ -282,6 +338,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn load_halves(at: *const Half) -> Self {
+            _mm512_cvtph_ps(_mm256_loadu_si256(at.cast()))
+        }
+
+        #[inline(always)]
         unsafe fn store(self, at: *mut f32) {
             _mm512_storeu_ps(at, self);
         }
@@ -328,7 +389,7 @@ mod x86 {
 mod neon {
     use std::arch::aarch64::*;
 
-    use super::Vector;
+    use super::{Half, Vector};
 
     impl Vector for float32x4_t {
         const LANES: usize = 4;
@@ -341,6 +402,11 @@ mod neon {
         #[inline(always)]
         unsafe fn load(at: *const f32) -> Self {
             vld1q_f32(at)
+        }
+
+        #[inline(always)]
+        unsafe fn load_halves(at: *const Half) -> Self {
+            vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(at.cast())))
         }
 
         #[inline(always)]
@@ -389,16 +455,19 @@ mod neon {
 /// Compiles a body, generic in its [`Vector`], once per instruction set, and calls
 /// the one for `isa`. The processor must have it.
 macro_rules! dispatch {
-    ($isa:expr, fn $body:ident ( $($name:ident : $type:ty),* $(,)? )) => {{
+    (
+        $isa:expr,
+        fn $body:ident $(<$of:ident: $bound:ident>)? ( $($name:ident : $type:ty),* $(,)? )
+    ) => {{
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2($($name: $type),*) {
-            $body::<std::arch::x86_64::__m256>($($name),*);
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn avx2 $(<$of: $bound>)? ($($name: $type),*) {
+            $body::<std::arch::x86_64::__m256 $(, $of)?>($($name),*);
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-        unsafe fn avx512($($name: $type),*) {
-            $body::<std::arch::x86_64::__m512>($($name),*);
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+        unsafe fn avx512 $(<$of: $bound>)? ($($name: $type),*) {
+            $body::<std::arch::x86_64::__m512 $(, $of)?>($($name),*);
         }
         match $isa {
             #[cfg(target_arch = "x86_64")]
@@ -407,8 +476,8 @@ macro_rules! dispatch {
             $crate::cpu::Isa::Avx512 => avx512($($name),*),
             // NEON belongs to every 64-bit ARM processor.
             #[cfg(target_arch = "aarch64")]
-            $crate::cpu::Isa::Neon => $body::<std::arch::aarch64::float32x4_t>($($name),*),
-            _ => $body::<$crate::vector::Plain>($($name),*),
+            $crate::cpu::Isa::Neon => $body::<std::arch::aarch64::float32x4_t $(, $of)?>($($name),*),
+            _ => $body::<$crate::vector::Plain $(, $of)?>($($name),*),
         }
     }};
 }

@@ -6,12 +6,12 @@
 //! them, and each panel is multiplied with all rows. Weights are read from memory
 //! once either way.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod panel;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-#[cfg(target_arch = "aarch64")]
-mod neon;
 
 use panel::{Panel, Tile};
 

@@ -90,7 +90,10 @@ fn every_kernel_agrees_with_the_reference_and_with_floats() {
                 // its group, and the errors are independent.
                 let tolerance = sizes[index] * 0.02 + 1e-6;
                 let (exact, off) = (exact[index], (value - exact[index]).abs());
-                assert!(off <= tolerance, "{format:?} {m}x{k}x{n} [{index}]: {value}, exactly {exact}");
+                assert!(
+                    off <= tolerance,
+                    "{format:?} {m}x{k}x{n} [{index}]: {value}, exactly {exact}"
+                );
             }
             for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
                 let mut dst = vec![f32::NAN; m * n];
@@ -120,8 +123,7 @@ fn sizes_that_do_not_fit_are_refused() {
         ("sizes beyond measure", Format::Q8_0, (usize::MAX, 32, 2), 32, 68, 1),
     ];
     for (name, format, mkn, lhs, rhs, dst) in cases {
-        let result =
-            matmul(format, mkn, &vec![0.0; lhs], &vec![0; rhs], None, &mut vec![0.0; dst]);
+        let result = matmul(format, mkn, &vec![0.0; lhs], &vec![0; rhs], None, &mut vec![0.0; dst]);
         assert_eq!(result, Err(ShapeError), "{name}");
     }
     let biased = matmul(Format::Q8_0, (1, 32, 1), &[0.0; 32], &[0; 34], Some(&[]), &mut [0.0]);

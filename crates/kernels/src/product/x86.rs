@@ -75,12 +75,8 @@ unsafe fn nibbles(at: *const u8) -> __m256i {
 #[inline(always)]
 unsafe fn fifth_bits(at: *const u8) -> __m256i {
     let word = _mm256_set1_epi32(at.cast::<i32>().read_unaligned());
-    let spread = _mm256_setr_epi64x(
-        0,
-        0x0101_0101_0101_0101,
-        0x0202_0202_0202_0202,
-        0x0303_0303_0303_0303,
-    );
+    let spread =
+        _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
     let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
     let bytes = _mm256_and_si256(_mm256_shuffle_epi8(word, spread), bits);
     _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bits), _mm256_set1_epi8(16))
@@ -162,10 +158,8 @@ unsafe fn scales(format: Format, at: *const u8) -> (__m256, __m256) {
         );
     }
     let bytes = format.block_bytes() as i32;
-    let lanes = _mm256_mullo_epi32(
-        _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-        _mm256_set1_epi32(bytes),
-    );
+    let lanes =
+        _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(bytes));
     // The scale, and behind it the minimum or something else of the block.
     let words = _mm256_i32gather_epi32::<1>(at.cast(), lanes);
     let scales = halves(_mm256_and_si256(words, _mm256_set1_epi32(0xffff)));
@@ -344,7 +338,11 @@ macro_rules! for_format {
 unsafe fn dot<D: Dot>(format: Format, weights: &[u8], row: Row<'_>) -> f32 {
     #[inline(always)]
     unsafe fn of<D: Dot>(format: Format, weights: &[u8], row: Row<'_>) -> f32 {
-        if format == Format::Q6K { dot_q6k::<D>(weights, row) } else { dot_32::<D>(format, weights, row) }
+        if format == Format::Q6K {
+            dot_q6k::<D>(weights, row)
+        } else {
+            dot_32::<D>(format, weights, row)
+        }
     }
     let of = of::<D>;
     for_format!(format, of(weights, row))
@@ -375,7 +373,8 @@ unsafe fn quantize(values: &[f32], row: &mut RowMut<'_>) {
         for (whole, part) in whole.iter_mut().zip(parts) {
             *whole = _mm256_cvtps_epi32(_mm256_mul_ps(part, _mm256_set1_ps(inverse)));
         }
-        let words = [_mm256_packs_epi32(whole[0], whole[1]), _mm256_packs_epi32(whole[2], whole[3])];
+        let words =
+            [_mm256_packs_epi32(whole[0], whole[1]), _mm256_packs_epi32(whole[2], whole[3])];
         let bytes = _mm256_packs_epi16(words[0], words[1]);
         let bytes = _mm256_permutevar8x32_epi32(bytes, order);
         _mm256_storeu_si256(row.quants.as_mut_ptr().add(index * GROUP).cast(), bytes);
@@ -436,9 +435,8 @@ unsafe fn unpack_format(format: Format, panel: &mut Panel, weights: Weights<'_>)
     let start = weights.depth / block_len * block_bytes;
     let last = weights.rows.len() / weights.row_bytes - 1;
     // A column beyond the last is the last again: nobody looks at its products.
-    let column_at = |column: usize| {
-        weights.rows.as_ptr().add(column.min(last) * weights.row_bytes + start)
-    };
+    let column_at =
+        |column: usize| weights.rows.as_ptr().add(column.min(last) * weights.row_bytes + start);
     let groups = weights.len / GROUP;
 
     for column in (0..columns).step_by(8) {
@@ -580,10 +578,7 @@ unsafe fn tile_512<const ROWS: usize>(panel: &Panel, tile: &Tile<'_>) {
 /// 16 columns, two registers, with `ROWS` rows. `SIGNED` weights have the sign
 /// moved to the other factor.
 #[inline(always)]
-unsafe fn tile_256<D: Dot, const ROWS: usize, const SIGNED: bool>(
-    panel: &Panel,
-    tile: &Tile<'_>,
-) {
+unsafe fn tile_256<D: Dot, const ROWS: usize, const SIGNED: bool>(panel: &Panel, tile: &Tile<'_>) {
     let height = HEIGHT_256;
     let (values, row_scales) = (tile.values().as_ptr(), tile.scales().as_ptr());
     let totals = tile.totals().as_ptr();
@@ -637,10 +632,7 @@ unsafe fn tile_256<D: Dot, const ROWS: usize, const SIGNED: bool>(
 }
 
 #[inline(always)]
-unsafe fn tile_256_rows<D: Dot, const SIGNED: bool>(
-    panel: &Panel,
-    tile: &Tile<'_>,
-) {
+unsafe fn tile_256_rows<D: Dot, const SIGNED: bool>(panel: &Panel, tile: &Tile<'_>) {
     match tile.count {
         1 => tile_256::<D, 1, SIGNED>(panel, tile),
         2 => tile_256::<D, 2, SIGNED>(panel, tile),
