@@ -127,12 +127,15 @@ impl BertEmbedder {
             }
             // The mean and the sum have the same direction.
             let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
+            if !norm.is_finite() {
+                return Err(EncoderError::Result);
+            }
             if norm > 0.0 {
                 sum.iter_mut().for_each(|value| *value /= norm);
             }
-            sum
+            Ok(sum)
         });
-        Ok(vectors.collect())
+        vectors.collect()
     }
 }
 

@@ -162,7 +162,12 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         None,
     )
     .with_prefix_cache_n(CACHED_SEQUENCES);
-    let model = Model::new(tokio::runtime::Handle::current().block_on(runner.build()));
+    let model = {
+        // It tries the model once, which is not to be taken for the generation that
+        // somebody interrupts.
+        let _turn = TURN.blocking_lock();
+        Model::new(tokio::runtime::Handle::current().block_on(runner.build()))
+    };
     release_freed_memory();
 
     let engine = Engine {
@@ -502,11 +507,16 @@ impl Engine {
 /// Ends the sequence that `responses` are of, between two products of the model
 /// wherever it is, and waits until it has ended.
 async fn interrupt(mut responses: impl Stream<Item = Response> + Unpin) {
+    /// More than wait to be read when it is interrupted. Where even more come, no
+    /// product of ours is asked for, and the engine sees at the next token that the
+    /// responses were dropped.
+    const WAITING: usize = 4;
     let _interrupt = Interrupt::new();
-    while let Some(response) = responses.next().await {
-        match response {
-            Response::Chunk(chunk) if chunk.choices.iter().all(|c| c.finish_reason.is_none()) => {}
-            _ => return,
+    let mut more = 0;
+    while let Some(Response::Chunk(chunk)) = responses.next().await {
+        more += 1;
+        if more > WAITING || chunk.choices.iter().any(|choice| choice.finish_reason.is_some()) {
+            return;
         }
     }
 }

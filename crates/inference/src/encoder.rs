@@ -1,8 +1,9 @@
 //! The encoder of BERT (Devlin et al., 2019), on `lectern-kernels`.
 //!
 //! The matrices are kept in 8 bits, or in 4 where the file has them so, and the
-//! products made in 8 bits, with a scale per 32 values on both sides. The tokens of all texts of a batch lie one after the
-//! other, so nothing is padding; attention alone looks at each text by itself.
+//! products made in 8 bits, with a scale per 32 values on both sides. The tokens of
+//! all texts of a batch lie one after the other, so nothing is padding; attention
+//! alone looks at each text by itself.
 
 use candle_core::Device;
 use candle_core::safetensors::SliceSafetensors;
@@ -49,8 +50,12 @@ pub(crate) enum EncoderError {
     Weights(#[from] candle_core::Error),
     #[error("the tensor {0} is of another size than the configuration says")]
     Shape(String),
+    #[error("the tensor {0} has weights that are no numbers")]
+    NotFinite(String),
     #[error("a token is not in its vocabulary, or a text is too long for it")]
     Tokens,
+    #[error("what it computed are no numbers")]
+    Result,
     #[error("{0}")]
     Kernel(#[from] ShapeError),
 }
@@ -73,7 +78,12 @@ impl Config {
             && self.hidden_size.is_multiple_of(32)
             && self.intermediate_size > 0
             && self.intermediate_size.is_multiple_of(32)
-            && self.max_position_embeddings > 0;
+            && self.max_position_embeddings > 0
+            // So that no product of two of them is beyond measure.
+            && [self.vocab_size, self.hidden_size, self.intermediate_size]
+                .into_iter()
+                .chain([self.num_hidden_layers, self.max_position_embeddings])
+                .all(|size| size < 1 << 24);
         if fits {
             return Ok(());
         }
@@ -154,6 +164,7 @@ impl Tensors<'_> {
         let view = self.file.get(&of_file)?;
         if view.dtype() != safetensors::Dtype::U8 {
             let bytes = quantize_q8_0(&self.get(name, n * k)?);
+            let bytes = bytes.ok_or(EncoderError::NotFinite(of_file))?;
             return Ok(Matrix { format: Format::Q8_0, bytes });
         }
         let format = Format::Q4_0;

@@ -14,7 +14,7 @@ use lectern_kernels::{Attention, Format, ISA_VARIABLE, ShapeError, Values};
 const OFF: &str = "off";
 
 /// What a generation that was interrupted ends with.
-pub(crate) const INTERRUPTED: &str = "interrupted";
+const INTERRUPTED: &str = "interrupted";
 
 /// There is one generation at a time in a process, so one flag serves.
 static INTERRUPT: AtomicBool = AtomicBool::new(false);
@@ -46,6 +46,10 @@ pub(crate) fn install() {
     });
 }
 
+fn check_interrupt() -> Result<()> {
+    if INTERRUPT.load(Ordering::Relaxed) { Err(Error::msg(INTERRUPTED)) } else { Ok(()) }
+}
+
 fn matmul(
     dtype: GgmlDType,
     mkn: (usize, usize, usize),
@@ -53,11 +57,7 @@ fn matmul(
     rhs: &[u8],
     dst: &mut [f32],
 ) -> Result<bool> {
-    #[cfg(test)]
-    PRODUCTS.fetch_add(1, Ordering::Relaxed);
-    if INTERRUPT.load(Ordering::Relaxed) {
-        return Err(Error::msg(INTERRUPTED));
-    }
+    check_interrupt()?;
     let Some(format) = format(dtype) else { return Ok(false) };
     done(lectern_kernels::matmul(format, mkn, lhs, rhs, None, dst))
 }
@@ -81,6 +81,7 @@ fn format(dtype: GgmlDType) -> Option<Format> {
 }
 
 fn attention(of: &kernels::Attention<'_>, out: &mut [f32]) -> Result<bool> {
+    check_interrupt()?;
     if of.softcap.is_some() {
         return Ok(false);
     }

@@ -12,11 +12,9 @@ struct Line([u8; 64]);
 /// Only for such types, without padding, aligned to 64 bytes or less.
 pub(crate) unsafe trait Number: Copy {}
 
-// SAFETY: it is one.
+// SAFETY, of these three: all bit patterns are values, and there is no padding.
 unsafe impl Number for u8 {}
-// SAFETY: it is one.
 unsafe impl Number for i8 {}
-// SAFETY: it is one.
 unsafe impl Number for f32 {}
 
 /// Zeros at first.
@@ -28,7 +26,11 @@ pub(crate) struct Buffer<T> {
 
 impl<T: Number> Buffer<T> {
     pub(crate) fn new(len: usize) -> Self {
-        let lines = (len * size_of::<T>()).div_ceil(64);
+        // `vec!` sees to it that the lines fit the address space.
+        let Some(bytes) = len.checked_mul(size_of::<T>()) else {
+            panic!("a buffer of {len} numbers is larger than the address space");
+        };
+        let lines = bytes.div_ceil(64);
         Self { lines: vec![Line([0; 64]); lines], len, of: std::marker::PhantomData }
     }
 }

@@ -118,6 +118,14 @@ fn attend<E: Element>(isa: Isa, of: &Attention<'_>, cached: Cached<'_, E>, out: 
     if of.batch * of.q_heads * of.q_len == 0 {
         return;
     }
+    if of.kv_len == 0 {
+        for (batch, head) in (0..of.batch).flat_map(|b| (0..of.q_heads).map(move |h| (b, h))) {
+            for position in 0..of.q_len {
+                out[of.out_at(batch, position, head)..][..of.head_dim].fill(0.0);
+            }
+        }
+        return;
+    }
     let out = &Output(out.as_mut_ptr());
     let group = of.q_heads / of.kv_heads;
     // SAFETY, here and below: `isa` is there, and `check` saw that all is inside.
@@ -179,7 +187,14 @@ impl Attention<'_> {
         };
         let sizes_fit = self.kv_heads > 0
             && self.q_heads.is_multiple_of(self.kv_heads)
+            && self.head_dim > 0
             && self.head_dim.is_multiple_of(16);
+        // What is set aside for the transposed keys, and for the scores of few rows.
+        let width = self.kv_len.checked_next_multiple_of(BLOCK)?;
+        let room = |sizes: &[usize]| Some(product(sizes)? <= isize::MAX as usize / 8);
+        let sizes_fit = sizes_fit
+            && room(&[self.batch, self.kv_heads, width, self.head_dim])?
+            && room(&[FEW_ROWS, width])?;
         let mask_fits = match self.mask {
             Some(mask) => product(&[self.q_len, self.kv_len])? == mask.len(),
             None => true,
@@ -719,6 +734,33 @@ mod tests {
     }
 
     #[test]
+    fn without_keys_there_are_zeros() {
+        let values = [1.0; 20 * 16];
+        for q_len in [2, 20] {
+            let of = Attention {
+                q: &values,
+                k: Values::F32(&[]),
+                v: Values::F32(&[]),
+                q_strides: [0, 16, 0],
+                k_strides: [0, 16, 0],
+                v_strides: [0, 16, 0],
+                out_strides: [0, 16, 0],
+                batch: 1,
+                q_heads: 1,
+                kv_heads: 1,
+                q_len,
+                kv_len: 0,
+                head_dim: 16,
+                mask: Some(&[]),
+                scale: 1.0,
+            };
+            let mut out = vec![f32::NAN; q_len * 16];
+            attention(&of, &mut out).unwrap();
+            assert_eq!(out, vec![0.0; q_len * 16]);
+        }
+    }
+
+    #[test]
     fn sizes_that_do_not_fit_are_refused() {
         let values = [0.0; 64];
         let of = Attention {
@@ -746,6 +788,12 @@ mod tests {
             ("more keys than there are", Attention { kv_len: 5, ..of }, 64),
             ("heads that cannot be shared", Attention { kv_heads: 2, ..of }, 64),
             ("no heads", Attention { kv_heads: 0, ..of }, 64),
+            ("no dimension", Attention { head_dim: 0, ..of }, 64),
+            (
+                "more keys than memory can hold",
+                Attention { kv_len: 1 << 62, k_strides: [0; 3], v_strides: [0; 3], ..of },
+                64,
+            ),
             ("an odd dimension", Attention { head_dim: 8, ..of }, 64),
             ("a mask of another size", Attention { mask: Some(&values[..15]), ..of }, 64),
             ("keys and values of two types", Attention { k: Values::F16(&[0; 64]), ..of }, 64),

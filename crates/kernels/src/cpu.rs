@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-/// The instructions that the kernels are written for. All but [`Isa::Scalar`]
-/// give the same sums to within the rounding of 32-bit floats.
+/// The instructions that the kernels are written for. All give the same sums to
+/// within the rounding of 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
     /// Plain Rust: the reference, and what runs where nothing else can.

@@ -35,6 +35,8 @@ unsafe fn silu_mul_body<V: Vector>(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for at in lanes::<V>(out.len()) {
         let x = at.load(gate);
         let exp = V::zero().sub(x).exp();
+        // `exp` ends at e^88, which would not be enough below.
+        let x = x.max(V::splat(-100.0));
         at.store(x.div(one.add(exp)).mul(at.load(up)), out);
     }
 }
@@ -55,7 +57,9 @@ unsafe fn gelu_body<V: Vector>(values: &mut [f32]) {
     let one = V::splat(1.0);
     for at in lanes::<V>(values.len()) {
         let x = at.load(values);
-        let size = x.max(V::zero().sub(x)).mul(V::splat(std::f32::consts::FRAC_1_SQRT_2));
+        // At most 20, where Φ is 0 or 1 already, so that infinities come out right.
+        let most = V::zero().sub(V::zero().sub(x.max(V::zero().sub(x))).max(V::splat(-20.0)));
+        let size = most.mul(V::splat(std::f32::consts::FRAC_1_SQRT_2));
         let t = one.div(size.fma(V::splat(0.327_591_1), one));
         let mut sum = V::splat(1.061_405_4);
         for coefficient in [-1.453_152, 1.421_413_8, -0.284_496_74, 0.254_829_6] {
@@ -64,8 +68,7 @@ unsafe fn gelu_body<V: Vector>(values: &mut [f32]) {
         // 1 - erf(|x|/√2)
         let rest = sum.mul(t).mul(V::zero().sub(size.mul(size)).exp());
         // x·Φ(x) = max(x, 0) - |x|·rest/2
-        let size = x.max(V::zero().sub(x));
-        at.store(x.max(V::zero()).sub(size.mul(rest).mul(V::splat(0.5))), values);
+        at.store(x.max(V::zero()).sub(most.mul(rest).mul(V::splat(0.5))), values);
     }
 }
 
@@ -240,11 +243,15 @@ mod tests {
                 near(out[i], x * 0.5 * (1.0 + erf(x / 2.0_f64.sqrt())), "gelu");
             }
         }
-        let far = [-1e30, -200.0, -88.5, 88.5, 200.0];
-        let mut out = [0.0; 5];
-        silu_mul(&far, &[1.0; 5], &mut out).unwrap();
-        assert!(out[..3].iter().all(|value| value.abs() < 1e-6 || value.is_finite()), "{out:?}");
-        assert_eq!(out[3..], [88.5, 200.0]);
+        let far = [f32::MIN, -1e30, -200.0, -88.5, 88.5, 200.0];
+        let mut out = [0.0; 6];
+        silu_mul(&far, &[1.0; 6], &mut out).unwrap();
+        assert!(out[..4].iter().all(|value| value.abs() < 1e-30), "{out:?}");
+        assert_eq!(out[4..], [88.5, 200.0]);
+        let mut out = [f32::NEG_INFINITY, f32::MIN, -30.0, 30.0, f32::MAX, f32::INFINITY];
+        gelu(&mut out);
+        assert!(out[..3].iter().all(|value| value.abs() < 1e-30), "{out:?}");
+        assert_eq!(out[3..], [30.0, f32::MAX, f32::INFINITY]);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Format {
     ///
     /// Where `bytes` and `out` are not of the same number of blocks.
     pub fn dequantize(self, bytes: &[u8], out: &mut [f32]) {
-        assert_eq!(bytes.len() / self.block_bytes(), out.len() / self.block_len());
+        assert_eq!(self.row_bytes(out.len()), Some(bytes.len()), "not the same blocks");
         let (blocks, out) =
             (bytes.chunks_exact(self.block_bytes()), out.chunks_exact_mut(self.block_len()));
         let mut block = Unpacked::default();
@@ -252,16 +252,23 @@ fn centred(scale: f32, centre: f32, out: &mut Unpacked) {
 }
 
 /// Quantises weights to [`Format::Q8_0`], each group of 32 by its largest
-/// magnitude.
+/// magnitude. `None` where one is no number or too large for the format, so more
+/// than some eight million.
 ///
 /// # Panics
 ///
 /// Where `weights` is no whole number of groups.
-pub fn quantize_q8_0(weights: &[f32]) -> Vec<u8> {
+pub fn quantize_q8_0(weights: &[f32]) -> Option<Vec<u8>> {
+    /// The largest number of half precision.
+    const LARGEST: f32 = 65_504.0;
     assert!(weights.len().is_multiple_of(32), "Q8_0 holds groups of 32 weights");
     let mut bytes = Vec::with_capacity(weights.len() / 32 * 34);
     for group in weights.chunks_exact(32) {
         let largest = group.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+        // `max` passes NaN over, the sum does not.
+        if largest / 127.0 > LARGEST || !group.iter().sum::<f32>().is_finite() {
+            return None;
+        }
         let scale = to_half(largest / 127.0);
         bytes.extend_from_slice(&scale);
         // By the scale that will be read, not the one that was meant.
@@ -272,5 +279,33 @@ pub fn quantize_q8_0(weights: &[f32]) -> Vec<u8> {
             (quant as i8).cast_unsigned()
         }));
     }
-    bytes
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bits_keep_weights_to_half_a_step() {
+        for size in [1e-6, 0.02, 1.0, 8_000_000.0] {
+            let weights: Vec<f32> =
+                (0..64).map(|i| ((i * 37 % 64) as f32 / 31.5 - 1.0) * size).collect();
+            let bytes = quantize_q8_0(&weights).unwrap_or_default();
+            let mut again = vec![0.0; 64];
+            Format::Q8_0.dequantize(&bytes, &mut again);
+            for (weight, again) in weights.iter().zip(again) {
+                // The scale has eleven bits itself, fewer where it is subnormal.
+                let step = size / 127.0;
+                let tolerance = step * 0.51 + size * 1e-3 + 127.0 * 6e-8;
+                assert!((weight - again).abs() <= tolerance, "{weight} became {again}");
+            }
+        }
+        assert_eq!(quantize_q8_0(&[0.0; 32]).map(|bytes| bytes[2..].to_vec()), Some(vec![0; 32]));
+        for bad in [f32::NAN, f32::INFINITY, -1e30] {
+            let mut weights = [1.0; 32];
+            weights[3] = bad;
+            assert_eq!(quantize_q8_0(&weights), None, "{bad}");
+        }
+    }
 }

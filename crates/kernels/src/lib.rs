@@ -2,8 +2,8 @@
 //!
 //! Everything is chosen at run time: the same program uses AVX-512 where it is
 //! there and plain Rust where nothing else is ([`Isa`]). An operation is spread
-//! over the physical cores ([`threads`]); several at a time are correct, but only
-//! one of them has all cores.
+//! over the physical cores, less one where there are more than two ([`threads`]);
+//! several at a time are correct, but only one of them has all of these.
 
 mod aligned;
 mod attention;

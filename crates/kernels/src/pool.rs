@@ -5,7 +5,9 @@
 //! waiting, and a worker looks for the next operation for a moment before it goes
 //! to sleep. Idle workers sleep.
 
+use std::any::Any;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -33,7 +35,8 @@ struct Shared {
     /// How many workers are inside the current job.
     inside: AtomicUsize,
     next: AtomicUsize,
-    failed: AtomicBool,
+    /// What a worker's part panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
     job: Mutex<Option<Job>>,
     sleepers: Mutex<usize>,
     wake: Condvar,
@@ -55,7 +58,7 @@ static THREADS: OnceLock<NonZeroUsize> = OnceLock::new();
 /// physical cores, less one for the rest of the program where there are more than
 /// two.
 pub fn set_threads(threads: NonZeroUsize) -> bool {
-    THREADS.set(threads).is_ok() && POOL.get().is_none()
+    THREADS.set(threads).is_ok()
 }
 
 /// How many threads an operation uses.
@@ -86,7 +89,7 @@ impl Pool {
             open: AtomicBool::new(false),
             inside: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
-            failed: AtomicBool::new(false),
+            panic: Mutex::new(None),
             job: Mutex::new(None),
             sleepers: Mutex::new(0),
             wake: Condvar::new(),
@@ -101,28 +104,42 @@ impl Pool {
         Self { shared, workers, turn: Mutex::new(()) }
     }
 
-    /// Calls `task` with each number below `count`, on all threads, and returns
-    /// when all calls have. Where another operation has the workers, the caller
-    /// does it alone.
+    /// Calls `task` with each number below `count`, on all threads, and returns when
+    /// all calls have. While another operation has the workers, the caller goes on
+    /// alone.
+    ///
+    /// # Panics
+    ///
+    /// Where a call does; the other calls may then not have been made.
     pub(crate) fn run(&self, count: usize, task: impl Fn(usize) + Sync) {
-        let turn = match self.turn.try_lock() {
+        for done in 0..count {
+            if self.workers > 0
+                && count - done > 1
+                && let Some(_turn) = self.try_turn()
+            {
+                self.share(count - done, &|index| task(done + index));
+                return;
+            }
+            task(done);
+        }
+    }
+
+    fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
             Ok(turn) => Some(turn),
             Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
             Err(TryLockError::WouldBlock) => None,
-        };
-        let Some(_turn) = turn.filter(|_| self.workers > 0 && count > 1) else {
-            (0..count).for_each(task);
-            return;
-        };
+        }
+    }
 
+    /// To be called by who has the turn.
+    fn share(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
         let shared = self.shared;
-        let run: &(dyn Fn(usize) + Sync) = &task;
         // SAFETY: only the lifetime changes. No worker uses the job after it was
         // closed and `inside` fell to zero, which `Closing` waits for even when
         // `task` panics, and until then `task` is borrowed here.
-        let run: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(run) };
+        let run: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(task) };
         shared.next.store(0, Ordering::Relaxed);
-        shared.failed.store(false, Ordering::Relaxed);
         *lock(&shared.job) = Some(Job { run, count });
         shared.open.store(true, Ordering::SeqCst);
         shared.epoch.fetch_add(1, Ordering::SeqCst);
@@ -130,9 +147,11 @@ impl Pool {
         if *lock(&shared.sleepers) > 0 {
             shared.wake.notify_all();
         }
-        take(shared, &task, count);
+        take(shared, task, count);
         drop(closing);
-        assert!(!shared.failed.load(Ordering::Relaxed), "a part of the operation panicked");
+        if let Some(panic) = lock(&shared.panic).take() {
+            resume_unwind(panic);
+        }
     }
 }
 
@@ -157,7 +176,7 @@ impl Drop for Closing<'_> {
     }
 }
 
-fn take(shared: &Shared, task: &(impl Fn(usize) + Sync + ?Sized), count: usize) {
+fn take(shared: &Shared, task: &(dyn Fn(usize) + Sync), count: usize) {
     loop {
         let index = shared.next.fetch_add(1, Ordering::Relaxed);
         if index >= count {
@@ -172,21 +191,28 @@ fn work(shared: &Shared) {
     loop {
         seen = wait(shared, seen);
         shared.inside.fetch_add(1, Ordering::SeqCst);
-        if shared.open.load(Ordering::SeqCst) {
-            let job = *lock(&shared.job);
-            if let Some(Job { run, count }) = job {
-                // SAFETY: the job was open after this worker was counted as inside,
-                // so `Pool::run` waits for it.
-                let task = unsafe { &*run };
-                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    take(shared, task, count);
-                }));
-                if done.is_err() {
-                    shared.failed.store(true, Ordering::Relaxed);
-                }
+        let _leaving = Leaving(shared);
+        if !shared.open.load(Ordering::SeqCst) {
+            continue;
+        }
+        let job = *lock(&shared.job);
+        if let Some(Job { run, count }) = job {
+            // SAFETY: the job was open after this worker was counted as inside, so
+            // `Pool::share` waits for it.
+            let task = unsafe { &*run };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| take(shared, task, count))) {
+                *lock(&shared.panic) = Some(panic);
             }
         }
-        shared.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Says that a worker is no longer inside the job.
+struct Leaving<'a>(&'a Shared);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -209,4 +235,65 @@ fn wait(shared: &Shared, seen: usize) -> usize {
     }
     *sleepers -= 1;
     epoch()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// More threads than a small machine has cores, so that they are interrupted.
+    fn pool() -> &'static Pool {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        POOL.get_or_init(|| Pool::new(4))
+    }
+
+    fn each_once(pool: &Pool, count: usize) {
+        let calls: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        pool.run(count, |index| {
+            calls[index].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(calls.iter().all(|calls| calls.load(Ordering::Relaxed) == 1), "{count}");
+    }
+
+    #[test]
+    fn each_part_is_done_once_whether_workers_sleep_or_not() {
+        for turn in 0..2_000 {
+            each_once(pool(), turn % 9);
+            if turn % 97 == 0 {
+                // Until all workers are asleep.
+                while *lock(&pool().shared.sleepers) < pool().workers {
+                    std::thread::yield_now();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn several_callers_and_calls_inside_of_calls_are_served() {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..300).for_each(|count| each_once(pool(), count % 7)));
+            }
+        });
+        pool().run(5, |_| each_once(pool(), 20));
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_harms_nothing_else() {
+        for bad in 0..40 {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                pool().run(40, |index| assert!(index != bad, "part {index}"));
+            }));
+            let panic = caught.unwrap_err();
+            assert_eq!(*panic.downcast::<String>().unwrap(), format!("part {bad}"));
+            each_once(pool(), 40);
+        }
+    }
+
+    #[test]
+    fn without_workers_the_caller_does_it() {
+        each_once(&Pool::new(1), 10);
+    }
 }

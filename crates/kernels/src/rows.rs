@@ -95,13 +95,13 @@ impl RowMut<'_> {
                 }
             }
             let largest = largest.into_iter().fold(0.0, f32::max);
-            let scale = largest / 127.0;
-            let inverse = if largest > 0.0 && largest.is_finite() { 127.0 / largest } else { 0.0 };
+            let scale = scale(largest, values.iter().any(|value| value.is_nan()));
+            let inverse = inverse(scale);
             let mut sums = [0; 2];
             for half in 0..2 {
                 for lane in half * 16..half * 16 + 16 {
-                    // Rounds to the nearest by adding 1.5 * 2^23, whose unit is 1; of NaN any
-                    // byte will do.
+                    // Rounds to the nearest by adding 1.5 * 2^23, whose unit is 1; of NaN, whose
+                    // scale is NaN, any byte will do.
                     let rounded = values[lane] * inverse + 12_582_912.0;
                     let quant = rounded.to_bits() as i8;
                     quants[lane] = quant;
@@ -114,6 +114,19 @@ impl RowMut<'_> {
             self.half_sums[index * 2 + 1] = scale * sums[1] as f32;
         }
     }
+}
+
+/// The scale of a group by its largest magnitude. What is no number makes all of it
+/// none, so that a fault is seen and does not look like a result.
+#[inline(always)]
+pub(crate) fn scale(largest: f32, nan: bool) -> f32 {
+    if nan { f32::NAN } else { largest / 127.0 }
+}
+
+/// What values are multiplied by; zero where they are next to nothing or no numbers.
+#[inline(always)]
+pub(crate) fn inverse(scale: f32) -> f32 {
+    if scale > f32::MIN_POSITIVE && scale.is_finite() { 1.0 / scale } else { 0.0 }
 }
 
 /// Many rows, interleaved for tiles of `height` rows: what a tile reads lies in the
@@ -153,13 +166,20 @@ impl Tiles {
         let scales = self.scales.chunks_exact_mut(k / GROUP * height);
         let totals = self.totals.chunks_exact_mut(k / group * height);
         let parts = quants.zip(scales.zip(totals));
-        parts.map(move |(quants, (scales, totals))| TileMut { height, quants, scales, totals })
+        parts.map(move |(quants, (scales, totals))| TileMut {
+            height,
+            group,
+            quants,
+            scales,
+            totals,
+        })
     }
 }
 
 /// One tile of [`Tiles`], to be written.
 pub(crate) struct TileMut<'a> {
     height: usize,
+    group: usize,
     quants: &'a mut [i8],
     scales: &'a mut [f32],
     totals: &'a mut [f32],
@@ -175,8 +195,7 @@ impl TileMut<'_> {
         for (to, from) in self.scales.chunks_exact_mut(height).zip(row.scales) {
             to[index] = *from;
         }
-        let of_group =
-            if self.totals.len() == self.scales.len() { row.sums } else { row.half_sums };
+        let of_group = if self.group == GROUP { row.sums } else { row.half_sums };
         for (to, from) in self.totals.chunks_exact_mut(height).zip(of_group) {
             to[index] = *from;
         }

@@ -115,6 +115,11 @@ impl Element for Half {
 
     #[inline(always)]
     fn float(self) -> f32 {
+        // All ones in the exponent are an infinity or no number.
+        if self.0 & 0x7c00 == 0x7c00 {
+            let bits = u32::from(self.0);
+            return f32::from_bits((bits & 0x8000) << 16 | 0x7f80_0000 | (bits & 0x3ff) << 13);
+        }
         half(&self.0.to_le_bytes())
     }
 }

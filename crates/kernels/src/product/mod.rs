@@ -64,7 +64,7 @@ fn kernels(isa: Isa) -> &'static Kernels {
     }
 }
 
-/// Why a product cannot be made.
+/// Why an operation cannot be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShapeError;
 

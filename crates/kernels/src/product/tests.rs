@@ -57,7 +57,13 @@ fn exact(m: usize, k: usize, n: usize, lhs: &[f32], rhs: &[f32]) -> (Vec<f32>, V
 /// Rows, terms, columns: one and few rows, a full tile of each kind and one more,
 /// depths of one block, of a panel, of several and a part, columns that fill no panel.
 fn shapes(format: Format) -> Vec<(usize, usize, usize)> {
-    let mut shapes = Vec::new();
+    let panel = PANEL_DEPTH / format.block_len();
+    let mut shapes = vec![
+        (13, panel * format.block_len(), 300),
+        (7, (panel + 1) * format.block_len(), 33),
+        (8, (2 * panel + 1) * format.block_len(), 16),
+        (1, (2 * panel + 1) * format.block_len(), 5),
+    ];
     for m in [1, 2, 4, 5, 6, 7, 13, 30] {
         for blocks in [1, 2, 9] {
             for n in [1, 7, 16, 33, 96] {
@@ -133,16 +139,67 @@ fn sizes_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn values_that_are_no_numbers_harm_nothing() {
-    let rhs = weights(Format::Q4K, 3, 256, &mut Random(7));
-    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
-        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
-            let mut lhs = vec![1.0; 6 * 256];
-            lhs[5] = value;
-            let mut dst = vec![0.0; 18];
-            matmul_on(isa, Format::Q4K, (6, 256, 3), &lhs, &rhs, None, &mut dst).unwrap();
-            // The other rows are as they would be without it.
-            assert!(dst[3..].iter().all(|value| value.is_finite()), "{}", isa.name());
+fn a_row_with_a_value_that_is_no_number_has_no_numbers_and_the_others_are_well() {
+    for format in Format::ALL {
+        let k = 2 * format.block_len();
+        let rhs = weights(format, 3, k, &mut Random(7));
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+                for m in [2, 7] {
+                    let mut lhs = vec![-1.0; m * k];
+                    (lhs[k + 5], lhs[k + 6]) = (value, value);
+                    let mut dst = vec![0.0; m * 3];
+                    matmul_on(isa, format, (m, k, 3), &lhs, &rhs, None, &mut dst).unwrap();
+                    for (index, result) in dst.iter().enumerate() {
+                        let of_bad_row = index / 3 == 1;
+                        assert_eq!(
+                            result.is_nan(),
+                            of_bad_row,
+                            "{} {format:?} {value}",
+                            isa.name()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All bits set and none, the sign alone: the largest sums there can be.
+#[test]
+fn the_largest_sums_do_not_overflow() {
+    for format in Format::ALL {
+        let k = 2 * format.block_len();
+        for byte in [0x00, 0x0f, 0x7f, 0x80, 0xf0, 0xff] {
+            let mut rhs = vec![byte; 3 * format.row_bytes(k).unwrap()];
+            for block in rhs.chunks_exact_mut(format.block_bytes()) {
+                let scales: &[usize] = match format {
+                    Format::Q6K => &[208],
+                    Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => &[0],
+                    _ => &[0, 2],
+                };
+                scales.iter().for_each(|at| block[*at..at + 2].copy_from_slice(&[0, 0x3c]));
+            }
+            let mut floats = vec![0.0; 3 * k];
+            format.dequantize(&rhs, &mut floats);
+            for sign in [1.0, -1.0] {
+                for m in [1, 13] {
+                    let lhs = vec![sign; m * k];
+                    let (exact, sizes) = exact(m, k, 3, &lhs, &floats);
+                    for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+                        let mut dst = vec![f32::NAN; m * 3];
+                        matmul_on(isa, format, (m, k, 3), &lhs, &rhs, None, &mut dst).unwrap();
+                        for index in 0..dst.len() {
+                            let off = (dst[index] - exact[index]).abs();
+                            let name = isa.name();
+                            assert!(
+                                off <= sizes[index] * 1e-4 + 1e-3,
+                                "{name} {format:?} {byte:x}"
+                            );
+                        }
+                    }
+                }
+            }
         }
     }
 }

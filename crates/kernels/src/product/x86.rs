@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::Kernels;
 use super::panel::{Panel, Tile, Weights};
 use crate::format::{Format, six_bit_scales};
-use crate::rows::{GROUP, Row, RowMut};
+use crate::rows::{GROUP, Row, RowMut, inverse, scale};
 
 /// The dot product of groups of four bytes.
 trait Dot {
@@ -358,17 +358,19 @@ unsafe fn quantize(values: &[f32], row: &mut RowMut<'_>) {
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (index, values) in values.chunks_exact(GROUP).enumerate() {
         let mut parts = [_mm256_setzero_ps(); 4];
-        let mut largest = _mm256_setzero_ps();
+        let (mut largest, mut nan) = (_mm256_setzero_ps(), _mm256_setzero_ps());
         for (at, part) in parts.iter_mut().enumerate() {
             *part = _mm256_loadu_ps(values.as_ptr().add(at * 8));
             // In this order NaN is passed over.
             largest = _mm256_max_ps(_mm256_and_ps(*part, magnitude), largest);
+            nan = _mm256_or_ps(nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(*part, *part));
         }
         let largest = _mm256_max_ps(largest, _mm256_permute2f128_ps::<1>(largest, largest));
         let largest = _mm256_max_ps(largest, _mm256_permute_ps::<0b0100_1110>(largest));
         let largest = _mm256_max_ps(largest, _mm256_permute_ps::<0b1011_0001>(largest));
         let largest = _mm256_cvtss_f32(largest);
-        let inverse = if largest > 0.0 && largest.is_finite() { 127.0 / largest } else { 0.0 };
+        let scale = scale(largest, _mm256_movemask_ps(nan) != 0);
+        let inverse = inverse(scale);
         let mut whole = [_mm256_setzero_si256(); 4];
         for (whole, part) in whole.iter_mut().zip(parts) {
             *whole = _mm256_cvtps_epi32(_mm256_mul_ps(part, _mm256_set1_ps(inverse)));
@@ -385,9 +387,9 @@ unsafe fn quantize(values: &[f32], row: &mut RowMut<'_>) {
         let sums = _mm256_hadd_epi32(sums, sums);
         let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
         let (first, second) = (_mm_cvtsi128_si32(sums), _mm_extract_epi32::<1>(sums));
-        let scale = largest / 127.0;
         row.scales[index] = scale;
-        row.sums[index] = scale * (first + second) as f32;
+        // Of NaN the integers are anything, and the scale is NaN.
+        row.sums[index] = scale * first.wrapping_add(second) as f32;
         row.half_sums[index * 2] = scale * first as f32;
         row.half_sums[index * 2 + 1] = scale * second as f32;
     }
