@@ -44,6 +44,29 @@ describe('asking', () => {
     await card.waitFor({ state: 'detached' });
   });
 
+  it('names the place of every source as its kind of document does', async () => {
+    const { page, complaints } = await open('library=kinds&speed=50');
+    await ask(page, 'How did the launch go?');
+    const labels = await page
+      .locator('[data-testid^=citation-]')
+      .evaluateAll((buttons) => buttons.map((button) => button.getAttribute('aria-label')));
+    expect(labels).toEqual([
+      'Source 1: Launch plan.pptx, slide 3',
+      'Source 2: Sales.xlsx, sheet 2, row 14',
+      'Source 3: Team.mbox, message 5',
+      'Source 4: launch.yaml, line 31',
+      'Source 5: Launch film.srt, 0:01:35',
+      'Source 6: Light.epub, chapter 4',
+      'Source 7: Forecast.ipynb, cell 12',
+      'Source 8: Press.zip, file 7',
+    ]);
+    await page.getByTestId('citation-2').hover();
+    await page.getByRole('tooltip').getByText('sheet 2, row 14').waitFor();
+    await page.getByTestId('passages').click();
+    await page.getByRole('button', { name: /^Team\.mbox message 5/ }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it('marks sentences that their sources do not fully support', async () => {
     const { page } = await open('speed=10');
     await ask(page, QUESTION);

@@ -1,3 +1,4 @@
+import type { Locator } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { expectContrast, withBrowser } from './page';
 
@@ -58,12 +59,22 @@ describe('the library', () => {
     const { page } = await open('speed=20');
     await page.getByRole('button', { name: 'Library', exact: true }).click();
     await page.getByTestId('state-failed').click();
-    await page.getByText('The PDF is protected by a password.').waitFor();
+    await page.getByText('This file is protected by a password.').waitFor();
     expect(await page.getByTestId('files').locator('tbody tr').count()).toBe(1);
     await page.getByRole('button', { name: 'Try to read Old contract.pdf again' }).click();
     await page.getByText('No file matches.').waitFor();
     await page.getByTestId('state-all').click();
     await page.getByRole('button', { name: 'Show Old contract.pdf' }).waitFor();
+  });
+
+  it('counts what each document is divided into', async () => {
+    const { page } = await open('library=kinds');
+    await page.getByRole('button', { name: 'Show the files of Work' }).click();
+    const row = (name: string): Locator => page.getByRole('row').filter({ hasText: name });
+    await row('Launch plan.pptx').getByText('3 slides').waitFor();
+    await row('Sales.xlsx').getByText('2 sheets').waitFor();
+    await row('Team.mbox').getByText('5 messages').waitFor();
+    await row('Press.zip').getByText('7 files').waitFor();
   });
 
   it('stays quick with three thousand files', async () => {

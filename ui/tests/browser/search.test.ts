@@ -18,6 +18,16 @@ describe('searching', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('names the place of every hit', async () => {
+    const { page } = await open('library=kinds');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByTestId('search').fill('turin');
+    await page.getByTestId('hit').getByText('sheet 2, row 14').waitFor();
+    await page.getByTestId('hit').getByText('message 5').waitFor();
+    await page.getByTestId('search').fill('discount');
+    await page.getByTestId('hit').getByText('line 31').waitFor();
+  });
+
   it('says when there is nothing', async () => {
     const { page } = await open('');
     await page.getByRole('button', { name: 'Search', exact: true }).click();

@@ -72,6 +72,21 @@ describe('the source beside the answer', () => {
     expect(skipped).toBeGreaterThan(100);
   });
 
+  it.each([
+    ['en-GB', 'How did the launch go?', ['Presentation', 'slide 3 of 3', 'Slide 3'], 'slide 3'],
+    ['zh-CN', 'launch', ['演示文稿', '第 3 张幻灯片（共 3 张）', '第 3 张幻灯片'], '第 3 张幻灯片'],
+  ])('speaks of the parts of its kind in %s', async (locale, question, [kind, bar, mark], name) => {
+    const { page } = await open('library=kinds&speed=50', { locale });
+    await ask(page, question);
+    const button = page.getByTestId('citation-1');
+    expect(await button.getAttribute('aria-label')).toContain(name);
+    await button.click();
+    await page.getByTestId('highlight').waitFor();
+    const words = await page.getByTestId('viewer').innerText();
+    expect(words).toContain(kind);
+    expect(words.split('\n')).toEqual(expect.arrayContaining([bar, mark]));
+  });
+
   it('says when the file is gone', async () => {
     const { page } = await open('speed=20&source=missing');
     await ask(page, 'How do I end my lease?');

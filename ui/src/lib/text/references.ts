@@ -1,11 +1,10 @@
 import type { AnswerPassage, Citation } from '../types';
+import type { Whereabouts } from './place';
 
 /** A passage to be shown in its document. */
-export interface Reference {
+export interface Reference extends Whereabouts {
   /** Its number in the answer, where it has one. */
   n: number | null;
-  document: string;
-  page: number | null;
   start: number;
   end: number;
   quote: string;
@@ -20,21 +19,7 @@ export function referencesOf(
   passages: readonly AnswerPassage[],
 ): Reference[] {
   if (citations.length > 0) {
-    return citations.map(({ n, document, page, start, end, quote }) => ({
-      n,
-      document,
-      page,
-      start,
-      end,
-      quote,
-    }));
+    return [...citations];
   }
-  return passages.map(({ n, document, page, start, end, text }) => ({
-    n,
-    document,
-    page,
-    start,
-    end,
-    quote: text,
-  }));
+  return passages.map((passage) => ({ ...passage, quote: passage.text }));
 }

@@ -4,9 +4,26 @@ import type {
   AnswerSentence,
   AskRequest,
   Citation,
+  Source,
   SupportLevel,
 } from '../../types';
-import { boiler, cite, garden, lease, long, minutes, passage } from './documents';
+import {
+  archive,
+  boiler,
+  book as light,
+  cite,
+  garden,
+  lease,
+  long,
+  mailbox,
+  minutes,
+  notebook,
+  passage,
+  settings,
+  sheets,
+  slides,
+  subtitles,
+} from './documents';
 
 /** What the mock's model says to a question. */
 export interface Script {
@@ -120,6 +137,26 @@ const book: Script = {
   ],
 };
 
+/** The sentences of an answer from documents of every kind of place, and the words they rest on. */
+const launched: readonly [string, Source, string][] = [
+  ['The lamp went on sale on 2 November.', slides, 'The lamp goes on sale on 2 November'],
+  ['Turin sold 287 lamps in the first week.', sheets, 'Turin | 287'],
+  ['The Turin shop sold out on Saturday.', mailbox, 'The Turin shop sold out on Saturday'],
+  ['There is a discount of 15 percent until 30 November.', settings, 'until: 2026-11-30'],
+  ['A full battery lasts forty nights.', subtitles, 'a full battery reads for forty nights'],
+  ['Readers prefer a warm lamp.', light, 'preferred a warm lamp of 2,700 kelvin'],
+  ['The forecast is 2,140 lamps.', notebook, 'The first quarter comes to 2,140 lamps.'],
+  ['A review calls it the best below sixty euros.', archive, 'the best lamp below sixty euros'],
+];
+
+const launch: Script = {
+  text: launched.map(([said], index) => `${said.slice(0, -1)} [${index + 1}].`).join(' '),
+  abstained: false,
+  passages: launched.map(([, document, words], index) => passage(index + 1, document, words, 0.8)),
+  citations: launched.map(([, document, words], index) => cite(index + 1, document, words)),
+  sentences: launched.map(([said], index) => sentence(said, [index + 1], 'supported')),
+};
+
 const abstention: Script = {
   text: 'The documents say nothing about this.',
   abstained: true,
@@ -137,6 +174,7 @@ export function scriptFor(question: string, always: string | null): Script {
   if (/\p{Script=Han}/u.test(question)) return relocation;
   if (/tomato/i.test(question)) return tomatoes;
   if (/book|keeper/i.test(question)) return book;
+  if (/launch|lamp/i.test(question)) return launch;
   return notice;
 }
 

@@ -1,5 +1,6 @@
+import { unitOfKind } from '../../text/kind';
 import { codePointLength } from '../../text/offsets';
-import type { AnswerPassage, Citation, Source, SourceBlock } from '../../types';
+import type { AnswerPassage, Citation, Hit, Place, Source, SourceBlock } from '../../types';
 
 type Kind = SourceBlock['kind'];
 
@@ -137,7 +138,107 @@ function longText(): Source {
 
 export const long = longText();
 
-export const documents: readonly Source[] = [lease, boiler, garden, minutes, long];
+function work(
+  name: string,
+  kind: string,
+  title: string,
+  blocks: [Kind, string, (number | null)?][],
+): Source {
+  return source(`/home/ada/Documents/Work/${name}`, kind, title, blocks);
+}
+
+export const slides = work('Launch plan.pptx', 'pptx', 'Launch plan', [
+  [h(1), 'Launch of the reading lamp', 1],
+  [h(1), 'Goals', 2],
+  ['listitem', 'Two thousand lamps in the first quarter.'],
+  [h(1), 'Dates', 3],
+  ['paragraph', 'The lamp goes on sale on 2 November in three cities.'],
+]);
+
+export const sheets = work('Sales.xlsx', 'xlsx', 'Sales', [
+  [h(1), 'Cities', 1],
+  ['table', 'City | Shops\nLisbon | 14\nTurin | 9'],
+  [h(1), 'Launch week', 2],
+  ['table', 'City | Lamps sold\nLisbon | 412\nTurin | 287'],
+]);
+
+export const mailbox = work('Team.mbox', 'mbox', 'Team.mbox', [
+  [h(1), 'Stock', 4],
+  ['paragraph', 'From: Noor Haddad. The second pallet arrived this morning.'],
+  [h(1), 'Re: Launch', 5],
+  ['paragraph', 'From: Tomás Vidal. The Turin shop sold out on Saturday; please send forty more.'],
+]);
+
+export const settings = work('launch.yaml', 'code', 'launch.yaml', [
+  ['code', 'discount:\n  until: 2026-11-30\n  percent: 15'],
+]);
+
+export const subtitles = work('Launch film.srt', 'srt', 'Launch film.srt', [
+  ['paragraph', 'It folds flat, and a full battery reads for forty nights.'],
+]);
+
+export const book = work('Light.epub', 'epub', 'On light', [
+  [h(1), 'Warm and cold', 4],
+  ['paragraph', 'Readers who were asked preferred a warm lamp of 2,700 kelvin.'],
+]);
+
+export const notebook = work('Forecast.ipynb', 'ipynb', 'Forecast.ipynb', [
+  ['code', 'forecast.sum()', 11],
+  ['code', 'The first quarter comes to 2,140 lamps.', 12],
+]);
+
+export const archive = work('Press.zip', 'zip', 'Press.zip', [
+  [h(1), 'press/review.txt', 7],
+  ['paragraph', 'The reviewer calls it the best lamp below sixty euros.'],
+]);
+
+export const documents: readonly Source[] = [
+  lease,
+  boiler,
+  garden,
+  minutes,
+  long,
+  slides,
+  sheets,
+  mailbox,
+  settings,
+  subtitles,
+  book,
+  notebook,
+  archive,
+];
+
+/** A line, row or second for every passage of a document, since none is read from a file. */
+const lines = new Map([
+  [long, 120],
+  [sheets, 14],
+  [settings, 31],
+  [subtitles, 95],
+]);
+
+/** What the application says of the places in a document. */
+function placeOf(document: Source): Place {
+  const { kind } = document;
+  const unit = unitOfKind(kind);
+  const line = lines.get(document) ?? null;
+  const line_unit = kind === 'xlsx' ? 'row' : kind === 'srt' ? 'second' : 'line';
+  return { unit: unit === 'part' ? null : unit, line, line_unit };
+}
+
+/** A block as a search finds it. */
+export function hit(document: Source, block: SourceBlock, score: number): Hit {
+  return {
+    document: document.path,
+    page: block.page,
+    place: placeOf(document),
+    score,
+    text: block.text,
+    start: block.start,
+    end: block.start + codePointLength(block.text),
+    rects: [],
+    heading: headingAbove(document, block),
+  };
+}
 
 /** The place of some words in a document, and the block that holds them. */
 function locate(
@@ -155,8 +256,17 @@ function locate(
 
 export function cite(n: number, document: Source, quote: string): Citation {
   const { block, start, end } = locate(document, quote);
-  const heading = headingAbove(document, block);
-  return { n, document: document.path, page: block.page, start, end, quote, rects: [], heading };
+  return {
+    n,
+    document: document.path,
+    page: block.page,
+    place: placeOf(document),
+    start,
+    end,
+    quote,
+    rects: [],
+    heading: headingAbove(document, block),
+  };
 }
 
 /** The passage around some words. */

@@ -1,15 +1,14 @@
-import { codePointLength } from '../../text/offsets';
 import { queryTerms } from '../../text/terms';
-import type { Answer, AppError, AppEvent, AskEvent, AskRequest, Hit } from '../../types';
+import type { Answer, AppError, AppEvent, AskEvent, AskRequest, Hit, Source } from '../../types';
 import type { Backend, DragPhase, Unsubscribe } from '../backend';
 import { answerFrom, scriptFor } from './answers';
-import { documents, headingAbove } from './documents';
+import { documents, hit } from './documents';
 import { MockLibrary } from './library';
 
 /**
  * An application in memory, for the browser tests and for work on the page.
  *
- * - `library=empty|ready|large` how the library begins
+ * - `library=empty|ready|kinds|large` how the library begins
  * - `model=missing` no model is installed
  * - `ask=fail|abstain|hang` every question ends so
  * - `fail=add,source,search,…` these calls are rejected
@@ -42,6 +41,11 @@ export function createMock(parameters: URLSearchParams): Backend {
     if (failing.has(name))
       throw error('library', 'The disk is full.', 'Free some space and try again.');
     return structuredClone(reply());
+  }
+
+  function known(): Source[] {
+    const paths = new Set(library.files().map(({ path }) => path));
+    return documents.filter(({ path }) => paths.has(path));
   }
 
   async function play(request: AskRequest, send: (event: AskEvent) => void): Promise<void> {
@@ -94,7 +98,7 @@ export function createMock(parameters: URLSearchParams): Backend {
     pause: () => call('pause', () => library.pause(true)),
     resume: () => call('resume', () => library.pause(false)),
     search: ({ query, k }) =>
-      call('search', () => ({ hits: find(query).slice(0, k), milliseconds: 6.2 })),
+      call('search', () => ({ hits: find(query, known()).slice(0, k), milliseconds: 6.2 })),
     ask: (request, onEvent) => play(request, (event) => onEvent(structuredClone(event))),
     stop: async () => stopped?.(),
     conversations: () =>
@@ -141,21 +145,14 @@ function onMockDrag(listener: (phase: DragPhase) => void, add: () => void): Unsu
   return () => window.removeEventListener('mock:drag', handle);
 }
 
-function find(query: string): Hit[] {
+function find(query: string, documents: readonly Source[]): Hit[] {
   const terms = queryTerms(query);
   return documents
     .flatMap((document) =>
-      document.blocks.map((block) => ({
-        document: document.path,
-        page: block.page,
-        score:
-          terms.filter((term) => block.text.toLowerCase().includes(term)).length / terms.length,
-        text: block.text,
-        start: block.start,
-        end: block.start + codePointLength(block.text),
-        rects: [],
-        heading: headingAbove(document, block),
-      })),
+      document.blocks.map((block) => {
+        const found = terms.filter((term) => block.text.toLowerCase().includes(term));
+        return hit(document, block, found.length / terms.length);
+      }),
     )
     .filter(({ score }) => score > 0)
     .sort((a, b) => b.score - a.score);

@@ -1,13 +1,14 @@
-import { isWithin } from '../../text/path';
+import { isWithin, parentPath } from '../../text/path';
 import type { AddReport, AppError, FileStatus, FolderStatus, Status } from '../../types';
 import { documents } from './documents';
 
+const WORK = '/home/ada/Documents/Work';
 const TICK = 150;
 const PASSAGES = 24;
 
 /** How the mock begins. */
 export interface Beginning {
-  /** `empty`, `ready` or `large`. */
+  /** `empty`, `ready`, `kinds` (with a folder of every kind of place) or `large`. */
   library: string;
   modelInstalled: boolean;
   problem: AppError | null;
@@ -27,19 +28,25 @@ export class MockLibrary {
     this.#beginning = beginning;
     this.#changed = changed;
     if (beginning.library === 'empty') return;
-    for (const { path } of documents) {
-      const folder = path.slice(0, path.lastIndexOf('/'));
-      this.#folders.set(folder, [...(this.#folders.get(folder) ?? []), file(path, 'ready')]);
+    for (const { path, page_count } of documents) {
+      const folder = parentPath(path);
+      if (folder === WORK && beginning.library !== 'kinds') continue;
+      const read = { ...file(path, 'ready'), pages: page_count };
+      this.#folders.set(folder, [...(this.#folders.get(folder) ?? []), read]);
     }
-    this.#folders
-      .get('/home/ada/Documents/Flat')
-      ?.push(
-        failed('/home/ada/Documents/Flat/Old contract.pdf', 'The PDF is protected by a password.'),
-        {
-          ...file('/home/ada/Documents/Flat/Floor plan.dwg', 'skipped'),
-          reason: 'Files of this kind are not read.',
-        },
-      );
+    this.#folders.get('/home/ada/Documents/Flat')?.push(
+      {
+        ...failed(
+          '/home/ada/Documents/Flat/Old contract.pdf',
+          'the file is protected by a password',
+        ),
+        needs: 'password',
+      },
+      {
+        ...file('/home/ada/Documents/Flat/Floor plan.dwg', 'skipped'),
+        reason: 'Files of this kind are not read.',
+      },
+    );
     if (beginning.library === 'large') this.#folders.set('/home/ada/Archive', archive());
   }
 
@@ -92,7 +99,7 @@ export class MockLibrary {
 
   retry(path: string): void {
     const found = this.files().find((other) => other.path === path);
-    if (found) Object.assign(found, { state: 'pending', reason: null });
+    if (found) Object.assign(found, { state: 'pending', reason: null, needs: undefined });
     this.#changed(this.status());
     this.#continue();
   }
