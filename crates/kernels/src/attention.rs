@@ -289,7 +289,6 @@ fn visible(of: &Attention<'_>) -> Vec<Range<usize>> {
 /// Adds `rows × depth` of `a` times `depth × columns` of `b` to `c`; `columns` is a
 /// multiple of a register's lanes.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 unsafe fn product<V: Vector, E: Element>(
     rows: usize,
     depth: usize,
