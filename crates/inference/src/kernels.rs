@@ -62,10 +62,6 @@ fn matmul(
     done(lectern_kernels::matmul(format, mkn, lhs, rhs, None, dst))
 }
 
-/// How many products were asked for.
-#[cfg(test)]
-pub(crate) static PRODUCTS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-
 fn format(dtype: GgmlDType) -> Option<Format> {
     Some(match dtype {
         GgmlDType::Q4_0 => Format::Q4_0,
