@@ -50,6 +50,10 @@ run: setup models pdfium ui build ## build all and open the window; without a di
 build: sources
 	$(call stage,build,cargo build --workspace --bins)
 
+.PHONY: cuda
+cuda: sources ui ## build the programs for NVIDIA graphics cards; needs none
+	$(call stage,cuda,scripts/cuda.sh)
+
 .PHONY: test
 test: setup-tests models-tests pdfium ui build ## run all tests: Rust, the page in Chromium, the window under Xvfb
 	$(call stage,cargo test,cargo test --workspace)

@@ -626,42 +626,6 @@ mod tests {
         assert_eq!(usage(&first).completion, 24);
     }
 
-    /// A model keeps what it computed for the last sequences and goes on from there. The
-    /// reply has to be that of a model that has been asked nothing yet, where what is
-    /// kept was computed alike: a reply, whose tokens were computed one by one, is
-    /// rounded otherwise than in a prompt.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_reply_does_not_depend_on_what_was_asked_before() {
-        async fn reply(model: &MistralChat, request: ChatRequest) -> String {
-            let stream = model.generate(request).await.unwrap();
-            text(&stream.map(Result::unwrap).collect::<Vec<_>>().await)
-        }
-        let path = || crate::models::path(SMOLLM2);
-        let used = load(path(), 2_048).await.unwrap();
-
-        let greeting = ask("Hello! How are you?", 48);
-        reply(&used, greeting.clone()).await;
-        let mut follow_up = greeting.clone();
-        for (role, content) in
-            [(ChatRole::Assistant, "Cold."), (ChatRole::User, "What is a lighthouse?")]
-        {
-            follow_up.messages.push(ChatMessage { role, content: content.into() });
-        }
-        let cases = [
-            ("it goes on after another reply", follow_up.clone()),
-            ("it turns off within the question", ask("Hello! How old is the sea?", 24)),
-            ("it has little in common", ask("Write a sentence about the sea.", 24)),
-            ("it was asked just now", ask("Write a sentence about the sea.", 24)),
-            ("it was asked some time ago", greeting),
-            ("it goes on after what was asked some time ago", follow_up),
-        ];
-        for (case, request) in cases {
-            let fresh = load(path(), 2_048).await.unwrap();
-            let expected = reply(&fresh, request.clone()).await;
-            assert_eq!(reply(&used, request).await, expected, "{case}");
-        }
-    }
-
     #[tokio::test(flavor = "multi_thread")]
     async fn dropping_a_stream_stops_it_and_the_next_request_is_answered() {
         let model = load(crate::models::path(SMOLLM2), 8_192).await.unwrap();

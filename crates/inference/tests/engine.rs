@@ -16,8 +16,8 @@ use tokio::sync::{Notify, OnceCell};
 /// SmolLM2's vocabulary: as many columns has the product that makes logits.
 const VOCABULARY: usize = 49_152;
 
-/// How long the replies are; none ends by itself before.
-const MAX_TOKENS: usize = 8;
+/// How long the replies may be. The one that is gone on from does not end before.
+const MAX_TOKENS: usize = 12;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
@@ -80,15 +80,20 @@ async fn smollm2() -> &'static MistralChat {
                 silu_mul: |_, _, _| Ok(false),
                 rms_norm: |_, _, _, _| Ok(false),
             });
-            let root = std::env::var_os("LECTERN_MODELS").map_or_else(
-                || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lectern/models"),
-                PathBuf::from,
-            );
-            let gguf = root.join("smollm2-135m-instruct-q4_1/model.gguf");
-            let options = ChatOptions { id: "test".into(), gguf, context_tokens: 2_048 };
-            MistralChat::load(options).await.expect("run `make models` first")
+            load().await
         })
         .await
+}
+
+/// A model of its own, that has been asked nothing yet.
+async fn load() -> MistralChat {
+    let root = std::env::var_os("LECTERN_MODELS").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lectern/models"),
+        PathBuf::from,
+    );
+    let gguf = root.join("smollm2-135m-instruct-q4_1/model.gguf");
+    let options = ChatOptions { id: "test".into(), gguf, context_tokens: 2_048 };
+    MistralChat::load(options).await.expect("run `make models` first")
 }
 
 fn ask(question: &str) -> ChatRequest {
@@ -96,9 +101,18 @@ fn ask(question: &str) -> ChatRequest {
     ChatRequest { messages, max_tokens: MAX_TOKENS, temperature: 0.0 }
 }
 
+/// What is asked after `reply` was given to `question`.
+fn go_on(question: &str, reply: &str) -> ChatRequest {
+    let mut request = ask(question);
+    for (role, content) in [(ChatRole::Assistant, reply), (ChatRole::User, "And then?")] {
+        request.messages.push(ChatMessage { role, content: content.into() });
+    }
+    request
+}
+
 /// The reply, and how many tokens the prompt had.
-async fn reply(request: ChatRequest) -> (String, usize) {
-    let mut stream = smollm2().await.generate(request).await.unwrap();
+async fn reply(model: &MistralChat, request: ChatRequest) -> (String, usize) {
+    let mut stream = model.generate(request).await.unwrap();
     let mut text = String::new();
     while let Some(delta) = stream.next().await {
         match delta.unwrap() {
@@ -116,11 +130,11 @@ fn most_rows(sizes: &[(usize, usize)]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prompt_is_read_once_and_only_its_last_token_makes_logits() {
     let _turn = TURN.lock().await;
-    smollm2().await;
+    let model = smollm2().await;
     take_sizes();
 
     let question = "Which towns lie on the river, and how far are they from the sea?";
-    let (first, prompt) = reply(ask(question)).await;
+    let (first, prompt) = reply(model, ask(question)).await;
     let sizes = take_sizes();
     // Whatever was asked before, the question itself is new.
     assert!(most_rows(&sizes) > question.split(' ').count(), "{sizes:?}");
@@ -128,16 +142,12 @@ async fn a_prompt_is_read_once_and_only_its_last_token_makes_logits() {
     let logits: Vec<_> = sizes.iter().filter(|(_, columns)| *columns == VOCABULARY).collect();
     assert!(!logits.is_empty() && logits.iter().all(|(rows, _)| *rows == 1), "{logits:?}");
 
-    let (second, _) = reply(ask(question)).await;
+    let (second, _) = reply(model, ask(question)).await;
     assert_eq!(first, second);
     assert_eq!(most_rows(&take_sizes()), 1, "all but the last token was known");
 
-    let mut follow_up = ask(question);
-    for (role, content) in [(ChatRole::Assistant, first.as_str()), (ChatRole::User, "And then?")] {
-        follow_up.messages.push(ChatMessage { role, content: content.into() });
-    }
     let known = prompt + MAX_TOKENS - 1;
-    let (_, prompt) = reply(follow_up).await;
+    let (_, prompt) = reply(model, go_on(question, &first)).await;
     assert_eq!(
         most_rows(&take_sizes()),
         prompt - known,
@@ -145,13 +155,37 @@ async fn a_prompt_is_read_once_and_only_its_last_token_makes_logits() {
     );
 }
 
+/// What is kept of earlier prompts is what would be computed again. That is said of candle's
+/// kernels, which compute a row alike whatever rows are beside it; and of prompts, for a reply
+/// is computed token by token, and rounded otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_does_not_depend_on_what_was_asked_before() {
+    let _turn = TURN.lock().await;
+    smollm2().await;
+    let used = load().await;
+    reply(&used, ask("Hello! How are you?")).await;
+    let cases = [
+        ("it goes on after another reply", go_on("Hello! How are you?", "Cold.")),
+        ("it turns off within the question", ask("Hello! How old is the sea?")),
+        ("it has little in common", ask("Write a sentence about the sea.")),
+        ("it was asked just now", ask("Write a sentence about the sea.")),
+        ("it was asked some time ago", ask("Hello! How are you?")),
+        ("it goes on after that", go_on("Hello! How are you?", "Cold.")),
+    ];
+    for (case, request) in cases {
+        let expected = reply(&load().await, request.clone()).await;
+        assert_eq!(reply(&used, request).await, expected, "{case}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_product_that_fails_ends_its_request_and_nothing_else() {
     let _turn = TURN.lock().await;
-    let expected = reply(ask("Name a colour.")).await;
+    let model = smollm2().await;
+    let expected = reply(model, ask("Name a colour.")).await;
 
     set(Mode::Fail);
-    let mut stream = smollm2().await.generate(ask("Name an animal.")).await.unwrap();
+    let mut stream = model.generate(ask("Name an animal.")).await.unwrap();
     let error = stream.next().await.unwrap().unwrap_err();
     set(Mode::LookOn);
     assert_eq!(error.code, ErrorCode::ModelFailed);
@@ -160,12 +194,12 @@ async fn a_product_that_fails_ends_its_request_and_nothing_else() {
 
     // And where nobody waits for the error.
     set(Mode::Hold);
-    let stream = smollm2().await.generate(ask("Name a fruit.")).await.unwrap();
+    let stream = model.generate(ask("Name a fruit.")).await.unwrap();
     HOLDING.notified().await;
     drop(stream);
     set(Mode::LookOn);
 
     take_sizes();
-    assert_eq!(reply(ask("Name a colour.")).await, expected);
+    assert_eq!(reply(model, ask("Name a colour.")).await, expected);
     assert_eq!(most_rows(&take_sizes()), 1, "what was known before is known still");
 }
