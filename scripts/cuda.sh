@@ -70,8 +70,9 @@ export NVCC_APPEND_FLAGS='-gencode=arch=compute_80,code=compute_80'
 # Not RUSTFLAGS: with others, cargo would compile every crate again.
 export LIBRARY_PATH=$CUDA_HOME/lib64:$cache/stub${LIBRARY_PATH:+:$LIBRARY_PATH}
 
-# What lies between is shared with the build for the CPU, so that LanceDB and all else that has
-# nothing to do with CUDA is not compiled again. Only the programs go elsewhere.
+# What lies between is kept with that of the build for the CPU, and what has nothing to do with CUDA
+# is taken from there. (Not LanceDB: its build scripts share crates with those of the kernels, which
+# ask for more of their features.) Only the programs go elsewhere.
 CARGO_TARGET_DIR=$programs CARGO_BUILD_BUILD_DIR=$target \
   cargo build --locked --workspace --bins --features lectern-cli/cuda,lectern-desktop/cuda
 

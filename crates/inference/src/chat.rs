@@ -105,8 +105,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         .context_tokens()
         .and_then(|tokens| usize::try_from(tokens).ok())
         .map_or(options.context_tokens, |tokens| tokens.min(options.context_tokens));
-    let device =
-        mistralrs::best_device(false).map_err(|error| invalid(path, &error.to_string()))?;
+    let device = mistralrs::best_device(false).map_err(|error| no_card(&error.to_string()))?;
     check_memory(path, &header, context_tokens, &device)?;
 
     let paths: Box<dyn ModelPaths> = Box::new(model_paths(path));
@@ -122,9 +121,15 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
     .build();
     // Loading from paths instead of through the builder keeps the model hub's
     // client out of it, which would create a cache folder in the person's home.
-    // Of keys and values; all else is in 32 bits on the CPU. Not `Auto`, which would choose
-    // a type that the kernels do not take.
-    let dtype = if device.is_cpu() { ModelDType::F16 } else { ModelDType::Auto };
+    let dtype = match &device {
+        // Of keys and values; all else is in 32 bits on the CPU. Not `Auto`, which would choose
+        // a type that the kernels do not take.
+        Device::Cpu => ModelDType::F16,
+        // What `Auto` finds on the cards that the program is built for. It would ask `nvidia-smi`,
+        // and panic where that is missing.
+        Device::Cuda(_) => ModelDType::BF16,
+        Device::Metal(_) => ModelDType::Auto,
+    };
     let mapping = AutoDeviceMapParams::Text { max_seq_len: context_tokens, max_batch_size: 1 };
     let pipeline = loader
         .load_model_from_path(
@@ -290,6 +295,15 @@ fn invalid(path: &Path, reason: &str) -> ModelError {
             short(reason).trim_end_matches('.')
         ),
         "Download the model again, or choose another one.",
+    )
+}
+
+/// The program is built for a graphics card that cannot be used here.
+fn no_card(reason: &str) -> ModelError {
+    ModelError::new(
+        ErrorCode::ModelFailed,
+        format!("The graphics card cannot be used: {}.", short(reason).trim_end_matches('.')),
+        "Check that the card and its driver work, or use the program for the CPU.",
     )
 }
 
