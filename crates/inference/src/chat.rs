@@ -518,8 +518,8 @@ impl Engine {
     }
 }
 
-/// Ends the sequence that `responses` are of, between two products of the model
-/// wherever it is, and waits until it has ended.
+/// Ends the sequence that `responses` are of: between two products of the model, and
+/// waits until it has ended, or at its next token where the products are not ours.
 async fn interrupt(mut responses: impl Stream<Item = Response> + Unpin) {
     /// More than wait to be read when it is interrupted. Where even more come, no
     /// product of ours is asked for, and the engine sees at the next token that the

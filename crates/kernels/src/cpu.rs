@@ -19,7 +19,8 @@ pub enum Isa {
 }
 
 /// Overrides the choice, for comparisons: `scalar`, `neon`, `avx2`, `avxvnni` or
-/// `avx512`. A name that this processor does not have is ignored.
+/// `avx512`. A name that this processor does not have is ignored. What calls the
+/// kernels may know more names.
 pub const ISA_VARIABLE: &str = "LECTERN_KERNELS";
 
 impl Isa {
