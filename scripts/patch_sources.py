@@ -7,7 +7,7 @@ Cargo.toml names these folders under [patch.crates-io]. Each holds a crate as it
 has it, with patches/<crate>-<version>.patch applied, and two things that keep cargo from
 compiling it more often than needed:
 
-- The version ends in a hash of the patch, as build metadata, which requirements such as
+- The version ends in a hash of the patch (and of RULES), as build metadata, which requirements such as
   `=0.10.2` do not look at. A changed patch is another package.
 - All files bear one date. Cargo decides by their dates whether a crate on disk has changed,
   and several working trees may share one target folder.
@@ -32,6 +32,9 @@ SOURCES = ROOT / "vendor" / "run-make-setup"
 # 2020-01-01: older than anything that is compiled from these files.
 DATE = 1_577_836_800
 STAMP = ".patched"
+# What this script does to a crate besides the patch is part of the patched crate: a new letter here
+# with each such change gives it another version.
+RULES = ""
 
 
 class PatchError(Exception):
@@ -55,7 +58,7 @@ class Crate:
 
     @property
     def patched_version(self) -> str:
-        return f"{self.version}+lectern.{digest(self.patch)[:8]}"
+        return f"{self.version}+lectern.{hashlib.sha256(self.patch.read_bytes() + RULES.encode()).hexdigest()[:8]}"
 
 
 CRATES = (

@@ -5,6 +5,7 @@ use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::encoder::{Config, Encoder, EncoderError};
 use crate::short;
+use crate::unigram::Unigram;
 
 /// Tokens that go through the model at once: so many that weights are read seldom, so
 /// few that what lies between two layers stays in the cache.
@@ -33,7 +34,52 @@ pub struct BertEmbedder {
     options: EmbedderOptions,
     dimensions: usize,
     encoder: Encoder,
-    tokenizer: Tokenizer,
+    tokens: Tokens,
+    max_tokens: usize,
+}
+
+/// What splits texts into tokens.
+enum Tokens {
+    /// For XLM-R's pieces, which are many.
+    Unigram(Unigram),
+    /// For all others. It cuts texts at the limit itself.
+    General(Box<Tokenizer>),
+}
+
+impl Tokens {
+    fn from_json(json: &[u8], max_tokens: usize) -> Result<Self, tokenizers::Error> {
+        if let Some(unigram) = Unigram::from_json(json) {
+            return Ok(Self::Unigram(unigram));
+        }
+        let mut general = Tokenizer::from_bytes(json)?;
+        let truncation = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
+        general.with_padding(None).with_truncation(Some(truncation))?;
+        Ok(Self::General(Box::new(general)))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Unigram(unigram) => unigram.len(),
+            Self::General(general) => general.get_vocab_size(true),
+        }
+    }
+
+    /// The ids of each text's tokens, at most `max_tokens`, marks included.
+    fn encode(
+        &self,
+        texts: Vec<String>,
+        max_tokens: usize,
+    ) -> Result<Vec<Vec<u32>>, tokenizers::Error> {
+        match self {
+            Self::Unigram(unigram) => {
+                Ok(texts.iter().map(|text| unigram.encode(text, max_tokens)).collect())
+            }
+            Self::General(general) => {
+                let encodings = general.encode_batch_fast(texts, true)?;
+                Ok(encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
+            }
+        }
+    }
 }
 
 impl BertEmbedder {
@@ -73,34 +119,27 @@ impl BertEmbedder {
             .map_err(|error| invalid("config.json", error.to_string()))?;
         config.check().map_err(|error| invalid("config.json", error.to_string()))?;
 
-        let mut tokenizer = Tokenizer::from_bytes(read("tokenizer.json")?)
+        let max_tokens = options.max_tokens.min(config.max_position_embeddings);
+        let tokens = Tokens::from_json(&read("tokenizer.json")?, max_tokens)
             .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
-        if tokenizer.get_vocab_size(true) > config.vocab_size {
+        if tokens.len() > config.vocab_size {
             return Err(invalid("tokenizer.json", "it has more tokens than the model".into()));
         }
-        let truncation = TruncationParams {
-            max_length: options.max_tokens.min(config.max_position_embeddings),
-            ..TruncationParams::default()
-        };
-        tokenizer
-            .with_padding(None)
-            .with_truncation(Some(truncation))
-            .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
 
         let dimensions = config.hidden_size;
         let encoder = Encoder::load(config, &read("model.safetensors")?)
             .map_err(|error| invalid("model.safetensors", error.to_string()))?;
-        Ok(Self { options, dimensions, encoder, tokenizer })
+        Ok(Self { options, dimensions, encoder, tokens, max_tokens })
     }
 
     /// One vector per text, in order.
     fn embed(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
         let texts = texts.iter().map(|text| format!("{prefix}{text}")).collect();
-        let encodings = self
-            .tokenizer
-            .encode_batch_fast::<String>(texts, true)
+        let texts = self
+            .tokens
+            .encode(texts, self.max_tokens)
             .map_err(|error| failed(&error.to_string()))?;
-        let texts: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.get_ids()).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
 
         let mut vectors = Vec::with_capacity(texts.len());
         let mut rest = texts.as_slice();

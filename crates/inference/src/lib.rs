@@ -9,6 +9,7 @@ mod encoder;
 mod gguf;
 mod kernels;
 mod repetition;
+mod unigram;
 
 pub use bert::{BertEmbedder, EmbedderOptions};
 pub use chat::{ChatOptions, MistralChat};
