@@ -1,24 +1,26 @@
-//! Reciprocal rank fusion: one order out of several searches whose scores cannot
-//! be compared.
+//! One order out of several searches whose scores cannot be compared as they are.
 //!
-//! G. V. Cormack, C. L. A. Clarke, S. Büttcher: *Reciprocal Rank Fusion
-//! outperforms Condorcet and individual Rank Learning Methods*, SIGIR 2009.
+//! Each score is measured in a unit of its search and the sums are compared, a convex combination in
+//! the terms of S. Bruch, S. Gai, A. Ingber: *An Analysis of Fusion Functions for Hybrid Retrieval*,
+//! ACM TOIS 2023. BM25 is not normalised by query: a question whose words hardly occur, as one in
+//! another language than the documents, has low scores in that search and is decided by the other. (With
+//! reciprocal ranks the best of a bad list counts as much as the best of a good one.)
 
 use std::collections::HashMap;
 
 use lectern_domain::{ChunkId, ChunkMatch};
 
-/// The constant of the paper. Larger values make the first ranks weigh less.
-pub const DEFAULT_K: f32 = 60.0;
-
 /// What one search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leg {
-    /// How much this search counts; 0 or less counts nothing.
-    pub weight: f32,
-    /// Its chunks, best first. Only the order is used. Of a chunk that is named
-    /// twice the first place counts.
+    /// The difference of scores that counts as much as a unit of the other legs; more than 0.
+    pub unit: f32,
+    /// How many chunks were asked for. Where as many came, others that match may have been left out.
+    pub asked: usize,
+    /// Its chunks, best first. Of a chunk that is named twice the first place counts.
     pub matches: Vec<ChunkMatch>,
+    /// What a chunk scores that does not match at all; `None` where every chunk matches somehow.
+    pub nothing: Option<f32>,
 }
 
 /// A chunk with its place among all that was found.
@@ -26,46 +28,63 @@ pub struct Leg {
 pub struct Fused {
     /// The chunk.
     pub chunk: ChunkId,
-    /// In 0..=1: the sum of `weight / (k + rank)` over the legs, divided by the
-    /// most that sum can be. 1 is a chunk that every leg puts first. It orders
-    /// chunks within one search and says nothing about relevance by itself.
+    /// The sum over the legs of the score in units, counted from what a chunk scores that a leg does
+    /// not list. It orders chunks within one search and says nothing about relevance by itself.
     pub score: f32,
-    /// The chunk's rank in each leg, from 1, in the order of the legs.
-    pub ranks: Vec<Option<u32>>,
+    /// The chunk's place in each leg, in the order of the legs.
+    pub places: Vec<Option<LegPlace>>,
 }
 
-/// Fuses `legs` into one order, best first. Equal scores are ordered by the best
-/// rank in any leg, then by the ranks of the legs in turn, then by id, so that
-/// the same searches always give the same order.
-pub fn fuse(legs: &[Leg], k: f32) -> Vec<Fused> {
-    let most: f32 = legs.iter().map(|leg| leg.weight.max(0.0) / (k + 1.0)).sum();
-    let mut ranks: HashMap<ChunkId, Vec<Option<u32>>> = HashMap::new();
-    for (index, leg) in legs.iter().enumerate() {
-        for (rank, found) in (1..).zip(&leg.matches) {
-            let places = ranks.entry(found.chunk).or_insert_with(|| vec![None; legs.len()]);
-            places[index].get_or_insert(rank);
+/// A chunk's place in what one search found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LegPlace {
+    /// From 1.
+    pub rank: u32,
+    /// The search's own score.
+    pub score: f32,
+}
+
+impl Leg {
+    /// What a chunk scores that is not listed: at most as much as the last one that is.
+    fn floor(&self) -> f32 {
+        let last = self.matches.last().map(|last| last.score);
+        match self.nothing {
+            Some(nothing) if self.matches.len() < self.asked => nothing,
+            nothing => last.or(nothing).unwrap_or(0.0),
         }
     }
-    let mut fused: Vec<Fused> = ranks
+}
+
+/// Fuses `legs` into one order, best first. Equal scores are ordered by the best rank in any leg, then
+/// by the ranks of the legs in turn, then by id, so that the same searches always give the same order.
+pub fn fuse(legs: &[Leg]) -> Vec<Fused> {
+    let mut places: HashMap<ChunkId, Vec<Option<LegPlace>>> = HashMap::new();
+    for (index, leg) in legs.iter().enumerate() {
+        for (rank, found) in (1..).zip(&leg.matches) {
+            let places = places.entry(found.chunk).or_insert_with(|| vec![None; legs.len()]);
+            places[index].get_or_insert(LegPlace { rank, score: found.score });
+        }
+    }
+    let mut fused: Vec<Fused> = places
         .into_iter()
-        .map(|(chunk, ranks)| {
-            let sum: f32 = legs
+        .map(|(chunk, places)| {
+            let score = legs
                 .iter()
-                .zip(&ranks)
-                .filter_map(|(leg, rank)| rank.map(|rank| leg.weight.max(0.0) / (k + rank as f32)))
+                .zip(&places)
+                .filter_map(|(leg, place)| Some((place.as_ref()?.score - leg.floor()) / leg.unit))
                 .sum();
-            Fused { chunk, score: if most > 0.0 { sum / most } else { 0.0 }, ranks }
+            Fused { chunk, score, places }
         })
         .collect();
-    let in_turn =
-        |f: &Fused| -> Vec<u32> { f.ranks.iter().map(|r| r.unwrap_or(u32::MAX)).collect() };
-    fused.sort_by(|a, b| {
-        let (ranks_a, ranks_b) = (in_turn(a), in_turn(b));
-        b.score
-            .total_cmp(&a.score)
-            .then_with(|| ranks_a.iter().min().cmp(&ranks_b.iter().min()))
-            .then_with(|| ranks_a.cmp(&ranks_b))
-            .then_with(|| a.chunk.cmp(&b.chunk))
+    let ranks = |fused: &Fused| -> Vec<u32> {
+        fused.places.iter().map(|place| place.map_or(u32::MAX, |place| place.rank)).collect()
+    };
+    fused.sort_by_cached_key(|fused| {
+        let ranks = ranks(fused);
+        // Descending, in the order that `f32::total_cmp` gives.
+        let bits = fused.score.to_bits() as i32;
+        let score = !(bits ^ (((bits >> 31) as u32) >> 1) as i32);
+        (score, ranks.iter().min().copied(), ranks, fused.chunk)
     });
     fused
 }
@@ -74,40 +93,59 @@ pub fn fuse(legs: &[Leg], k: f32) -> Vec<Fused> {
 mod tests {
     use super::*;
 
-    fn leg(weight: f32, ids: &[i64]) -> Leg {
-        let matches = ids.iter().map(|&id| ChunkMatch { chunk: ChunkId(id), score: 0.0 }).collect();
-        Leg { weight, matches }
+    fn leg(unit: f32, matches: &[(i64, f32)]) -> Leg {
+        let matches = matches
+            .iter()
+            .map(|&(id, score)| ChunkMatch { chunk: ChunkId(id), score })
+            .collect::<Vec<_>>();
+        Leg { unit, asked: 100, matches, nothing: Some(0.0) }
+    }
+
+    fn order(legs: &[Leg]) -> Vec<i64> {
+        fuse(legs).iter().map(|fused| fused.chunk.0).collect()
     }
 
     #[test]
-    fn orders_by_the_sum_of_reciprocal_ranks() {
-        type Legs<'a> = &'a [(f32, &'a [i64])];
+    fn orders_by_the_sum_of_scores_in_units() {
+        type Legs<'a> = &'a [(f32, &'a [(i64, f32)])];
         let cases: &[(Legs, &[i64])] = &[
             (&[], &[]),
             (&[(1.0, &[])], &[]),
-            (&[(1.0, &[7, 3, 5])], &[7, 3, 5]),
-            // Found by both beats first in one.
-            (&[(1.0, &[1, 2]), (1.0, &[3, 2])], &[2, 1, 3]),
+            (&[(1.0, &[(7, 3.0), (3, 2.0), (5, 1.0)])], &[7, 3, 5]),
+            // Found by both beats first in one, if by little.
+            (&[(1.0, &[(1, 3.0), (2, 2.5)]), (1.0, &[(3, 3.0), (2, 2.5)])], &[2, 1, 3]),
+            (&[(1.0, &[(1, 9.0), (2, 2.5)]), (1.0, &[(3, 3.0), (2, 2.5)])], &[1, 2, 3]),
+            // The larger unit counts less.
+            (&[(10.0, &[(9, 20.0)]), (0.1, &[(4, 0.3)])], &[4, 9]),
             // Equal: the earlier leg first.
-            (&[(1.0, &[9]), (1.0, &[4])], &[9, 4]),
-            (&[(1.0, &[9]), (2.0, &[4])], &[4, 9]),
-            // A leg without weight adds its chunks at the end.
-            (&[(1.0, &[1, 2]), (0.0, &[3])], &[1, 2, 3]),
-            (&[(1.0, &[5, 5, 6])], &[5, 6]),
+            (&[(1.0, &[(9, 1.0)]), (1.0, &[(4, 1.0)])], &[9, 4]),
+            (&[(1.0, &[(5, 2.0), (5, 1.0), (6, 1.5)])], &[5, 6]),
         ];
         for (legs, expected) in cases {
-            let legs: Vec<Leg> = legs.iter().map(|(weight, ids)| leg(*weight, ids)).collect();
-            let order: Vec<i64> = fuse(&legs, DEFAULT_K).iter().map(|f| f.chunk.0).collect();
-            assert_eq!(order, *expected, "{legs:?}");
+            let legs: Vec<Leg> = legs.iter().map(|(unit, matches)| leg(*unit, matches)).collect();
+            assert_eq!(order(&legs), *expected, "{legs:?}");
         }
     }
 
     #[test]
-    fn keeps_ranks_and_scores_between_nought_and_one() {
-        let fused = fuse(&[leg(1.0, &[1, 2]), leg(1.0, &[1, 3])], DEFAULT_K);
-        assert_eq!(fused[0].score, 1.0);
-        assert_eq!(fused[0].ranks, [Some(1), Some(1)]);
-        assert_eq!(fused[1].ranks, [Some(2), None]);
-        assert!((fused[1].score - 61.0 / 124.0).abs() < 1e-6);
+    fn what_a_full_list_leaves_out_scores_like_its_last() {
+        let mut cosines = leg(0.1, &[(1, 0.91), (2, 0.88)]);
+        cosines.nothing = None;
+        let words = leg(10.0, &[(3, 2.0), (2, 1.0)]);
+        // By meaning 3 is at most where 2 is.
+        let fused = fuse(&[words.clone(), cosines.clone()]);
+        assert_eq!(order(&[words.clone(), cosines.clone()]), [1, 3, 2]);
+        assert!((fused[0].score - 0.3).abs() < 1e-5, "{fused:?}");
+        // A full list of words may have left out what is just below its last.
+        let full = Leg { asked: 2, ..words };
+        assert!((fuse(&[full, cosines])[1].score - 0.1).abs() < 1e-5);
+    }
+
+    #[test]
+    fn keeps_the_places() {
+        let fused = fuse(&[leg(1.0, &[(1, 3.0), (2, 2.0)]), leg(1.0, &[(1, 5.0), (3, 4.0)])]);
+        let place = |rank, score| Some(LegPlace { rank, score });
+        assert_eq!(fused[0].places, [place(1, 3.0), place(1, 5.0)]);
+        assert_eq!(fused[2].places, [place(2, 2.0), None]);
     }
 }

@@ -60,6 +60,7 @@ impl App {
 
         let k = if request.k == 0 { PASSAGES } else { request.k as usize };
         let found = self.find(&standalone, k, SearchMode::Hybrid, &request.filter).await?;
+        let found: Vec<_> = found.into_iter().map(|found| found.passage).collect();
         let retrieval = milliseconds();
         sink(AskEvent::Passages {
             standalone_question: standalone.clone(),

@@ -244,6 +244,16 @@ pub struct Place {
     pub line_unit: LineUnit,
 }
 
+/// The place of a passage in what one way of searching found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Ranking {
+    /// From 1.
+    pub rank: u32,
+    /// BM25 by words, the cosine of the vectors by meaning.
+    pub score: f32,
+}
+
 /// A passage that was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -258,6 +268,10 @@ pub struct Hit {
     pub place: Option<Place>,
     /// Higher is better; comparable within one result.
     pub score: f32,
+    /// Its place among what the words found.
+    pub lexical: Option<Ranking>,
+    /// Its place among what the meaning found.
+    pub semantic: Option<Ranking>,
     /// The passage's text.
     pub text: String,
     /// Its first character in the document's text.

@@ -31,6 +31,7 @@ pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
             .iter()
             .map(|path| absolute(Path::new(path)).map(|path| path.to_string_lossy().into_owned()))
             .collect::<Result<_>>()?,
+        named: Vec::new(),
         kinds,
         since: filter.since.as_deref().map(start_of_day).transpose()?,
         before: filter.until.as_deref().map(end_of_day).transpose()?,

@@ -13,6 +13,7 @@ mod dto;
 mod error;
 mod filter;
 mod library;
+mod query;
 mod search;
 mod source;
 
@@ -47,6 +48,9 @@ pub struct Parts {
     pub embedder: Arc<dyn Lazy<dyn Embedder>>,
     /// Whether the embedder knows more than English.
     pub embedder_is_multilingual: bool,
+    /// How far apart its cosines lie for a question: the best passage's less those that have nothing to
+    /// do with it.
+    pub embedder_spread: f32,
     /// The chat model.
     pub chat: Arc<dyn Lazy<dyn ChatModel>>,
     /// Whether the chat model's files are here.

@@ -1,10 +1,13 @@
 //! Finding passages: both legs, fused.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use lectern_answer::{
     Passage,
-    fusion::{DEFAULT_K, Fused, Leg, fuse},
+    fusion::{Fused, Leg, LegPlace, fuse},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
@@ -14,36 +17,51 @@ use lectern_extract::rects;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    App, AppError, Filter, Hit, Rect, Result, SearchMode, SearchReply, SearchRequest, filter,
-    milliseconds_since,
+    App, AppError, Filter, Hit, Ranking, Rect, Result, SearchMode, SearchReply, SearchRequest,
+    filter, milliseconds_since, query::Query,
 };
 
 /// Candidates of each leg for fusion, at least. More does not change the top of
 /// the list.
 const CANDIDATES: usize = 100;
 
-/// What a rank of the semantic leg counts beside one of the lexical leg. Measured on
-/// English paragraphs with the small default embedder; see `docs/benchmarks.md`.
-const SEMANTIC_WEIGHT: f32 = 0.5;
+/// The same where a passage must hold quoted words, which is looked at afterwards.
+const QUOTED_CANDIDATES: usize = 1_000;
+
+/// The difference in BM25 that counts as much as the embedder's whole spread of cosines. Measured; see
+/// `docs/benchmarks.md`.
+const LEXICAL_UNIT: f32 = 20.0;
 
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
 
+/// A passage that was found, and where each leg has it.
+pub(crate) struct Found {
+    pub(crate) passage: Passage,
+    lexical: Option<LegPlace>,
+    semantic: Option<LegPlace>,
+}
+
 impl App {
-    /// The passages that fit a query best.
+    /// The passages that fit a query best. Filters may be part of the query: `in:contracts`,
+    /// `type:pdf`, `after:2023-05`, `before:2024`. Passages that hold the words in quotes come first; where
+    /// all words are in quotes there are no others.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
         let start = Instant::now();
         let found =
             self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
+        let ranking = |place: LegPlace| Ranking { rank: place.rank, score: place.score };
         let hits = found
             .into_iter()
-            .map(|passage| {
+            .map(|Found { passage, lexical, semantic }| {
                 Ok(Hit {
                     rects: self.rects(passage.document, passage.range)?,
                     document: passage.path,
                     page: passage.page,
                     place: self.place_of(passage.document, passage.range.start)?,
                     score: passage.score,
+                    lexical: lexical.map(ranking),
+                    semantic: semantic.map(ranking),
                     text: passage.text,
                     start: passage.range.start,
                     end: passage.range.end,
@@ -61,24 +79,25 @@ impl App {
         k: usize,
         mode: SearchMode,
         filter: &Filter,
-    ) -> Result<Vec<Passage>> {
-        let query = query.trim();
-        if query.is_empty() {
+    ) -> Result<Vec<Found>> {
+        let cut: String = query.chars().take(LONGEST_QUERY).collect();
+        let query = Query::parse(&cut);
+        if query.text.is_empty() {
             return Err(AppError::new(
                 ErrorCode::InvalidInput,
                 "the query is empty",
                 "Type some words.",
             ));
         }
-        let query: String = query.chars().take(LONGEST_QUERY).collect();
-        let filter = filter::resolve(filter)?;
+        let filter = scope(filter, &query)?;
         let vector = if mode == SearchMode::Lexical {
             None
         } else {
-            self.query_vector(&query, mode).await?
+            self.query_vector(&query.text, mode).await?
         };
-        let words = (mode != SearchMode::Semantic).then_some(query.as_str());
-        let candidates = CANDIDATES.max(2 * k);
+        let words = (mode != SearchMode::Semantic).then_some(query.text.as_str());
+        let least = if query.phrases.is_empty() { CANDIDATES } else { QUOTED_CANDIDATES };
+        let candidates = least.max(2 * k);
         let in_scope =
             || Ok::<_, AppError>(Scope::Documents(self.catalog().documents_in(&filter)?));
         let scope = if filter.is_empty() { Scope::All } else { in_scope()? };
@@ -89,26 +108,30 @@ impl App {
             fused = self.candidates(words, vector.as_deref(), candidates, &in_scope()?).await?;
             records = self.records(&fused, &filter)?;
         }
-        Ok(fused
-            .into_iter()
-            .filter_map(|hit| {
-                let ChunkRecord { document, path, chunk, .. } = records.remove(&hit.chunk)?;
-                Some(Passage {
-                    chunk: hit.chunk,
-                    document,
-                    path,
-                    page: chunk.page,
-                    range: chunk.range,
-                    heading: chunk.heading,
-                    text: chunk.text,
-                    score: hit.score,
-                })
-            })
-            .take(k)
-            .collect())
+        let found = fused.into_iter().filter_map(|hit| {
+            let ChunkRecord { document, path, chunk, .. } = records.remove(&hit.chunk)?;
+            let [lexical, semantic] = *hit.places.as_slice() else { return None };
+            let passage = Passage {
+                chunk: hit.chunk,
+                document,
+                path,
+                page: chunk.page,
+                range: chunk.range,
+                heading: chunk.heading,
+                text: chunk.text,
+                score: hit.score,
+            };
+            Some(Found { passage, lexical, semantic })
+        });
+        let (mut holding, others): (Vec<_>, Vec<_>) =
+            found.partition(|found| query.is_in(&found.passage.text));
+        if !query.is_quoted {
+            holding.extend(others);
+        }
+        Ok(varied(holding.into_iter(), k))
     }
 
-    /// The best chunks of both legs, fused.
+    /// The best chunks of both legs, fused; the places are those by words and by meaning.
     async fn candidates(
         &self,
         words: Option<&str>,
@@ -130,11 +153,15 @@ impl App {
             }
         };
         let (lexical, semantic) = tokio::try_join!(lexical, semantic)?;
-        let legs = [
-            Leg { weight: 1., matches: lexical },
-            Leg { weight: SEMANTIC_WEIGHT, matches: semantic },
-        ];
-        Ok(fuse(&legs, DEFAULT_K))
+        Ok(fuse(&[
+            Leg { unit: LEXICAL_UNIT, asked: candidates, matches: lexical, nothing: Some(0.0) },
+            Leg {
+                unit: self.inner.parts.embedder_spread,
+                asked: candidates,
+                matches: semantic,
+                nothing: None,
+            },
+        ]))
     }
 
     /// What the catalogue knows of these chunks. What it has forgotten is left
@@ -184,6 +211,45 @@ impl App {
     }
 }
 
+/// The files that the filter and what was typed leave.
+fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
+    let typed = &query.filter;
+    let kinds = if typed.kinds.is_empty() { &filter.kinds } else { &typed.kinds };
+    let mut scope = filter::resolve(&Filter {
+        within: filter.within.clone(),
+        kinds: kinds.clone(),
+        since: typed.since.clone().or_else(|| filter.since.clone()),
+        until: typed.until.clone().or_else(|| filter.until.clone()),
+    })?;
+    scope.named = query.named.clone();
+    Ok(scope)
+}
+
+/// The first `k`, without those whose letters and digits are those of an earlier one, and with at
+/// most three of five from one document, unless there are no others.
+fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
+    let most = (k * 3).div_ceil(5);
+    let mut texts = HashSet::new();
+    let mut of_document: HashMap<DocumentId, usize> = HashMap::new();
+    let (mut first, mut later) = (Vec::new(), Vec::new());
+    for found in found {
+        if first.len() == k {
+            break;
+        }
+        let letters = |c: &char| c.is_alphanumeric();
+        let text: String = found.passage.text.chars().filter(letters).collect();
+        if !texts.insert(text) {
+            continue;
+        }
+        let count = of_document.entry(found.passage.document).or_default();
+        *count += 1;
+        if *count <= most { first.push(found) } else { later.push(found) }
+    }
+    let room = k - first.len();
+    first.extend(later.into_iter().take(room));
+    first
+}
+
 /// Whether most letters of `text` are Latin ones.
 fn is_mostly_latin(text: &str) -> bool {
     let letters = text.chars().filter(|c| c.is_alphabetic());
@@ -196,7 +262,49 @@ fn is_mostly_latin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_mostly_latin;
+    use super::*;
+
+    #[test]
+    fn a_list_is_varied() {
+        let found = |document: i64, text: &str| Found {
+            passage: Passage {
+                chunk: ChunkId(0),
+                document: DocumentId(document),
+                path: String::new(),
+                page: None,
+                range: CharRange::new(0, 1),
+                heading: Vec::new(),
+                text: text.to_owned(),
+                score: 0.,
+            },
+            lexical: None,
+            semantic: None,
+        };
+        type Case<'a> = (&'a [(i64, &'a str)], usize, &'a [&'a str]);
+        let cases: &[Case] = &[
+            (&[(1, "a"), (2, "b"), (3, "c")], 2, &["a", "b"]),
+            // The same words are said once, other numbers are other words.
+            (
+                &[(1, "Rent: 5"), (2, "rent 5."), (3, "Rent 5"), (4, "Rent 6")],
+                5,
+                &["Rent: 5", "rent 5.", "Rent 6"],
+            ),
+            // Three of five from one document, if others have something.
+            (
+                &[(1, "a"), (1, "b"), (1, "c"), (1, "d"), (1, "e"), (2, "f"), (3, "g")],
+                5,
+                &["a", "b", "c", "f", "g"],
+            ),
+            (&[(1, "a"), (1, "b"), (1, "c"), (1, "d")], 3, &["a", "b", "c"]),
+            (&[(1, "a")], 0, &[]),
+        ];
+        for (given, k, expected) in cases {
+            let given = given.iter().map(|(document, text)| found(*document, text));
+            let texts: Vec<String> =
+                varied(given, *k).into_iter().map(|found| found.passage.text).collect();
+            assert_eq!(texts, *expected, "{k}");
+        }
+    }
 
     #[test]
     fn tells_scripts_apart() {

@@ -153,6 +153,7 @@ impl World {
             index: Arc::new(Ready(Some(index))),
             embedder: Arc::new(Ready::<dyn Embedder>(None)),
             embedder_is_multilingual: true,
+            embedder_spread: 0.5,
             chat: Arc::new(Ready(chat)),
             chat_installed: Box::new(move || installed),
             reader: Box::new(|| Box::new(LocalReader)),

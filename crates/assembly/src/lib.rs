@@ -25,6 +25,9 @@ const WORKER_ARGUMENT: &str = "read-worker";
 /// The dimensions of the default embedder's vectors.
 const DIMENSIONS: usize = 384;
 
+/// The spread of cosines of an embedder that nobody has measured.
+const DEFAULT_SPREAD: f32 = 0.3;
+
 /// Prompt and answer together. More would cost memory and, on a CPU, patience.
 const CONTEXT_TOKENS: usize = 4096;
 
@@ -60,12 +63,14 @@ pub fn open(options: &Options) -> Result<App> {
         Some(id) => model(id).map_err(model_error)?.id.clone(),
         None => default_model(ModelRole::Chat).id.clone(),
     };
-    let embedder_id = default_model(ModelRole::Embedder).id.clone();
+    let embedder_model = default_model(ModelRole::Embedder);
+    let embedder_id = embedder_model.id.clone();
     let program = std::env::current_exe().map_err(|error| invalid(&error))?;
     let parts = Parts {
         index: Arc::new(index(directory.join("index"), embedder_id.clone())),
         embedder: Arc::new(embedder(store.clone(), embedder_id.clone())),
-        embedder_is_multilingual: model(&embedder_id).map_err(model_error)?.languages.len() > 1,
+        embedder_is_multilingual: embedder_model.languages.len() > 1,
+        embedder_spread: embedder_model.cosine_spread.unwrap_or(DEFAULT_SPREAD),
         chat: Arc::new(chat(store.clone(), chat_id.clone())),
         chat_installed: {
             let (store, id) = (store.clone(), chat_id.clone());

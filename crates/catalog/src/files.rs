@@ -160,6 +160,8 @@ pub struct Counts {
 pub struct ScopeFilter {
     /// At or below one of these absolute paths.
     pub within: Vec<String>,
+    /// With all of these in their path, in lower case.
+    pub named: Vec<String>,
     /// Of one of these kinds.
     pub kinds: Vec<String>,
     /// Changed at or after, nanoseconds since 1970.
@@ -643,6 +645,10 @@ pub(crate) fn scope_condition(filter: &ScopeFilter) -> (String, Vec<rusqlite::ty
             .map(|path| below("file.path", &parameter(path.clone().into())))
             .collect();
         conditions.push(format!("({})", paths.join(" OR ")));
+    }
+    for name in &filter.named {
+        // SQLite lowers ASCII letters only, so the others are found as they are written.
+        conditions.push(format!("instr(lower(file.path), {}) > 0", parameter(name.clone().into())));
     }
     if !filter.kinds.is_empty() {
         let kinds: Vec<String> =

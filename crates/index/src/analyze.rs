@@ -1,17 +1,17 @@
 //! Text to the terms it is indexed and searched by.
 //!
-//! Words of alphabetic scripts are folded (compatibility forms, case, the marks
-//! on Latin and Greek letters) and, where they are plain ASCII, stemmed by the
-//! English Snowball stemmer. Scripts that do not put spaces between words, and
-//! Korean, whose particles stick to its words, become overlapping pairs of
+//! Words of alphabetic scripts are stemmed by the Snowball stemmer of the text's language and folded
+//! (compatibility forms, case, the marks on Latin and Greek letters). Scripts that do not put spaces
+//! between words, and Korean, whose particles stick to its words, become overlapping pairs of
 //! characters, which is the usual way to find Chinese without a dictionary: a
 //! dictionary may cut the query and the text differently, pairs cannot.
 
 use std::collections::HashSet;
 
-use frostem::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+
+use crate::language::Stemmers;
 
 /// Longer words are cut here on both sides: they are encoded data, not words.
 const WORD_CHARACTERS: usize = 64;
@@ -22,19 +22,48 @@ const COMPOUND_CHARACTERS: usize = 40;
 /// A query's terms beyond these are ignored; a pasted page needs no more.
 const QUERY_TERMS: usize = 256;
 
+/// Han characters that build sentences and questions and say nothing about their subject, in both
+/// ways of writing them.
+const FUNCTION_CHARACTERS: &str = "的了在是和与與及或之于於以其这這那有也就都而着著被把对對从從到由让讓吗嗎呢吧啊什么麼哪些谁誰几幾个個多少怎如何为為";
+
 /// The terms of a text, in order, separated by single spaces.
 pub(crate) fn text_terms(text: &str) -> String {
     terms(text, Side::Text).join(" ")
 }
 
-/// The distinct terms of a query, separated by single spaces; empty when it has
-/// none. Every character of the query is text, none is syntax.
-pub(crate) fn query_terms(query: &str) -> String {
+/// What a query is searched by. Every character of the query is text, none is syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueryTerms {
+    /// The distinct terms, separated by single spaces; empty when there is none.
+    pub(crate) terms: String,
+    /// Its Han characters one by one, likewise. They find what the pairs miss, where a word is
+    /// shortened or split, and say less.
+    pub(crate) characters: String,
+}
+
+/// The terms of a query.
+pub(crate) fn query_terms(query: &str) -> QueryTerms {
+    let of_function = |term: &str| term.chars().all(|c| FUNCTION_CHARACTERS.contains(c));
+    let mut terms = distinct(terms(query, Side::Query));
+    // A query of nothing else is meant.
+    if !terms.iter().all(|term| of_function(term)) {
+        terms.retain(|term| !of_function(term));
+    }
+    let characters = terms
+        .iter()
+        .filter(|term| term.chars().nth(1).is_some())
+        .flat_map(|term| term.chars())
+        .filter(|&c| is_han(c) && !FUNCTION_CHARACTERS.contains(c));
+    let characters = distinct(characters.map(String::from).collect());
+    QueryTerms { terms: terms.join(" "), characters: characters.join(" ") }
+}
+
+/// The first [`QUERY_TERMS`] of them, each once.
+fn distinct(mut terms: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::new();
-    let mut terms = terms(query, Side::Query);
     terms.retain(|term| seen.insert(term.clone()));
     terms.truncate(QUERY_TERMS);
-    terms.join(" ")
+    terms
 }
 
 /// Single characters of an unspaced script are indexed so that a query of one
@@ -47,7 +76,7 @@ enum Side {
 }
 
 fn terms(text: &str, side: Side) -> Vec<String> {
-    let stemmer = Stemmer::new(Algorithm::English);
+    let stemmers = Stemmers::of(text);
     let characters: Vec<char> = text.nfkc().filter(|&character| !is_invisible(character)).collect();
     let mut terms = Vec::new();
     let mut position = 0;
@@ -55,7 +84,7 @@ fn terms(text: &str, side: Side) -> Vec<String> {
         if is_unspaced(character) {
             position = unspaced_run(&characters, position, side, &mut terms);
         } else if is_word(character) {
-            position = compound(&characters, position, &stemmer, &mut terms);
+            position = compound(&characters, position, &stemmers, &mut terms);
         } else {
             position += 1;
         }
@@ -91,7 +120,7 @@ fn unspaced_run(characters: &[char], start: usize, side: Side, terms: &mut Vec<S
 fn compound(
     characters: &[char],
     start: usize,
-    stemmer: &Stemmer,
+    stemmers: &Stemmers,
     terms: &mut Vec<String>,
 ) -> usize {
     let mut whole = String::new();
@@ -102,7 +131,7 @@ fn compound(
         while characters.get(end).copied().is_some_and(is_word) {
             end += 1;
         }
-        let word = fold(&characters[word_start..end]);
+        let word = lower(&characters[word_start..end]);
         // Two numbers stay apart, or `3.5` would be found by `35`.
         if whole.ends_with(is_digit) && word.starts_with(is_digit) {
             whole.push('.');
@@ -117,7 +146,7 @@ fn compound(
             whole.truncate(whole.len() - word.len());
         } else {
             parts += runs.len();
-            terms.extend(runs.into_iter().map(|run| stem(run, stemmer)));
+            terms.extend(runs.into_iter().flat_map(|run| stems(run, stemmers)));
         }
         let (Some(&connector), Some(&next)) = (characters.get(end), characters.get(end + 1)) else {
             break;
@@ -128,7 +157,7 @@ fn compound(
         end += 1;
     }
     if parts > 1 && whole.chars().count() <= COMPOUND_CHARACTERS {
-        terms.push(stem(&whole, stemmer));
+        terms.extend(stems(&whole, stemmers));
     }
     end
 }
@@ -152,41 +181,46 @@ fn runs(word: &str) -> Vec<&str> {
     runs
 }
 
-fn stem(word: &str, stemmer: &Stemmer) -> String {
-    if word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        stemmer.stem(word).into_owned()
-    } else {
-        word.to_string()
-    }
+/// What a word in lower case is found by: one term, or two where the language is in doubt.
+fn stems(word: &str, stemmers: &Stemmers) -> Vec<String> {
+    distinct(stemmers.stems(word).iter().map(|stem| fold(stem)).collect())
 }
 
-/// The word in lower case, without the marks on Latin and Greek letters.
-fn fold(word: &[char]) -> String {
+/// The word in lower case, cut where it is too long for one.
+fn lower(word: &[char]) -> String {
+    word.iter().take(WORD_CHARACTERS).flat_map(|c| c.to_lowercase()).collect()
+}
+
+/// The word in lower case without the marks on Latin and Greek letters.
+fn fold(word: &str) -> String {
     let mut folded = String::new();
-    for &character in word.iter().take(WORD_CHARACTERS) {
-        for lower in character.to_lowercase() {
-            match lower {
-                'ß' => folded.push_str("ss"),
-                'æ' => folded.push_str("ae"),
-                'œ' => folded.push_str("oe"),
-                'ø' => folded.push('o'),
-                'ł' => folded.push('l'),
-                'đ' | 'ð' => folded.push('d'),
-                'ı' => folded.push('i'),
-                // What a letter without a composed form carries.
-                '\u{300}'..='\u{36f}' => {}
-                lower if lower.is_ascii() => folded.push(lower),
-                lower => {
-                    let mut base = None;
-                    decompose_canonical(lower, |part| {
-                        base.get_or_insert(part);
-                    });
-                    folded.push(base.filter(|&base| is_latin_or_greek(base)).unwrap_or(lower));
-                }
+    for lower in word.chars() {
+        match lower {
+            'ß' => folded.push_str("ss"),
+            'æ' => folded.push_str("ae"),
+            'œ' => folded.push_str("oe"),
+            'ø' => folded.push('o'),
+            'ł' => folded.push('l'),
+            'đ' | 'ð' => folded.push('d'),
+            'ı' => folded.push('i'),
+            // What a letter without a composed form carries.
+            '\u{300}'..='\u{36f}' => {}
+            lower if lower.is_ascii() => folded.push(lower),
+            lower => {
+                let mut base = None;
+                decompose_canonical(lower, |part| {
+                    base.get_or_insert(part);
+                });
+                folded.push(base.filter(|&base| is_latin_or_greek(base)).unwrap_or(lower));
             }
         }
     }
     folded
+}
+
+/// A character of Chinese writing.
+fn is_han(character: char) -> bool {
+    matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// Soft hyphens, joiners and other characters of no width.
@@ -249,10 +283,10 @@ mod tests {
             ("The tenant pays", "the tenant pay"),
             ("AGREEMENTS agreement", "agreement agreement"),
             // The marks of Latin and Greek go, those of other scripts stay.
-            ("Müller Straße Łódź Ørsted", "muller strass lodz orst"),
+            ("Müller Straße Łódź Ørsted", "muller strasse lodz orsted"),
             ("mu\u{308}ller", "muller"),
-            ("Ελλάδα", "ελλαδα"),
-            ("мой", "мой"),
+            ("Ελλάδα", "ελλαδ"),
+            ("йод", "йод"),
             ("हिन्दी", "हिन्दी"),
             // Compatibility forms are one.
             ("ＩＳＯ　９００１", "iso 9001"),
@@ -282,18 +316,50 @@ mod tests {
     }
 
     #[test]
+    fn words_are_stemmed_in_the_language_of_their_text() {
+        let cases = [
+            (
+                "Die Kündigungsfristen der Verträge betragen drei Monate zum Ende des Jahres.",
+                "Wie lang ist die Kündigungsfrist eines Vertrages?",
+                "kundigungsfrist",
+            ),
+            (
+                "Les locataires paient leurs loyers au début de chaque mois, sans exception.",
+                "Quand le loyer est-il payé par les locataires de la maison ?",
+                "loyer",
+            ),
+            (
+                "Арендаторы платят арендную плату в первый день каждого месяца.",
+                "Когда арендатор должен платить?",
+                "арендатор",
+            ),
+            ("يدفع المستأجرون الإيجار في اليوم الأول من كل شهر.", "متى يدفع المستأجر؟", "يدفع"),
+        ];
+        for (text, query, term) in cases {
+            for terms in [text_terms(text), query_terms(query).terms] {
+                assert!(terms.split(' ').any(|other| other == term), "{term} in {terms}");
+            }
+        }
+    }
+
+    #[test]
     fn a_query_has_distinct_terms_and_no_single_characters_unless_it_is_one() {
         let cases = [
-            ("", ""),
-            ("\"AND (", "and"),
-            ("* : \" ( ) ~ ^ \\ [ ] { }", ""),
-            ("rent rents Rent", "rent"),
-            ("违约金", "违约 约金"),
-            ("税", "税"),
-            ("税 率", "税 率"),
+            ("", "", ""),
+            ("\"AND (", "and", ""),
+            ("* : \" ( ) ~ ^ \\ [ ] { }", "", ""),
+            ("rent rents Rent", "rent", ""),
+            ("违约金", "违约 约金", "违 约 金"),
+            ("税", "税", ""),
+            ("税 率", "税 率", ""),
+            // What only makes it a question is left out, unless there is nothing else.
+            ("违约金是多少", "违约 约金 金是", "违 约 金"),
+            ("是什么", "是什 什么", ""),
+            ("ライセンスの期限", "ライ イセ セン ンス スの の期 期限", "期 限"),
         ];
-        for (query, expected) in cases {
-            assert_eq!(query_terms(query), expected, "{query:?}");
+        for (query, terms, characters) in cases {
+            let found = query_terms(query);
+            assert_eq!((&*found.terms, &*found.characters), (terms, characters), "{query:?}");
         }
     }
 
@@ -310,6 +376,7 @@ mod tests {
         for (query, text) in cases {
             let text_terms = text_terms(text);
             let found = query_terms(query)
+                .terms
                 .split(' ')
                 .any(|term| text_terms.split(' ').any(|other| other == term));
             assert!(found, "{query:?} in {text:?}");
@@ -320,8 +387,8 @@ mod tests {
     fn endless_words_and_endless_queries_are_cut() {
         let word = "x".repeat(10_000);
         assert_eq!(text_terms(&word).len(), WORD_CHARACTERS);
-        assert_eq!(text_terms(&word), query_terms(&word));
+        assert_eq!(text_terms(&word), query_terms(&word).terms);
         let page: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
-        assert_eq!(query_terms(&page.join(" ")).split(' ').count(), QUERY_TERMS);
+        assert_eq!(query_terms(&page.join(" ")).terms.split(' ').count(), QUERY_TERMS);
     }
 }

@@ -10,7 +10,9 @@ use lancedb::arrow::arrow_array::{
     ArrayRef, FixedSizeListArray, Float32Array, Int64Array, RecordBatch, StringArray,
 };
 use lancedb::arrow::arrow_schema::{ArrowError, DataType, Field, Schema};
-use lancedb::index::scalar::{FullTextSearchQuery, MatchQuery, Operator};
+use lancedb::index::scalar::{
+    BooleanQuery, FtsQuery, FullTextSearchQuery, MatchQuery, Occur, Operator,
+};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::{DistanceType, Table};
 use lectern_domain::{
@@ -18,15 +20,18 @@ use lectern_domain::{
 };
 use tokio::sync::Mutex;
 
-use crate::analyze;
+use crate::analyze::{self, QueryTerms};
 use crate::table::{
     self, CHUNK, Cache, DOCUMENT, Definition, TERMS, VECTOR, failure, open_or_create,
 };
 
 /// To be raised whenever the tables or the terms of a text change.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 const MIB: usize = 1 << 20;
+
+/// What a Han character counts beside a pair of them.
+const CHARACTER_WEIGHT: f32 = 0.25;
 
 /// The most documents that one filter names.
 const FILTER_DOCUMENTS: usize = 5_000;
@@ -47,7 +52,7 @@ pub struct LanceIndex {
 /// What a search goes by.
 #[derive(Clone, Copy)]
 enum Search<'a> {
-    Terms(&'a str),
+    Terms(&'a QueryTerms),
     Vector(&'a [f32]),
 }
 
@@ -155,14 +160,10 @@ impl LanceIndex {
     ) -> Result<Vec<ChunkMatch>, lancedb::Error> {
         let mut batches = match search {
             Search::Terms(terms) => {
-                let query = MatchQuery::new(terms.to_string())
-                    .with_column(Some(TERMS.to_string()))
-                    .with_fuzziness(Some(0))
-                    .with_operator(Operator::Or);
                 let mut request = self
                     .texts
                     .query()
-                    .full_text_search(FullTextSearchQuery::new_query(query.into()))
+                    .full_text_search(FullTextSearchQuery::new_query(lexical_query(terms)))
                     .select(Select::columns(&[CHUNK, "_score"]))
                     .limit(limit);
                 if let Some(filter) = filter {
@@ -267,7 +268,7 @@ impl ChunkIndex for LanceIndex {
         scope: &Scope,
     ) -> Result<Vec<ChunkMatch>, IndexError> {
         let terms = analyze::query_terms(query);
-        if terms.is_empty() {
+        if terms.terms.is_empty() {
             return Ok(Vec::new());
         }
         Box::pin(self.best(Search::Terms(&terms), k, scope)).await
@@ -297,6 +298,23 @@ impl ChunkIndex for LanceIndex {
         let vectors = Box::pin(table::maintain(&self.vectors)).await;
         texts.and(vectors)
     }
+}
+
+/// Any of the terms, by BM25.
+fn lexical_query(query: &QueryTerms) -> FtsQuery {
+    let any_of = |terms: &str, weight| {
+        MatchQuery::new(terms.to_string())
+            .with_column(Some(TERMS.to_string()))
+            .with_fuzziness(Some(0))
+            .with_operator(Operator::Or)
+            .with_boost(weight)
+    };
+    let terms = any_of(&query.terms, 1.0);
+    if query.characters.is_empty() {
+        return terms.into();
+    }
+    let characters = any_of(&query.characters, CHARACTER_WEIGHT);
+    BooleanQuery::new([(Occur::Should, terms.into()), (Occur::Should, characters.into())]).into()
 }
 
 async fn chunk_ids(table: &Table) -> Result<HashSet<ChunkId>, IndexError> {

@@ -10,6 +10,7 @@
 
 mod analyze;
 mod index;
+mod language;
 mod table;
 
 pub use index::LanceIndex;

@@ -15,7 +15,7 @@ pub enum ModelRole {
 }
 
 /// A model that Lectern knows how to get and to use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// Its identity, which is also the name of its folder: lower-case ASCII.
@@ -37,6 +37,10 @@ pub struct Model {
     /// What an embedder of this kind wants before a text that is searched.
     #[serde(default)]
     pub passage_prefix: String,
+    /// How far apart an embedder's cosines lie for a question: those of its best passage less those of
+    /// the sixtieth, on average over English questions (`docs/benchmarks.md`).
+    #[serde(default)]
+    pub cosine_spread: Option<f32>,
     /// The languages its makers claim, as ISO 639-1 codes.
     pub languages: Vec<String>,
     /// The licence of the weights, as an SPDX identifier.

@@ -16,7 +16,7 @@ pub struct ModelStore {
 }
 
 /// A model whose files are all there with the right sizes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Installed {
     /// What it is.
     pub model: &'static Model,
@@ -185,6 +185,7 @@ mod tests {
             context_tokens: 8,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            cosine_spread: None,
             languages: vec!["en".into()],
             licence: "Apache-2.0".into(),
             default,
