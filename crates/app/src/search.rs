@@ -33,6 +33,7 @@ impl App {
     /// The passages that fit a query best.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
         let start = Instant::now();
+        let _attention = self.attend();
         let found =
             self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
         let hits = found
