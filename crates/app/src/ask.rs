@@ -36,6 +36,7 @@ impl App {
         cancel: &CancellationToken,
     ) -> Result<Answer> {
         let start = Instant::now();
+        let _attention = self.attend();
         let milliseconds = || milliseconds_since(start);
         let question = request.question.trim();
         if question.is_empty() {
@@ -200,6 +201,9 @@ impl App {
 
     /// Keeps an answer in its conversation, or begins one with it.
     fn keep(&self, answer: &mut Answer) -> Result<()> {
+        if self.inner.read_only {
+            return Ok(());
+        }
         let now = now_seconds();
         let id = match answer.conversation {
             Some(id) => ConversationId(id),

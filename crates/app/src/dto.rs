@@ -83,6 +83,9 @@ pub struct FileStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub needs: Option<FileNeed>,
+    /// It lies on a drive that is not there at the moment; what was read of it stays
+    /// searchable.
+    pub away: bool,
     /// Pages, for kinds that have them.
     pub pages: Option<u32>,
     /// Chunks that are searchable by their words.
@@ -99,8 +102,14 @@ pub struct FileStatus {
 pub struct FolderStatus {
     /// Absolute path.
     pub path: String,
-    /// It cannot be found at the moment.
+    /// It cannot be found at the moment; what was read of it stays searchable.
     pub missing: bool,
+    /// Its files wait until the person resumes it.
+    pub paused: bool,
+    /// Why changes there show only after a while, if so.
+    pub polled: Option<String>,
+    /// What inside it belongs to the library.
+    pub rules: FolderRules,
     /// Files that are ready.
     #[ts(type = "number")]
     pub ready: u64,
@@ -119,6 +128,24 @@ pub struct FolderStatus {
     /// Chunks searchable by their meaning as well.
     #[ts(type = "number")]
     pub embedded_chunks: u64,
+}
+
+/// What inside a folder belongs to the library, besides what never does: what programs
+/// keep for themselves, such as `node_modules`, `.git`, caches and applications.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct FolderRules {
+    /// Patterns of what is left out, in the syntax of `.gitignore`. A file
+    /// `.lecternignore` in any folder says the same for that folder.
+    pub ignore: Vec<String>,
+    /// Hidden files and folders belong to it.
+    pub hidden: bool,
+    /// Kinds by name, `pdf`, `md`, …; none is every kind.
+    #[serde(rename = "types")]
+    pub kinds: Vec<String>,
+    /// Larger files are left out.
+    pub max_megabytes: Option<u32>,
 }
 
 /// The state of the whole library.

@@ -23,7 +23,14 @@ impl From<CatalogError> for AppError {
             CatalogError::Corrupt(_) => {
                 "Run `lectern doctor`. Your documents are not touched by this."
             }
-            CatalogError::Sqlite(_) => {
+            CatalogError::Damaged(_) => {
+                "Close every copy of Lectern and start it again: the catalogue comes back from its last copy."
+            }
+            CatalogError::Full => "Free some space on the disk; the work goes on by itself.",
+            CatalogError::ReadOnly => {
+                "It can be searched as it is. To change it, make its folder writable."
+            }
+            CatalogError::Sqlite(_) | CatalogError::Copy(_) => {
                 "Check that the disk is not full and that the library's folder can be written."
             }
         };

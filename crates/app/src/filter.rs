@@ -10,21 +10,7 @@ use crate::{AppError, Filter, Result};
 
 /// The filter that the catalogue applies. Days are days of the local calendar.
 pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
-    let mut kinds = Vec::new();
-    for name in filter.kinds.iter().flat_map(|names| names.split(',')) {
-        let name = name.trim();
-        let kind = DocumentKind::parse(&name.to_ascii_lowercase())
-            .or_else(|| DocumentKind::from_extension(name.trim_start_matches('.')))
-            .ok_or_else(|| {
-                let types = DocumentKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
-                AppError::new(
-                    ErrorCode::InvalidInput,
-                    format!("{name:?} is not a type of document that Lectern reads"),
-                    format!("Types are: {}.", types.join(", ")),
-                )
-            })?;
-        kinds.push(kind.as_str().to_owned());
-    }
+    let kinds = kinds(&filter.kinds)?;
     Ok(ScopeFilter {
         within: filter
             .within
@@ -64,6 +50,26 @@ fn end_of_day(date: &str) -> Result<i64> {
 
 fn parse(date: &str) -> Result<NaiveDate> {
     NaiveDate::parse_from_str(date, "%Y-%m-%d").map_err(|_| invalid(date))
+}
+
+/// The names of these types, which may be written with commas between them, or as extensions.
+pub(crate) fn kinds(names: &[String]) -> Result<Vec<String>> {
+    let mut kinds = Vec::new();
+    for name in names.iter().flat_map(|names| names.split(',')) {
+        let name = name.trim();
+        let kind = DocumentKind::parse(&name.to_ascii_lowercase())
+            .or_else(|| DocumentKind::from_extension(name.trim_start_matches('.')))
+            .ok_or_else(|| {
+                let types = DocumentKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
+                AppError::new(
+                    ErrorCode::InvalidInput,
+                    format!("{name:?} is not a type of document that Lectern reads"),
+                    format!("Types are: {}.", types.join(", ")),
+                )
+            })?;
+        kinds.push(kind.as_str().to_owned());
+    }
+    Ok(kinds)
 }
 
 fn nanoseconds(written: &str, date: NaiveDate) -> Result<i64> {

@@ -8,12 +8,14 @@
 
 mod ask;
 mod conversations;
+mod damage;
 mod doctor;
 mod dto;
 mod error;
 mod filter;
 mod library;
 mod query;
+mod rules;
 mod search;
 mod source;
 
@@ -28,7 +30,7 @@ use lectern_catalog::Catalog;
 pub use lectern_domain::ErrorCode;
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
 use lectern_ingest::DocumentReader;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What the use cases return.
@@ -76,6 +78,10 @@ struct Inner {
     /// Rung when the library has changed.
     changed: Arc<Notify>,
     events: broadcast::Sender<AppEvent>,
+    /// How many searches and questions somebody waits for.
+    awaited: watch::Sender<usize>,
+    /// The library can be searched but not changed.
+    read_only: bool,
     /// The question that is being answered.
     asking: Mutex<CancellationToken>,
     /// Ends the background work.
@@ -83,7 +89,9 @@ struct Inner {
 }
 
 impl App {
-    /// Opens the library in `directory`, making it where there is none.
+    /// Opens the library in `directory`, making it where there is none. A damaged
+    /// catalogue is replaced by its last copy; a library that cannot be written to can
+    /// be searched.
     pub fn open(directory: &Path, parts: Parts) -> Result<Self> {
         std::fs::create_dir_all(directory)
             .map_err(|error| error::library_directory(directory, &error))?;
@@ -91,7 +99,7 @@ impl App {
         let directory = directory
             .canonicalize()
             .map_err(|error| error::library_directory(directory, &error))?;
-        let catalog = Catalog::open(&directory.join("catalog.sqlite"))?;
+        let (catalog, read_only) = damage::open(&directory)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 directory,
@@ -100,6 +108,8 @@ impl App {
                 wake: Arc::default(),
                 changed: Arc::default(),
                 events: broadcast::Sender::new(64),
+                awaited: watch::Sender::default(),
+                read_only,
                 asking: Mutex::default(),
                 shutdown: CancellationToken::new(),
             }),
@@ -123,6 +133,20 @@ impl App {
 
     fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    /// Has the indexer hold what nobody waits for, until this is dropped.
+    fn attend(&self) -> Attention<'_> {
+        self.inner.awaited.send_modify(|awaited| *awaited += 1);
+        Attention(&self.inner.awaited)
+    }
+}
+
+struct Attention<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Attention<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|awaited| *awaited -= 1);
     }
 }
 

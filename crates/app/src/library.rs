@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Local, SecondsFormat};
-use lectern_catalog::{Catalog, Counts};
+use lectern_catalog::{Catalog, CatalogError, Counts};
 use lectern_domain::ErrorCode;
 use lectern_ingest::{
     Indexer, IndexerParts, IngestError, LibraryLock, PAUSED_SETTING, Until, look,
@@ -17,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, Result,
-    Status, error, filter::absolute,
+    Status, damage, error, filter::absolute,
 };
 
 /// The shortest time between two events about the library.
 const EVENT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// One part in so many of the time may go into counting for events.
+const COUNTING_PART: u32 = 10;
 
 /// The setting that holds why indexing cannot go on, as JSON.
 const PROBLEM_SETTING: &str = "problem";
@@ -58,8 +61,7 @@ impl App {
             let folder = self.catalog().add_folder(text, now_seconds())?;
             added += look(self.catalog(), &folder, path).await?;
         }
-        self.inner.wake.notify_one();
-        self.inner.changed.notify_one();
+        self.tell_the_indexer();
         Ok(AddReport { added, ..self.report(&paths, start)? })
     }
 
@@ -104,24 +106,42 @@ impl App {
                 ));
             }
         }
-        self.inner.wake.notify_one();
-        self.inner.changed.notify_one();
+        self.tell_the_indexer();
         Ok(())
     }
 
-    /// Queues files that failed once more.
+    /// Queues files that failed or were called off once more.
     pub fn retry(&self, path: Option<&str>) -> Result<u64> {
         let queued = self.catalog().retry(path)?;
+        self.tell_the_indexer();
+        Ok(queued)
+    }
+
+    /// Calls off the reading of what waits at or below `path`, or of all. What was read
+    /// stays, and [`App::retry`] queues the rest again. Returns how many files it were.
+    pub fn call_off(&self, path: Option<&str>) -> Result<u64> {
+        let called_off = self.catalog().call_off(path)?;
+        self.tell_the_indexer();
+        Ok(called_off)
+    }
+
+    pub(crate) fn tell_the_indexer(&self) {
         self.inner.wake.notify_one();
         self.inner.changed.notify_one();
-        Ok(queued)
     }
 
     /// Holds reading and embedding until they are resumed, also after a restart.
     pub fn set_paused(&self, paused: bool) -> Result<()> {
         self.catalog().set_setting(PAUSED_SETTING, if paused { "true" } else { "false" })?;
-        self.inner.wake.notify_one();
-        self.inner.changed.notify_one();
+        self.tell_the_indexer();
+        Ok(())
+    }
+
+    /// As [`App::set_paused`], for the files of one folder.
+    pub fn set_folder_paused(&self, path: &Path, paused: bool) -> Result<()> {
+        let folder = self.folder_at(path)?;
+        self.catalog().set_folder_paused(folder.id, paused)?;
+        self.tell_the_indexer();
         Ok(())
     }
 
@@ -137,6 +157,9 @@ impl App {
                 Ok(FolderStatus {
                     path: folder.path,
                     missing: folder.missing,
+                    paused: folder.paused,
+                    polled: folder.polled,
+                    rules: folder.rules.into(),
                     ready: counts.ready,
                     pending: counts.pending,
                     failed: counts.failed,
@@ -183,6 +206,7 @@ impl App {
                 },
                 reason: file.reason,
                 needs: file.needs_password.then_some(FileNeed::Password),
+                away: file.away,
                 pages: file.pages,
                 chunks: file.chunks,
                 embedded_chunks: file.embedded_chunks,
@@ -203,8 +227,8 @@ impl App {
             look(self.catalog(), &folder, Path::new(&folder.path)).await?;
         }
         while !cancel.is_cancelled() {
-            let counts = self.catalog().counts(None)?;
-            if counts.pending == 0 && counts.embedded_chunks == counts.chunks {
+            let read = !self.catalog().has_work(now_seconds())?;
+            if read && self.catalog().chunks_to_embed(1)?.is_empty() {
                 break;
             }
             if let Some(_lock) = self.try_lock()? {
@@ -217,9 +241,7 @@ impl App {
                     "Resume it in the window, or close the window and try again.",
                 ));
             }
-            if counts.pending == 0
-                && let Some(problem) = self.problem()
-            {
+            if read && let Some(problem) = self.problem() {
                 return Err(problem);
             }
             // Events of another process cannot be awaited.
@@ -291,6 +313,7 @@ impl App {
                 if by_another
                     || tokio::time::timeout(POLL, app.inner.changed.notified()).await.is_ok()
                 {
+                    let start = Instant::now();
                     let status = {
                         let app = app.clone();
                         spawn_blocking(move || app.status(false))
@@ -303,7 +326,8 @@ impl App {
                         let _ =
                             app.inner.events.send(AppEvent::Library { status: Box::new(status) });
                     }
-                    sleep(EVENT_INTERVAL).await;
+                    // Counting a large library takes its time, which belongs to the work.
+                    sleep(EVENT_INTERVAL.max(start.elapsed() * COUNTING_PART)).await;
                 }
             }
         });
@@ -321,20 +345,28 @@ impl App {
         let parts = IndexerParts {
             // A connection of its own, so that a long transaction of the indexer
             // does not hold a search up.
-            catalog: Arc::new(Catalog::open(&inner.directory.join("catalog.sqlite"))?),
+            catalog: Arc::new(Catalog::open(&inner.directory.join(damage::CATALOG))?),
             index: inner.parts.index.get().await?,
             embedder: inner.parts.embedder.clone(),
-            reader: (inner.parts.reader)(),
+            reader: {
+                let app = self.clone();
+                Box::new(move || (app.inner.parts.reader)())
+            },
             changed: Box::new(move || changed.notify_one()),
             problem: {
                 let app = self.clone();
                 Box::new(move |problem| app.set_problem(problem.map(AppError::from).as_ref()))
             },
             wake: inner.wake.clone(),
+            awaited: inner.awaited.subscribe(),
         };
         match Indexer::new(parts, cancel).run(until).await {
             // Everything is searchable by its words; only the vectors wait.
             Err(IngestError::Embedder(_)) => Ok(()),
+            Err(IngestError::Catalog(error @ CatalogError::Damaged(_))) => {
+                damage::mark(&inner.directory);
+                Err(error.into())
+            }
             result => Ok(result?),
         }
     }
@@ -342,6 +374,9 @@ impl App {
     /// Why the library is not complete although no work is left, if so. It is kept
     /// in the catalogue, so that every process that waits for the work knows.
     pub fn problem(&self) -> Option<AppError> {
+        if self.inner.read_only {
+            return Some(CatalogError::ReadOnly.into());
+        }
         serde_json::from_str(&self.catalog().setting(PROBLEM_SETTING).ok()??).ok()?
     }
 

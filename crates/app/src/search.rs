@@ -48,6 +48,7 @@ impl App {
     /// all words are in quotes there are no others.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
         let start = Instant::now();
+        let _attention = self.attend();
         let found =
             self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
         let ranking = |place: LegPlace| Ranking { rank: place.rank, score: place.score };

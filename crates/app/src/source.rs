@@ -7,7 +7,7 @@ use lectern_extract::detect;
 
 use crate::{
     App, AppError, DocumentText, PageText, Place, Result, Source, SourceBlock, error,
-    filter::absolute,
+    filter::absolute, library::now_seconds,
 };
 
 impl App {
@@ -50,6 +50,10 @@ impl App {
                 "It was removed, renamed or cannot be read any more.",
             )
         })?;
+        // Whoever looks at it asks about it next.
+        if !self.inner.read_only && self.catalog().hurry(path, now_seconds())? {
+            self.inner.wake.notify_one();
+        }
         let text = self.catalog().text(document.id)?.unwrap_or_default();
         let pages = self.catalog().pages(document.id)?;
         let blocks = self.catalog().blocks(document.id)?;

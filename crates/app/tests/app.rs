@@ -41,6 +41,10 @@ impl ChunkIndex for WordIndex {
         // Forgetting does not depend on this.
         Ok(())
     }
+    async fn remove_chunks(&self, chunks: &[ChunkId]) -> Result<(), IndexError> {
+        self.0.lock().unwrap().retain(|chunk, _| !chunks.contains(chunk));
+        Ok(())
+    }
     async fn lexical(
         &self,
         query: &str,
@@ -81,6 +85,9 @@ impl ChunkIndex for WordIndex {
         Ok(HashSet::new())
     }
     async fn maintain(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+    async fn purge(&self) -> Result<(), IndexError> {
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Documents, pages and chunks, and the queues of the two indices.
 
+use std::collections::HashSet;
+
 use lectern_domain::{
     Anchor, Block, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId,
     LineUnit, Page, TextBox,
@@ -164,12 +166,33 @@ impl Catalog {
         )
     }
 
-    /// The next chunks without a vector, of documents in use, oldest first.
+    /// The next chunks without a vector, of documents in use and not of paused folders
+    /// only, oldest first.
     pub fn chunks_to_embed(&self, limit: usize) -> Result<Vec<QueuedChunk>> {
         queued(
             &self.lock(),
-            "embedded = 0 AND EXISTS (SELECT 1 FROM file WHERE file.document = chunk.document)
+            "embedded = 0 AND EXISTS (SELECT 1 FROM file WHERE file.document = chunk.document
+                 AND folder NOT IN (SELECT id FROM folder WHERE paused))
              ORDER BY chunk.id LIMIT ?1",
+            limit as i64,
+        )
+    }
+
+    /// The next chunks without a vector of files that somebody edits or looks at, the
+    /// latest first.
+    pub fn urgent_chunks(&self, limit: usize) -> Result<Vec<QueuedChunk>> {
+        let connection = self.lock();
+        let urgent: bool = connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM file WHERE urgent > 0)")?
+            .query_row([], |row| row.get(0))?;
+        if !urgent {
+            return Ok(Vec::new());
+        }
+        queued(
+            &connection,
+            "embedded = 0 AND chunk.document IN (SELECT document FROM file WHERE urgent > 0)
+             ORDER BY (SELECT max(urgent) FROM file WHERE file.document = chunk.document) DESC,
+                      chunk.id LIMIT ?1",
             limit as i64,
         )
     }
@@ -184,14 +207,17 @@ impl Catalog {
         mark(&mut self.lock(), "UPDATE chunk SET embedded = 1 WHERE id = ?1", chunks)
     }
 
-    /// Makes the queues agree with what the two indices really hold.
+    /// Makes the queues agree with what the two indices really hold. Returns the chunks
+    /// that the catalogue does not know: it forgot them, or a power cut took its last
+    /// moments, or it was put back from a copy. Their ids are never given to others.
     pub fn reconcile_index(
         &self,
-        texts: &std::collections::HashSet<ChunkId>,
-        vectors: &std::collections::HashSet<ChunkId>,
-    ) -> Result<()> {
+        texts: &HashSet<ChunkId>,
+        vectors: &HashSet<ChunkId>,
+    ) -> Result<Vec<ChunkId>> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
+        let mut strangers: HashSet<ChunkId> = texts.union(vectors).copied().collect();
         {
             let mut select = transaction.prepare("SELECT id, indexed, embedded FROM chunk")?;
             let mut update = transaction
@@ -199,6 +225,7 @@ impl Catalog {
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 let id = ChunkId(row.get(0)?);
+                strangers.remove(&id);
                 let was: (bool, bool) = (row.get(1)?, row.get(2)?);
                 let is = (texts.contains(&id), vectors.contains(&id));
                 if was != is {
@@ -206,8 +233,19 @@ impl Catalog {
                 }
             }
         }
+        if let Some(latest) = strangers.iter().max() {
+            transaction.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT 'chunk', 0
+                 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'chunk')",
+                [],
+            )?;
+            transaction.execute(
+                "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'chunk' AND seq < ?1",
+                [latest.0],
+            )?;
+        }
         transaction.commit()?;
-        Ok(())
+        Ok(strangers.into_iter().collect())
     }
 
     /// Documents that are gone and whose rows may still be in the index.
@@ -224,14 +262,18 @@ impl Catalog {
         mark(&mut self.lock(), "DELETE FROM garbage WHERE document = ?1", &ids)
     }
 
-    /// Drops documents that no file holds, such as those that a killed process
-    /// had read and not yet attached.
+    /// Drops documents that files have let go of and that no file holds. To be called when
+    /// nothing waits to be read: a file that was moved takes its document along when its
+    /// content is met again.
     pub fn drop_unused_documents(&self) -> Result<()> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
-        delete_unused(&transaction, "TRUE")?;
-        transaction.execute("DELETE FROM loose", [])?;
-        transaction.commit()?;
+        let any: bool =
+            connection.query_row("SELECT EXISTS (SELECT 1 FROM loose)", [], |row| row.get(0))?;
+        if any {
+            let transaction = connection.transaction()?;
+            drop_unused(&transaction)?;
+            transaction.commit()?;
+        }
         Ok(())
     }
 
@@ -400,28 +442,30 @@ const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM file WHERE file.document = docum
 /// Deletes documents that were let go of and that no file holds, and notes that
 /// the index has to follow.
 pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
-    delete_unused(transaction, "id IN (SELECT document FROM loose)")?;
+    transaction.execute(
+        &format!(
+            "INSERT OR IGNORE INTO garbage (document)
+             SELECT id FROM document WHERE id IN (SELECT document FROM loose) AND {UNUSED}"
+        ),
+        [],
+    )?;
+    transaction.execute(
+        &format!("DELETE FROM document WHERE id IN (SELECT document FROM loose) AND {UNUSED}"),
+        [],
+    )?;
     transaction.execute("DELETE FROM loose", [])?;
     Ok(())
 }
 
-fn delete_unused(transaction: &Transaction<'_>, among: &str) -> Result<()> {
-    transaction.execute(
-        &format!(
-            "INSERT OR IGNORE INTO garbage (document)
-             SELECT id FROM document WHERE {among} AND {UNUSED}"
-        ),
-        [],
-    )?;
-    transaction.execute(&format!("DELETE FROM document WHERE {among} AND {UNUSED}"), [])?;
-    Ok(())
-}
-
 fn set_incoming(connection: &Connection, file: FileId, document: DocumentId) -> Result<()> {
-    connection.execute(
+    let held = connection.execute(
         "UPDATE file SET incoming = ?2 WHERE id = ?1 AND state = 'reading'",
         params![file.0, document.0],
     )?;
+    if held == 0 {
+        // The file was removed while it was read.
+        connection.execute("INSERT OR IGNORE INTO loose (document) VALUES (?1)", [document.0])?;
+    }
     Ok(())
 }
 

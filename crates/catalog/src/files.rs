@@ -1,14 +1,33 @@
-//! Folders and files, and the queue of files to be read.
+//! Files, and the queue of those to be read.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use lectern_domain::{DocumentId, FileId, FolderId};
-use rusqlite::{Connection, OptionalExtension, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::{Catalog, CatalogError, Result, documents};
+use crate::{Catalog, CatalogError, Result, folders::excluded_inside};
+
+/// A file that changes again within so many seconds is being worked on.
+const SOON: i64 = 60;
+
+/// So many changes, one soon after the other, are somebody saving a file. More are a
+/// program, and reading after each of them would do nothing else.
+const PATIENT_ATTEMPTS: u32 = 5;
+
+/// After so many attempts, in about an hour, a file that cannot be reached waits for the next look.
+const MOST_ATTEMPTS: u32 = 12;
+
+/// The longest time, in seconds, that a file waits for its next attempt.
+const LONGEST_WAIT: i64 = 600;
+
+/// Reading a file was called off.
+const CANCELLED: &str = "Reading it was called off; it can be tried again.";
+
+/// In `file.needs`: somebody to ask for it.
+const ASKING: &str = "asking";
+
+/// In `file.needs`: another rule, or that the file grows or shrinks.
+const RULE: &str = "rule";
 
 /// Where a file is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +69,6 @@ impl FileState {
 /// In `file.needs`: a password.
 const PASSWORD: &str = "password";
 
-/// A folder or single file that the person named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderRecord {
-    /// Its id.
-    pub id: FolderId,
-    /// Absolute path.
-    pub path: String,
-    /// It could not be found when it was last looked at.
-    pub missing: bool,
-}
-
 /// A file as a look at the disk found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundFile {
@@ -70,6 +78,8 @@ pub struct FoundFile {
     pub size: u64,
     /// Last change, nanoseconds since 1970.
     pub modified: i64,
+    /// Differs from an earlier one once the file has changed; never 0.
+    pub stamp: i64,
     /// Why it is not to be read, if so.
     pub skip: Option<String>,
 }
@@ -86,6 +96,10 @@ pub struct Look<'a> {
     /// [`Catalog::newest_file`] when the look began: what was found by somebody
     /// else since then is not gone.
     pub newest: FileId,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+    /// Somebody has just changed these files: what is new comes before all others.
+    pub urgent: bool,
 }
 
 /// A file that waits to be read.
@@ -99,6 +113,22 @@ pub struct QueuedFile {
     pub size: u64,
     /// Last change, when it was found.
     pub modified: i64,
+    /// [`FoundFile::stamp`], or 0 where it is to be taken for changed at the next look.
+    pub stamp: i64,
+    /// Somebody edits it or looks at it.
+    pub urgent: bool,
+}
+
+/// A file that has been read, and its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The file as it was taken.
+    pub file: QueuedFile,
+    /// Its content.
+    pub document: DocumentId,
+    /// A later change is sure to show in [`FoundFile::stamp`]. A change at the same tick
+    /// of the clock as the one before would not.
+    pub settled: bool,
 }
 
 /// How the reading of a file ended without a document.
@@ -111,7 +141,8 @@ pub enum ReadOutcome {
     /// Cannot be read before the person gives its password, with the reason.
     PasswordNeeded(String),
     /// Could not be reached, with the reason: it may be tomorrow. What was read of
-    /// it before stays searchable, and the next look queues it again.
+    /// it before stays searchable. The next look queues it again, and without one it is
+    /// tried again after a while, each time a longer one.
     Unreachable(String),
     /// To be read once more: it changed meanwhile or the program is stopping.
     Again,
@@ -128,6 +159,8 @@ pub struct FileRecord {
     pub reason: Option<String>,
     /// It failed because it opens with a password only.
     pub needs_password: bool,
+    /// It lies on a drive that is not there at the moment.
+    pub away: bool,
     /// Pages, for kinds that have them.
     pub pages: Option<u32>,
     /// Searchable chunks.
@@ -181,7 +214,7 @@ impl ScopeFilter {
 /// what an index can use: everything that starts with `path/` sorts between
 /// `path/` and `path0`, `0` being the character after `/`. The root ends with a
 /// separator already.
-fn below(column: &str, parameter: &str) -> String {
+pub(crate) fn below(column: &str, parameter: &str) -> String {
     let separator = std::path::MAIN_SEPARATOR;
     let after = char::from(separator as u8 + 1);
     let stem = format!("rtrim({parameter}, '{separator}')");
@@ -191,116 +224,10 @@ fn below(column: &str, parameter: &str) -> String {
 }
 
 impl Catalog {
-    /// Every named place, by path.
-    pub fn folders(&self) -> Result<Vec<FolderRecord>> {
-        let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("SELECT id, path, missing FROM folder ORDER BY path")?;
-        let rows = statement.query_map([], |row| {
-            Ok(FolderRecord { id: FolderId(row.get(0)?), path: row.get(1)?, missing: row.get(2)? })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// Adds a place. A place inside one that is already there only lifts its
-    /// exclusion, and inside one that is excluded it becomes a place of its own;
-    /// places inside the new one become part of it. Returns the folder that now
-    /// covers `path`.
-    pub fn add_folder(&self, path: &str, now: i64) -> Result<FolderRecord> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
-        transaction
-            .execute(&format!("DELETE FROM exclusion WHERE {}", below("path", "?1")), [path])?;
-        let covering: Option<FolderRecord> = transaction
-            .query_row(
-                &format!(
-                    "SELECT id, path, missing FROM folder WHERE {}
-                     AND NOT EXISTS (SELECT 1 FROM exclusion
-                                     WHERE {} AND {} AND exclusion.path <> folder.path)
-                     ORDER BY length(path) DESC",
-                    below("?1", "path"),
-                    below("?1", "exclusion.path"),
-                    below("exclusion.path", "folder.path")
-                ),
-                [path],
-                |row| {
-                    Ok(FolderRecord {
-                        id: FolderId(row.get(0)?),
-                        path: row.get(1)?,
-                        missing: row.get(2)?,
-                    })
-                },
-            )
-            .optional()?;
-        let folder = match covering {
-            Some(folder) => folder,
-            None => {
-                transaction.execute(
-                    "INSERT INTO folder (path, added) VALUES (?1, ?2)",
-                    params![path, now],
-                )?;
-                let id = FolderId(transaction.last_insert_rowid());
-                transaction.execute(
-                    &format!(
-                        "UPDATE file SET folder = ?2 WHERE folder IN
-                         (SELECT id FROM folder WHERE id <> ?2 AND {})",
-                        below("path", "?1")
-                    ),
-                    params![path, id.0],
-                )?;
-                transaction.execute(
-                    &format!("DELETE FROM folder WHERE id <> ?2 AND {}", below("path", "?1")),
-                    params![path, id.0],
-                )?;
-                FolderRecord { id, path: path.to_owned(), missing: false }
-            }
-        };
-        transaction.commit()?;
-        Ok(folder)
-    }
-
-    /// Forgets `path` and all below it: a named place is no longer watched, and a
-    /// path inside one is excluded from now on. Returns whether anything in the
-    /// library was at or below it.
-    pub fn remove_path(&self, path: &str) -> Result<bool> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
-        let mut changed = transaction
-            .execute(&format!("DELETE FROM file WHERE {}", below("path", "?1")), [path])?;
-        changed += transaction
-            .execute(&format!("DELETE FROM folder WHERE {}", below("path", "?1")), [path])?;
-        let inside: bool = transaction.query_row(
-            &format!("SELECT EXISTS (SELECT 1 FROM folder WHERE {})", below("?1", "path")),
-            [path],
-            |row| row.get(0),
-        )?;
-        if inside {
-            changed += transaction
-                .execute("INSERT OR IGNORE INTO exclusion (path) VALUES (?1)", [path])?;
-        }
-        documents::drop_unused(&transaction)?;
-        transaction.commit()?;
-        Ok(changed > 0)
-    }
-
-    /// The excluded paths inside `folder`.
-    pub fn exclusions(&self, folder: FolderId) -> Result<HashSet<PathBuf>> {
-        excluded_inside(&self.lock(), folder)
-    }
-
     /// Whether the library holds a file at exactly this path.
     pub fn has_file(&self, path: &str) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE path = ?1)";
         Ok(self.lock().query_row(sql, [path], |row| row.get(0))?)
-    }
-
-    /// Notes whether a place can be found at the moment.
-    pub fn set_missing(&self, folder: FolderId, missing: bool) -> Result<()> {
-        self.lock().execute(
-            "UPDATE folder SET missing = ?2 WHERE id = ?1 AND missing <> ?2",
-            params![folder.0, missing],
-        )?;
-        Ok(())
     }
 
     /// The latest file that was found.
@@ -328,13 +255,17 @@ impl Catalog {
         let mut added = 0;
         {
             // Files that another place inside this folder holds are that place's.
-            let mut known = transaction
-                .prepare_cached("SELECT size, modified, state, reason FROM file WHERE path = ?1")?;
+            let mut known = transaction.prepare_cached(
+                "SELECT size, modified, stamp, needs, reason, attempts, document IS NOT NULL
+                 FROM file WHERE path = ?1",
+            )?;
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO file (folder, path, size, modified, state, reason)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO file (folder, path, size, modified, stamp, state, reason, needs, urgent, attempts, retry_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT (path) DO UPDATE SET folder = excluded.folder, size = excluded.size,
-                     modified = excluded.modified, state = excluded.state, reason = excluded.reason,
+                     modified = excluded.modified, stamp = excluded.stamp, state = excluded.state,
+                     reason = excluded.reason, needs = excluded.needs, urgent = excluded.urgent,
+                     attempts = excluded.attempts, retry_at = excluded.retry_at,
                      document = iif(excluded.state = 'skipped', NULL, document), incoming = NULL",
             )?;
             transaction.execute_batch(
@@ -349,32 +280,34 @@ impl Catalog {
                     continue;
                 }
                 see.execute([&file.path])?;
-                let before: Option<(u64, i64, String, Option<String>)> = known
-                    .query_row([&file.path], |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                    })
-                    .optional()?;
+                let before = known.query_row([&file.path], Known::from_row).optional()?;
+                if before.as_ref().is_some_and(|before| before.is(file)) {
+                    continue;
+                }
+                added += u64::from(before.is_none());
                 let state =
                     if file.skip.is_some() { FileState::Skipped } else { FileState::Pending };
-                if let Some((size, modified, old_state, reason)) = &before {
-                    let same = (*size, *modified) == (file.size, file.modified);
-                    let same_rule = match &file.skip {
-                        Some(_) => old_state == FileState::Skipped.as_str() && *reason == file.skip,
-                        None => true,
-                    };
-                    if same && same_rule {
-                        continue;
-                    }
-                } else {
-                    added += 1;
-                }
+                let attempts = before
+                    .as_ref()
+                    .filter(|before| {
+                        file.modified.abs_diff(before.modified) < SOON as u64 * 1_000_000_000
+                    })
+                    .map_or(0, |before| before.attempts.saturating_add(1));
+                // Only what is searchable already can wait.
+                let waits =
+                    attempts > PATIENT_ATTEMPTS && before.is_some_and(|before| before.has_document);
                 insert.execute(params![
                     folder.0,
                     file.path,
                     file.size,
                     file.modified,
+                    file.stamp,
                     state.as_str(),
-                    file.skip
+                    file.skip,
+                    file.skip.as_ref().map(|_| RULE),
+                    if look.urgent && file.skip.is_none() && !waits { look.now } else { 0 },
+                    attempts,
+                    waits.then(|| look.now + wait(attempts - PATIENT_ATTEMPTS)),
                 ])?;
             }
             let mut keep = transaction.prepare_cached(&format!(
@@ -392,31 +325,87 @@ impl Catalog {
                 ),
                 params![look.root, folder.0, look.newest.0],
             )?;
-            documents::drop_unused(&transaction)?;
+            // The documents stay a while: what is gone here may turn up elsewhere.
         }
         transaction.commit()?;
         Ok(added)
     }
 
-    /// Takes the next files to be read, small before large, and marks them so.
-    pub fn take_files(&self, limit: usize) -> Result<Vec<QueuedFile>> {
+    /// Takes the next file to be read and marks it so: what somebody edits or looks at
+    /// first, the latest of it before the rest, and small before large. Files that wait
+    /// for their next attempt longer than `until` (seconds since 1970) are left, and
+    /// those of folders that are paused. With `urgent`, only what somebody edits or looks
+    /// at is taken.
+    pub fn take_file(&self, until: i64, urgent: bool) -> Result<Option<QueuedFile>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "UPDATE file SET state = 'reading', reason = NULL WHERE id IN
-             (SELECT id FROM file WHERE state = 'pending' ORDER BY size LIMIT ?1)
-             RETURNING id, path, size, modified",
+            "UPDATE file SET state = 'reading', reason = NULL, retry_at = NULL WHERE id =
+             (SELECT id FROM file WHERE state = 'pending' AND urgent >= ?2
+                  AND (retry_at IS NULL OR retry_at <= ?1)
+                  AND folder NOT IN (SELECT id FROM folder WHERE paused)
+              ORDER BY urgent DESC, size LIMIT 1)
+             RETURNING id, path, size, modified, stamp, urgent > 0",
         )?;
-        let rows = statement.query_map([limit as i64], |row| {
-            Ok(QueuedFile {
-                id: FileId(row.get(0)?),
-                path: row.get(1)?,
-                size: row.get(2)?,
-                modified: row.get(3)?,
+        Ok(statement
+            .query_row(params![until, i64::from(urgent)], |row| {
+                Ok(QueuedFile {
+                    id: FileId(row.get(0)?),
+                    path: row.get(1)?,
+                    size: row.get(2)?,
+                    modified: row.get(3)?,
+                    stamp: row.get(4)?,
+                    urgent: row.get(5)?,
+                })
             })
-        })?;
-        let mut files = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-        files.sort_by(|a, b| (a.size, &a.path).cmp(&(b.size, &b.path)));
-        Ok(files)
+            .optional()?)
+    }
+
+    /// Has what is at `path` come before all others. Returns whether anything of it is
+    /// still to be done.
+    pub fn hurry(&self, path: &str, now: i64) -> Result<bool> {
+        let changed = self.lock().execute(
+            "UPDATE file SET urgent = ?2 WHERE path = ?1 AND (state = 'pending' OR EXISTS
+             (SELECT 1 FROM chunk WHERE chunk.document = file.document AND embedded = 0))",
+            params![path, now],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Ends the hurry of files of which all is done.
+    pub fn clear_urgency(&self) -> Result<()> {
+        self.lock().execute(
+            "UPDATE file SET urgent = 0 WHERE urgent > 0 AND state NOT IN ('pending', 'reading')",
+            [],
+        )?;
+        Ok(())
+    }
+
+    /// Queues files whose next attempt is due at `now` (seconds since 1970). Returns
+    /// whether there were any.
+    pub fn queue_due(&self, now: i64) -> Result<bool> {
+        let connection = self.lock();
+        let due = connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM file WHERE retry_at <= ?1)")?
+            .query_row([now], |row| row.get(0))?;
+        if due {
+            connection.execute(
+                "UPDATE file SET retry_at = NULL, stamp = iif(state = 'failed', 0, stamp),
+                     state = iif(state = 'failed', 'pending', state) WHERE retry_at <= ?1",
+                [now],
+            )?;
+        }
+        Ok(due)
+    }
+
+    /// Whether a file is being read or can be read at `now` (seconds since 1970).
+    pub fn has_work(&self, now: i64) -> Result<bool> {
+        Ok(self.lock().query_row(
+            "SELECT EXISTS (SELECT 1 FROM file WHERE state IN ('pending', 'reading')
+                 AND (retry_at IS NULL OR retry_at <= ?1)
+                 AND folder NOT IN (SELECT id FROM folder WHERE paused))",
+            [now],
+            |row| row.get(0),
+        )?)
     }
 
     /// How many files wait or are being read.
@@ -428,13 +417,15 @@ impl Catalog {
         )?)
     }
 
-    /// Whether a file waits to be read.
-    pub fn has_pending_files(&self) -> Result<bool> {
-        Ok(self.lock().query_row(
-            "SELECT EXISTS (SELECT 1 FROM file WHERE state = 'pending')",
-            [],
-            |row| row.get(0),
-        )?)
+    /// Whether a file that somebody edits or looks at waits to be read.
+    pub fn has_urgent_files(&self) -> Result<bool> {
+        Ok(self
+            .lock()
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM file WHERE state = 'pending' AND urgent > 0
+                     AND retry_at IS NULL AND folder NOT IN (SELECT id FROM folder WHERE paused))",
+            )?
+            .query_row([], |row| row.get(0))?)
     }
 
     /// Puts files back that a process took and did not finish. Only for the one
@@ -444,30 +435,43 @@ impl Catalog {
         Ok(())
     }
 
-    /// Queues the files at or below `path` that failed once more; all of them
-    /// where `path` is `None`.
+    /// Queues the files at or below `path` that failed or were called off once more; all
+    /// of them where `path` is `None`.
     pub fn retry(&self, path: Option<&str>) -> Result<u64> {
-        let connection = self.lock();
-        let changed = match path {
-            Some(path) => connection.execute(
-                &format!(
-                    "UPDATE file SET state = 'pending', reason = NULL
-                     WHERE state = 'failed' AND {}",
-                    below("path", "?1")
-                ),
-                [path],
-            )?,
-            None => connection.execute(
-                "UPDATE file SET state = 'pending', reason = NULL WHERE state = 'failed'",
-                [],
-            )?,
-        };
+        let changed = self.lock().execute(
+            &format!(
+                "UPDATE file SET state = 'pending', reason = NULL, needs = NULL, retry_at = NULL
+                 WHERE (state = 'failed' OR needs = '{ASKING}') AND (?1 IS NULL OR {})",
+                below("path", "?1")
+            ),
+            [path],
+        )?;
         Ok(changed as u64)
     }
 
-    /// Notes how the reading of a file ended without a document. A file that was
-    /// removed or found changed meanwhile is left as it is now.
-    pub fn finish_without_document(&self, file: &QueuedFile, outcome: &ReadOutcome) -> Result<()> {
+    /// Calls off the reading of what waits at or below `path`, or of all. What was read
+    /// before stays searchable. Returns how many files it were.
+    pub fn call_off(&self, path: Option<&str>) -> Result<u64> {
+        let changed = self.lock().execute(
+            &format!(
+                "UPDATE file SET state = iif(document IS NULL, 'skipped', 'ready'),
+                     reason = ?2, needs = '{ASKING}', urgent = 0, retry_at = NULL
+                 WHERE state = 'pending' AND (?1 IS NULL OR {})",
+                below("path", "?1")
+            ),
+            params![path, CANCELLED],
+        )?;
+        Ok(changed as u64)
+    }
+
+    /// Notes how the reading of a file ended without a document, at `now` (seconds since
+    /// 1970). A file that was removed or found changed meanwhile is left as it is now.
+    pub fn finish_without_document(
+        &self,
+        file: &QueuedFile,
+        outcome: &ReadOutcome,
+        now: i64,
+    ) -> Result<()> {
         let (state, reason) = match outcome {
             ReadOutcome::Skipped(reason) => (FileState::Skipped, Some(reason)),
             ReadOutcome::Failed(reason)
@@ -476,40 +480,47 @@ impl Catalog {
             ReadOutcome::Again => (FileState::Pending, None),
         };
         let needs = matches!(outcome, ReadOutcome::PasswordNeeded(_)).then_some(PASSWORD);
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
-        transaction.execute(
+        let unreachable = matches!(outcome, ReadOutcome::Unreachable(_));
+        let connection = self.lock();
+        let attempts: u32 = connection
+            .query_row("SELECT attempts FROM file WHERE id = ?1", [file.id.0], |row| row.get(0))
+            .optional()?
+            .unwrap_or(0);
+        connection.execute(
             "UPDATE file SET state = :state, reason = :reason, needs = :needs,
                  document = iif(:keep, document, NULL), incoming = NULL,
-                 modified = iif(:look_again, -1, modified)
-             WHERE id = :id AND state = 'reading' AND modified = :modified AND size = :size",
+                 stamp = iif(:unreachable, 0, stamp),
+                 attempts = attempts + :unreachable, retry_at = :retry_at
+             WHERE id = :id AND state = 'reading' AND modified = :modified AND size = :size
+                 AND stamp = :stamp",
             named_params! {
                 ":state": state.as_str(), ":reason": reason, ":needs": needs, ":id": file.id.0,
-                ":keep": matches!(outcome, ReadOutcome::Again | ReadOutcome::Unreachable(_)),
-                ":look_again": matches!(outcome, ReadOutcome::Unreachable(_)),
-                ":modified": file.modified, ":size": file.size,
+                ":keep": unreachable || *outcome == ReadOutcome::Again,
+                ":unreachable": unreachable,
+                ":retry_at": (unreachable && attempts < MOST_ATTEMPTS)
+                    .then(|| now + wait(attempts.saturating_add(2))),
+                ":modified": file.modified, ":size": file.size, ":stamp": file.stamp,
             },
         )?;
-        documents::drop_unused(&transaction)?;
-        transaction.commit()?;
         Ok(())
     }
 
-    /// Makes `document` the content of `file` and the file ready. A file that was
+    /// Makes documents the contents of files, and the files ready. A file that was
     /// removed or found changed meanwhile is left as it is now.
-    pub fn attach(&self, attached: &[(QueuedFile, DocumentId)]) -> Result<()> {
+    pub fn attach(&self, attached: &[Attached]) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         {
             let mut statement = transaction.prepare_cached(
-                "UPDATE file SET state = 'ready', reason = NULL, document = ?1, incoming = NULL
-                 WHERE id = ?2 AND state = 'reading' AND modified = ?3 AND size = ?4",
+                "UPDATE file SET state = 'ready', reason = NULL, needs = NULL, document = ?1,
+                     incoming = NULL, stamp = iif(?6, stamp, 0)
+                 WHERE id = ?2 AND state = 'reading' AND modified = ?3 AND size = ?4 AND stamp = ?5",
             )?;
-            for (file, document) in attached {
-                statement.execute(params![document.0, file.id.0, file.modified, file.size])?;
+            for Attached { file, document, settled } in attached {
+                let QueuedFile { id, modified, size, stamp, .. } = file;
+                statement.execute(params![document.0, id.0, modified, size, stamp, settled])?;
             }
         }
-        documents::drop_unused(&transaction)?;
         transaction.commit()?;
         Ok(())
     }
@@ -534,9 +545,12 @@ impl Catalog {
              SELECT file.path, file.state, file.reason,
                     (SELECT max(number) FROM page WHERE page.document = file.document),
                     coalesce(sums.chunks, 0), coalesce(sums.embedded, 0), file.modified,
-                    file.state = 'failed' AND file.needs IS '{PASSWORD}'
-             FROM file LEFT JOIN sums ON sums.document = file.document
+                    file.state = 'failed' AND file.needs IS '{PASSWORD}',
+                    folder.missing OR EXISTS (SELECT 1 FROM mount WHERE away AND {})
+             FROM file JOIN folder ON folder.id = file.folder
+             LEFT JOIN sums ON sums.document = file.document
              WHERE ?1 IS NULL OR {} ORDER BY file.path",
+            below("file.path", "mount.path"),
             below("file.path", "?1")
         ))?;
         let rows = statement.query_map([path], |row| {
@@ -550,6 +564,7 @@ impl Catalog {
                     embedded_chunks: row.get(5)?,
                     modified: row.get(6)?,
                     needs_password: row.get(7)?,
+                    away: row.get(8)?,
                 },
                 row.get::<_, String>(1)?,
             ))
@@ -591,17 +606,42 @@ impl Catalog {
     }
 }
 
-/// The exclusions that hold inside `folder`: not those above a place that was named
-/// inside an excluded one.
-fn excluded_inside(connection: &Connection, folder: FolderId) -> Result<HashSet<PathBuf>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT exclusion.path FROM exclusion, folder
-         WHERE folder.id = ?1 AND exclusion.path <> folder.path AND {}",
-        below("exclusion.path", "folder.path")
-    ))?;
-    let rows =
-        statement.query_map([folder.0], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+/// What is known of a file that a look found.
+struct Known {
+    size: u64,
+    modified: i64,
+    stamp: i64,
+    /// It was left out by a rule, and not for what it holds.
+    ruled_out: bool,
+    reason: Option<String>,
+    attempts: u32,
+    has_document: bool,
+}
+
+impl Known {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            size: row.get(0)?,
+            modified: row.get(1)?,
+            stamp: row.get(2)?,
+            ruled_out: row.get::<_, Option<String>>(3)?.as_deref() == Some(RULE),
+            reason: row.get(4)?,
+            attempts: row.get(5)?,
+            has_document: row.get(6)?,
+        })
+    }
+
+    /// Whether nothing has changed, neither the file nor the rule for it.
+    fn is(&self, file: &FoundFile) -> bool {
+        let same = (self.size, self.modified, self.stamp) == (file.size, file.modified, file.stamp);
+        same && self.ruled_out == file.skip.is_some()
+            && (file.skip.is_none() || self.reason == file.skip)
+    }
+}
+
+/// Seconds to wait after so many attempts.
+fn wait(attempts: u32) -> i64 {
+    (1 << attempts.min(30)).min(LONGEST_WAIT)
 }
 
 fn counts(connection: &Connection, path: Option<&str>) -> Result<Counts> {

@@ -3,8 +3,18 @@ CREATE TABLE folder (
     id       INTEGER PRIMARY KEY,
     path     TEXT NOT NULL UNIQUE,
     missing  INTEGER NOT NULL DEFAULT 0,
-    added    INTEGER NOT NULL
+    added    INTEGER NOT NULL,
+    rules    TEXT NOT NULL DEFAULT '{}', -- what inside it belongs to the library
+    paused   INTEGER NOT NULL DEFAULT 0,
+    polled   TEXT -- why it is looked at from time to time, where the system does not tell of changes
 ) STRICT;
+
+-- Places at and below folders where other file systems were mounted. Once such a place is
+-- empty and no mount point any more, its drive is away and its files are not gone.
+CREATE TABLE mount (
+    path TEXT PRIMARY KEY,
+    away INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 
 -- Paths below a folder that the person has forgotten on purpose.
 CREATE TABLE exclusion (
@@ -65,24 +75,37 @@ CREATE TABLE file (
     reason   TEXT,
     needs    TEXT, -- what the person could give, where the state is failed
     document INTEGER REFERENCES document,
-    incoming INTEGER REFERENCES document
+    incoming INTEGER REFERENCES document,
+    stamp    INTEGER NOT NULL DEFAULT 0, -- differs once the file has changed; 0 where that is not known
+    urgent   INTEGER NOT NULL DEFAULT 0, -- seconds since 1970: somebody edits it or looks at it
+    attempts INTEGER NOT NULL DEFAULT 0, -- to read it, one soon after the other
+    retry_at INTEGER -- seconds since 1970: not to be read before
 ) STRICT;
 CREATE INDEX file_by_folder ON file (folder);
 CREATE INDEX file_by_document ON file (document);
 CREATE INDEX file_by_incoming ON file (incoming) WHERE incoming IS NOT NULL;
-CREATE INDEX file_by_state ON file (state, size);
+CREATE INDEX file_queue ON file (state, urgent DESC, size);
+CREATE INDEX file_urgent ON file (urgent) WHERE urgent > 0;
+CREATE INDEX file_retry ON file (retry_at) WHERE retry_at IS NOT NULL;
 
 -- Documents that a file has let go of: perhaps no other file holds them.
 CREATE TABLE loose (
     document INTEGER PRIMARY KEY
 ) STRICT;
+-- The statement that fires a trigger decides what a conflict does, so there must be none.
 CREATE TRIGGER file_deleted AFTER DELETE ON file BEGIN
-    INSERT OR IGNORE INTO loose SELECT old.document WHERE old.document IS NOT NULL;
-    INSERT OR IGNORE INTO loose SELECT old.incoming WHERE old.incoming IS NOT NULL;
+    INSERT INTO loose SELECT old.document
+        WHERE old.document IS NOT NULL AND old.document NOT IN (SELECT document FROM loose);
+    INSERT INTO loose SELECT old.incoming
+        WHERE old.incoming IS NOT NULL AND old.incoming NOT IN (SELECT document FROM loose);
 END;
 CREATE TRIGGER file_changed AFTER UPDATE OF document, incoming ON file BEGIN
-    INSERT OR IGNORE INTO loose SELECT old.document WHERE old.document IS NOT new.document AND old.document IS NOT NULL;
-    INSERT OR IGNORE INTO loose SELECT old.incoming WHERE old.incoming IS NOT new.incoming AND old.incoming IS NOT NULL;
+    INSERT INTO loose SELECT old.document
+        WHERE old.document IS NOT new.document AND old.document IS NOT NULL
+          AND old.document NOT IN (SELECT document FROM loose);
+    INSERT INTO loose SELECT old.incoming
+        WHERE old.incoming IS NOT new.incoming AND old.incoming IS NOT NULL
+          AND old.incoming NOT IN (SELECT document FROM loose);
 END;
 
 -- Documents whose rows are still in the index.

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, path::Path};
 
 use lectern_catalog::{
-    Catalog, CatalogError, Counts, FileState, FoundFile, Look, NewDocument, QueuedFile,
+    Attached, Catalog, CatalogError, Counts, FileState, FoundFile, Look, NewDocument, QueuedFile,
     ReadOutcome, ScopeFilter,
 };
 use lectern_domain::{
@@ -17,7 +17,7 @@ fn open(directory: &Path) -> Catalog {
 }
 
 fn found(path: &str, modified: i64) -> FoundFile {
-    FoundFile { path: path.into(), size: 10, modified, skip: None }
+    FoundFile { path: path.into(), size: 10, modified, stamp: modified, skip: None }
 }
 
 /// A look that saw `files` at and below `root`, and everything there.
@@ -28,7 +28,10 @@ fn look(
     files: &[FoundFile],
 ) -> Result<u64, CatalogError> {
     let newest = catalog.newest_file()?;
-    catalog.reconcile(folder, &Look { root, found: files, unreadable: &[], newest })
+    catalog.reconcile(
+        folder,
+        &Look { root, found: files, unreadable: &[], newest, now: 0, urgent: false },
+    )
 }
 
 fn extraction(text: &str) -> Extraction {
@@ -65,12 +68,12 @@ fn read(catalog: &Catalog, file: QueuedFile, text: &str) -> DocumentId {
     let chunks: Vec<ChunkId> =
         catalog.unindexed_chunks(document).unwrap().iter().map(|chunk| chunk.id).collect();
     catalog.mark_indexed(&chunks).unwrap();
-    catalog.attach(&[(file, document)]).unwrap();
+    catalog.attach(&[Attached { file, document, settled: true }]).unwrap();
     document
 }
 
 fn take(catalog: &Catalog) -> QueuedFile {
-    catalog.take_files(1).unwrap().pop().unwrap()
+    catalog.take_file(0, false).unwrap().unwrap()
 }
 
 /// A library with the folder `/f` and one ready file for each text.
@@ -134,6 +137,8 @@ fn a_changed_file_keeps_its_old_text_until_the_new_one_is_there() {
     let file = take(&catalog);
     let new = read(&catalog, file, "new");
     assert_eq!(catalog.document_at("/f/a.md").unwrap().unwrap().id, new);
+    // It goes when all was read: a file that was moved may turn up with it.
+    catalog.drop_unused_documents().unwrap();
     assert_eq!(catalog.text(old).unwrap(), None);
     assert_eq!(catalog.garbage().unwrap(), [old]);
     catalog.clear_garbage(&[old]).unwrap();
@@ -168,6 +173,18 @@ fn copies_share_a_document_until_the_last_is_gone() {
     assert_eq!(all_chunks(&catalog, &ScopeFilter::default()), ["/f/b.md"]);
     catalog.remove_path("/f/b.md").unwrap();
     assert!(all_chunks(&catalog, &ScopeFilter::default()).is_empty());
+    assert_eq!(catalog.garbage().unwrap().len(), 1);
+}
+
+#[test]
+fn a_document_may_be_let_go_of_many_times_before_it_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "same"), ("/f/b.md", "same")]);
+    let folder = catalog.folders().unwrap()[0].id;
+    let empty = |path: &str| FoundFile { skip: Some("empty".into()), ..found(path, 2) };
+    look(&catalog, folder, "/f", &[empty("/f/a.md"), empty("/f/b.md")]).unwrap();
+    assert!(all_chunks(&catalog, &ScopeFilter::default()).is_empty());
+    catalog.drop_unused_documents().unwrap();
     assert_eq!(catalog.garbage().unwrap().len(), 1);
 }
 
@@ -220,7 +237,14 @@ fn what_could_not_be_looked_at_and_what_came_since_is_not_gone() {
     let folder = catalog.folders().unwrap()[0].id;
     let newest = catalog.newest_file().unwrap();
     look(&catalog, folder, "/f/c.md", &[found("/f/c.md", 1)]).unwrap();
-    let seen = Look { root: "/f", found: &[], unreadable: &["/f/x".to_owned()], newest };
+    let seen = Look {
+        root: "/f",
+        found: &[],
+        unreadable: &["/f/x".to_owned()],
+        newest,
+        now: 0,
+        urgent: false,
+    };
     catalog.reconcile(folder, &seen).unwrap();
     let left: Vec<String> = catalog.files(None).unwrap().into_iter().map(|f| f.path).collect();
     assert_eq!(left, ["/f/c.md", "/f/x/a.md"]);
@@ -278,7 +302,7 @@ fn states_follow_the_reading() {
         look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
         let file = take(&catalog);
         assert_eq!(catalog.reading().unwrap().as_deref(), Some("/f/a.md"));
-        catalog.finish_without_document(&file, &outcome).unwrap();
+        catalog.finish_without_document(&file, &outcome, 0).unwrap();
         let file = catalog.files(None).unwrap().remove(0);
         assert_eq!((file.state, file.reason.as_deref()), (state, reason));
         assert_eq!(file.needs_password, matches!(outcome, ReadOutcome::PasswordNeeded(_)));
@@ -328,6 +352,21 @@ fn the_queues_follow_what_the_index_really_holds() {
     assert_eq!(catalog.chunks_to_index(10).unwrap().len(), 2);
     let waiting = catalog.chunks_to_embed(10).unwrap();
     assert_eq!(waiting.iter().map(|chunk| chunk.id).collect::<Vec<_>>(), [ChunkId(1)]);
+}
+
+#[test]
+fn ids_that_the_index_knows_from_a_lost_time_are_never_given_to_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "1")]);
+    let held = HashSet::from([ChunkId(1), ChunkId(70), ChunkId(80)]);
+    let mut strangers = catalog.reconcile_index(&held, &HashSet::from([ChunkId(70)])).unwrap();
+    strangers.sort();
+    assert_eq!(strangers, [ChunkId(70), ChunkId(80)]);
+    let folder = catalog.folders().unwrap()[0].id;
+    look(&catalog, folder, "/f/b.md", &[found("/f/b.md", 1)]).unwrap();
+    read(&catalog, take(&catalog), "2");
+    let ids = catalog.chunk_ids().unwrap();
+    assert_eq!(ids, HashSet::from([ChunkId(1), ChunkId(81)]));
 }
 
 #[test]
@@ -394,19 +433,14 @@ fn a_library_of_the_first_version_gains_what_is_new() {
     let path = directory.path().join("library.sqlite");
     {
         let raw = rusqlite::Connection::open(&path).unwrap();
-        // The schema as it was: without what the step to the second version adds.
-        let schema = include_str!("../src/schema.sql");
-        let first = schema.lines().filter(|line| {
-            !line.trim_start().starts_with("label ") && !line.trim_start().starts_with("needs ")
-        });
-        raw.execute_batch(&first.collect::<Vec<_>>().join("\n")).unwrap();
+        raw.execute_batch(include_str!("data/schema_1.sql")).unwrap();
         raw.pragma_update(None, "user_version", 1).unwrap();
     }
     let catalog = Catalog::open(&path).unwrap();
     let folder = catalog.add_folder("/f", 0).unwrap();
     look(&catalog, folder.id, "/f", &[found("/f/a.pdf", 1)]).unwrap();
     let locked = ReadOutcome::PasswordNeeded("locked".into());
-    catalog.finish_without_document(&take(&catalog), &locked).unwrap();
+    catalog.finish_without_document(&take(&catalog), &locked, 0).unwrap();
     assert!(catalog.files(None).unwrap()[0].needs_password);
     drop(catalog);
     assert!(Catalog::open(&path).is_ok());

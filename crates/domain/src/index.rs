@@ -59,6 +59,8 @@ pub trait ChunkIndex: Send + Sync {
     async fn add_vectors(&self, chunks: Vec<EmbeddedChunk>) -> Result<(), IndexError>;
     /// Removes all that belongs to these documents.
     async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError>;
+    /// Removes these chunks.
+    async fn remove_chunks(&self, chunks: &[ChunkId]) -> Result<(), IndexError>;
     /// The best chunks by BM25, best first.
     async fn lexical(
         &self,
@@ -80,6 +82,10 @@ pub trait ChunkIndex: Send + Sync {
     /// Brings the index into its fastest form: appends to its indices, compacts,
     /// prunes. To be called after larger changes, by the one writer.
     async fn maintain(&self) -> Result<(), IndexError>;
+    /// Leaves nothing of what was removed on the disk: rewrites what still holds removed
+    /// rows, and drops older versions at once, and what belongs to embedders that are
+    /// not in use. A search in another process that is under way may have to be repeated.
+    async fn purge(&self) -> Result<(), IndexError>;
 }
 
 /// Turns text into vectors. Calls block for the whole computation: run them on a

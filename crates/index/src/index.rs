@@ -28,13 +28,16 @@ use crate::table::{
 /// To be raised whenever the tables or the terms of a text change.
 const FORM: &str = "2";
 
+/// What the names of tables of vectors begin with.
+const VECTORS: &str = "vectors_";
+
 const MIB: usize = 1 << 20;
 
 /// What a Han character counts beside a pair of them.
 const CHARACTER_WEIGHT: f32 = 0.25;
 
-/// The most documents that one filter names.
-const FILTER_DOCUMENTS: usize = 5_000;
+/// The most documents or chunks that one filter names.
+const FILTER_IDS: usize = 5_000;
 
 /// A chunk index in a directory.
 ///
@@ -79,7 +82,7 @@ impl LanceIndex {
         };
         let embedder = ("lectern.embedder".to_string(), embedder_id.to_string());
         let vectors = Definition {
-            name: format!("vectors_{}", table_name(embedder_id)),
+            name: format!("{VECTORS}{}", table_name(embedder_id)),
             schema: schema(Field::new(VECTOR, vector_type(dimensions)?, false), [embedder]),
             cache: Cache { index: 16 * MIB, metadata: 16 * MIB },
         };
@@ -117,7 +120,7 @@ impl LanceIndex {
         }
         let filters = match scope {
             Scope::All => vec![None],
-            Scope::Documents(documents) => filters(documents).map(Some).collect(),
+            Scope::Documents(documents) => document_filters(documents).map(Some).collect(),
         };
         let mut matches = Vec::new();
         for filter in filters {
@@ -203,6 +206,16 @@ impl LanceIndex {
         Ok(matches)
     }
 
+    /// Deletes the rows that these conditions name.
+    async fn delete(&self, filters: impl Iterator<Item = String>) -> Result<(), IndexError> {
+        let _writing = self.writing.lock().await;
+        for filter in filters {
+            Box::pin(self.texts.delete(filter.as_str())).await.map_err(failure)?;
+            Box::pin(self.vectors.delete(filter.as_str())).await.map_err(failure)?;
+        }
+        Ok(())
+    }
+
     fn checked<'a>(&self, vector: &'a [f32]) -> Result<&'a [f32], IndexError> {
         if vector.len() != self.dimensions {
             return Err(IndexError::Store(format!(
@@ -253,12 +266,11 @@ impl ChunkIndex for LanceIndex {
     }
 
     async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError> {
-        let _writing = self.writing.lock().await;
-        for filter in filters(documents) {
-            Box::pin(self.texts.delete(filter.as_str())).await.map_err(failure)?;
-            Box::pin(self.vectors.delete(filter.as_str())).await.map_err(failure)?;
-        }
-        Ok(())
+        self.delete(document_filters(documents)).await
+    }
+
+    async fn remove_chunks(&self, chunks: &[ChunkId]) -> Result<(), IndexError> {
+        self.delete(filters(CHUNK, chunks.iter().map(|chunk| chunk.0))).await
     }
 
     async fn lexical(
@@ -297,6 +309,14 @@ impl ChunkIndex for LanceIndex {
         let texts = Box::pin(table::maintain(&self.texts)).await;
         let vectors = Box::pin(table::maintain(&self.vectors)).await;
         texts.and(vectors)
+    }
+
+    async fn purge(&self) -> Result<(), IndexError> {
+        let _writing = self.writing.lock().await;
+        let kept = [self.vectors.name().to_string()];
+        Box::pin(table::drop_others(&self.directory, VECTORS, &kept)).await?;
+        Box::pin(table::purge(&self.texts)).await?;
+        Box::pin(table::purge(&self.vectors)).await
     }
 }
 
@@ -373,15 +393,20 @@ fn table_name(embedder_id: &str) -> String {
 }
 
 /// Conditions that together name all these documents, each of them once.
-fn filters(documents: &[DocumentId]) -> impl Iterator<Item = String> + use<> {
-    let mut ids: Vec<i64> = documents.iter().map(|document| document.0).collect();
+fn document_filters(documents: &[DocumentId]) -> impl Iterator<Item = String> + use<> {
+    filters(DOCUMENT, documents.iter().map(|document| document.0))
+}
+
+/// Conditions that together name all these values of a column, each of them once.
+fn filters(column: &str, ids: impl Iterator<Item = i64>) -> std::vec::IntoIter<String> {
+    let mut ids: Vec<i64> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
     let filters: Vec<String> = ids
-        .chunks(FILTER_DOCUMENTS)
+        .chunks(FILTER_IDS)
         .map(|ids| {
             let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-            format!("{DOCUMENT} IN ({})", ids.join(", "))
+            format!("{column} IN ({})", ids.join(", "))
         })
         .collect();
     filters.into_iter()

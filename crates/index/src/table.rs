@@ -147,6 +147,23 @@ async fn connect(directory: &Path, cache: Cache) -> Result<Connection, IndexErro
         .map_err(failure)
 }
 
+/// Drops the tables whose names begin with `prefix`, other than `kept`.
+pub(crate) async fn drop_others(
+    directory: &Path,
+    prefix: &str,
+    kept: &[String],
+) -> Result<(), IndexError> {
+    let connection = connect(directory, Cache { index: 0, metadata: 0 }).await?;
+    let names = connection.table_names().execute().await.map_err(failure)?;
+    for name in names {
+        if name.starts_with(prefix) && !kept.contains(&name) {
+            debug!(table = name, "dropped");
+            connection.drop_table(&name, &[]).await.map_err(failure)?;
+        }
+    }
+    Ok(())
+}
+
 /// The table, if it is of this definition. All its files have been opened once.
 async fn open(
     connection: Connection,
@@ -252,7 +269,7 @@ pub(crate) async fn maintain(table: &Table) -> Result<(), IndexError> {
     let steps = [
         ("indexing", Box::pin(bring_indices_up_to_date(table)).await),
         ("compaction", Box::pin(compact(table)).await),
-        ("pruning", Box::pin(prune(table)).await),
+        ("pruning", Box::pin(prune(table, Age::minutes(KEPT_MINUTES))).await),
     ];
     let mut result = Ok(());
     for (step, outcome) in steps {
@@ -287,6 +304,23 @@ async fn bring_indices_up_to_date(table: &Table) -> Result<(), lancedb::Error> {
     Ok(())
 }
 
+/// Leaves no removed row on the disk, in the table, its indices or its older versions.
+pub(crate) async fn purge(table: &Table) -> Result<(), IndexError> {
+    let options = CompactionOptions {
+        target_rows_per_fragment: FRAGMENT_ROWS,
+        materialize_deletions_threshold: 0.0,
+        ..Default::default()
+    };
+    let compaction = OptimizeAction::Compact { options, remap_options: None };
+    Box::pin(table.optimize(compaction)).await.map_err(failure)?;
+    // Merging indices need not drop the words that only removed rows had.
+    if table.index_stats(TERMS_INDEX).await.map_err(failure)?.is_some() {
+        Box::pin(create_terms_index(table)).await.map_err(failure)?;
+    }
+    Box::pin(bring_indices_up_to_date(table)).await.map_err(failure)?;
+    Box::pin(prune(table, Age::zero())).await.map_err(failure)
+}
+
 async fn compact(table: &Table) -> Result<(), lancedb::Error> {
     let statistics = table.stats().await?;
     let deleted = statistics.num_deleted_rows.unwrap_or(0);
@@ -302,9 +336,9 @@ async fn compact(table: &Table) -> Result<(), lancedb::Error> {
     Ok(())
 }
 
-async fn prune(table: &Table) -> Result<(), lancedb::Error> {
+async fn prune(table: &Table, age: Age) -> Result<(), lancedb::Error> {
     let action = OptimizeAction::Prune {
-        older_than: Some(Age::minutes(KEPT_MINUTES)),
+        older_than: Some(age),
         delete_unverified: None,
         error_if_tagged_old_versions: None,
     };

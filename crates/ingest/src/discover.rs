@@ -2,23 +2,16 @@
 
 use std::{
     collections::HashSet,
-    ffi::OsStr,
-    fs::Metadata,
+    fs::{self, Metadata},
     io,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use ignore::{DirEntry, WalkBuilder};
-use lectern_catalog::FoundFile;
+use lectern_catalog::{FolderRules, FoundFile};
 use lectern_extract::MAX_FILE_BYTES;
 
-/// Folders that hold what programs made, not what people wrote.
-const IGNORED_FOLDERS: [&str; 5] =
-    ["node_modules", "__pycache__", "__MACOSX", "$RECYCLE.BIN", "System Volume Information"];
-
-/// Files that lie beside documents and are none.
-const IGNORED_FILES: [&str; 3] = ["Thumbs.db", "desktop.ini", "Icon\r"];
+use crate::rules::Sieve;
 
 /// What lies at and below a path.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,144 +20,176 @@ pub struct Discovered {
     pub found: Vec<FoundFile>,
     /// Paths that could not be looked at.
     pub unreadable: Vec<String>,
+    /// Folders that another file system is mounted at.
+    pub mounts: Vec<PathBuf>,
 }
 
-/// The files at and below `root`, which lies at or below the watched folder
-/// `folder`, without hidden files, symbolic links and what is in `exclusions`.
-/// Blocks while it walks.
-pub fn discover(folder: &Path, root: &Path, exclusions: &HashSet<PathBuf>) -> Discovered {
+/// The files at and below `root`, which lies at or below the watched folder `folder`,
+/// as far as they belong to the library by `rules` and are not `excluded`. Symbolic links
+/// are not followed: they may lead out of the folder, or in a circle. `visit` is called
+/// with every folder before it is listed, so that what changes in it afterwards can be
+/// watched. Blocks while it walks.
+pub fn discover(
+    folder: &Path,
+    root: &Path,
+    rules: &FolderRules,
+    excluded: &HashSet<PathBuf>,
+    mut visit: impl FnMut(&Path),
+) -> Discovered {
     let mut discovered = Discovered::default();
-    // A change was seen at `root`; it may lie inside something that is left out.
-    let inside = root.ancestors().take_while(|path| *path != folder && path.starts_with(folder));
-    if inside.into_iter().any(|path| is_left_out(path, exclusions)) {
-        return discovered;
+    let mut sieve = Sieve::new(folder, rules, excluded);
+    // A change was seen at `root`; it may lie inside something that is left out, or
+    // behind a link.
+    let between = root.ancestors().skip(1).take_while(|path| path.starts_with(folder));
+    for above in between {
+        let left_out = above != folder && sieve.leaves_out(above, true);
+        if left_out || fs::symlink_metadata(above).is_ok_and(|above| above.is_symlink()) {
+            return discovered;
+        }
     }
-    let excluded = exclusions.clone();
-    let walk = WalkBuilder::new(root)
-        .standard_filters(false)
-        .follow_links(false)
-        .filter_entry(move |entry| entry.depth() == 0 || !is_left_out(entry.path(), &excluded))
-        .build();
-    for entry in walk {
-        let seen = entry.and_then(|entry| found_file(&entry));
-        match seen {
-            Ok(file) => discovered.found.extend(file),
-            // Gone since it was listed.
-            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
-            }
-            Err(error) => {
-                tracing::warn!("passed over while looking at {}: {error}", root.display());
-                let path = path_of(&error).unwrap_or(root);
-                discovered.unreadable.push(path.to_string_lossy().into_owned());
-            }
+    let mut waiting = vec![root.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if let Err(error) =
+            look_at(&path, root, folder, rules, &mut sieve, &mut |found| match found {
+                Found::File(file) => discovered.found.push(file),
+                Found::Folder(path) => waiting.push(path),
+                Found::Mount(path) => discovered.mounts.push(path),
+                Found::Visited(path) => visit(path),
+            })
+            && !is_gone(&error)
+        {
+            tracing::warn!("{} is passed over: {error}", path.display());
+            discovered.unreadable.push(path.to_string_lossy().into_owned());
         }
     }
     discovered
 }
 
-/// The path that a walk failed at.
-fn path_of(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
-            path_of(err)
+enum Found<'a> {
+    File(FoundFile),
+    Folder(PathBuf),
+    Mount(PathBuf),
+    Visited(&'a Path),
+}
+
+fn look_at(
+    path: &Path,
+    root: &Path,
+    folder: &Path,
+    rules: &FolderRules,
+    sieve: &mut Sieve<'_>,
+    tell: &mut impl FnMut(Found<'_>),
+) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if path == root {
+        // Whatever is below was sieved when its folder was listed.
+        if path != folder && sieve.leaves_out(path, metadata.is_dir()) {
+            return Ok(());
         }
-        ignore::Error::Partial(errors) => errors.iter().find_map(path_of),
-        _ => None,
+        if metadata.is_file() {
+            tell(Found::File(found_file(path, &metadata, rules)));
+        }
     }
+    if !metadata.is_dir() {
+        return Ok(());
+    }
+    if is_mount_point(path, &metadata) {
+        tell(Found::Mount(path.to_owned()));
+    }
+    tell(Found::Visited(path));
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let path = entry.path();
+        let seen = entry.file_type().and_then(|kind| {
+            let file = kind.is_file();
+            if !(file || kind.is_dir()) || sieve.leaves_out(&path, !file) {
+                return Ok(None);
+            }
+            if !file {
+                return Ok(Some(Found::Folder(path.clone())));
+            }
+            Ok(Some(Found::File(found_file(&path, &entry.metadata()?, rules))))
+        });
+        match seen {
+            Ok(found) => found.into_iter().for_each(&mut *tell),
+            // Gone since it was listed.
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
-fn is_left_out(path: &Path, exclusions: &HashSet<PathBuf>) -> bool {
-    let name = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
-    name.starts_with('.')
-        || name.starts_with("~$") // an office program's lock file
-        || IGNORED_FOLDERS.contains(&name.as_ref())
-        || IGNORED_FILES.contains(&name.as_ref())
-        || exclusions.contains(path)
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn found_file(entry: &DirEntry) -> Result<Option<FoundFile>, ignore::Error> {
-    if !entry.file_type().is_some_and(|kind| kind.is_file()) {
-        return Ok(None);
-    }
-    let metadata = entry.metadata()?;
-    let modified = modified_nanoseconds(&metadata);
-    let skip = if entry.path().to_str().is_none() {
+fn found_file(path: &Path, metadata: &Metadata, rules: &FolderRules) -> FoundFile {
+    let too_large = |limit: u64| format!("The file is larger than {} MB.", limit / (1024 * 1024));
+    let size = metadata.len();
+    let skip = if path.to_str().is_none() {
         Some("The file's name is not valid Unicode; rename it to have it read.".to_owned())
-    } else if metadata.len() == 0 {
+    } else if size == 0 {
         Some("The file is empty.".to_owned())
-    } else if metadata.len() > MAX_FILE_BYTES {
-        Some(format!("The file is larger than {} MB.", MAX_FILE_BYTES / (1024 * 1024)))
+    } else if size > MAX_FILE_BYTES {
+        Some(too_large(MAX_FILE_BYTES))
     } else {
-        None
+        let limit = rules.max_bytes.filter(|limit| size > *limit);
+        limit.map(|limit| too_large(limit) + " The folder's rules leave it out.")
     };
-    let path = entry.path().to_string_lossy().into_owned();
-    Ok(Some(FoundFile { path, size: metadata.len(), modified, skip }))
+    FoundFile {
+        path: path.to_string_lossy().into_owned(),
+        size,
+        modified: nanoseconds(metadata.modified()),
+        stamp: stamp(metadata),
+        skip,
+    }
 }
 
-/// A file's last change in nanoseconds since 1970; 0 where the system does not say.
-pub(crate) fn modified_nanoseconds(metadata: &Metadata) -> i64 {
-    metadata
-        .modified()
-        .ok()
+/// Nanoseconds since 1970; 0 where the system does not say.
+fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
+    time.ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .map_or(0, |age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
+/// When the file, or its entry in the file system, was last changed: programs can set the
+/// time of the last change back, but not this one. In nanoseconds since 1970, never 0.
+#[cfg(unix)]
+pub(crate) fn stamp(metadata: &Metadata) -> i64 {
+    use std::os::unix::fs::MetadataExt;
+    metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec()).max(1)
+}
 
-    fn names(folder: &Path, root: &Path, exclusions: &HashSet<PathBuf>) -> Vec<String> {
-        let mut names: Vec<String> = discover(folder, root, exclusions)
-            .found
-            .into_iter()
-            .map(|file| {
-                Path::new(&file.path).strip_prefix(folder).unwrap().display().to_string()
-                    + file.skip.map_or("", |_| " (skipped)")
-            })
-            .collect();
-        names.sort();
-        names
-    }
+#[cfg(not(unix))]
+pub(crate) fn stamp(metadata: &Metadata) -> i64 {
+    nanoseconds(metadata.modified()).max(1)
+}
 
-    #[test]
-    fn finds_documents_and_leaves_out_what_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        for path in [
-            "a.md",
-            "sub/b.txt",
-            "sub/deep/c.pdf",
-            ".hidden/d.md",
-            ".e.md",
-            "node_modules/f.md",
-            "sub/node_modules/x/g.md",
-            "~$draft.docx",
-            "Thumbs.db",
-            "secret/h.md",
-        ] {
-            let path = root.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "x").unwrap();
-        }
-        std::fs::write(root.join("empty.txt"), "").unwrap();
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(root, root.join("sub/loop")).unwrap();
-        let exclusions = HashSet::from([root.join("secret")]);
-        let cases: [(&str, &[&str]); 7] = [
-            ("", &["a.md", "empty.txt (skipped)", "sub/b.txt", "sub/deep/c.pdf"]),
-            ("sub", &["sub/b.txt", "sub/deep/c.pdf"]),
-            ("sub/b.txt", &["sub/b.txt"]),
-            ("secret/h.md", &[]),
-            (".hidden", &[]),
-            ("sub/node_modules/x/g.md", &[]),
-            ("gone", &[]),
-        ];
-        for (start, expected) in cases {
-            let start = if start.is_empty() { root.to_owned() } else { root.join(start) };
-            assert_eq!(names(root, &start, &exclusions), expected, "{}", start.display());
-        }
-    }
+/// Whether a change of the file after `now` would show in its [`stamp`]: not where it was
+/// changed in the same tick of the file system's clock.
+pub(crate) fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
+    const TICK: i64 = 20_000_000;
+    const COARSE_TICK: i64 = 2_000_000_000;
+    let stamp = stamp(metadata);
+    let tick = if stamp % 1_000_000_000 == 0 { COARSE_TICK } else { TICK };
+    nanoseconds(Ok(now)).saturating_sub(stamp) > tick
+}
+
+/// Whether another file system begins at this folder.
+pub(crate) fn is_mounted(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| is_mount_point(path, &metadata))
+}
+
+#[cfg(unix)]
+fn is_mount_point(path: &Path, metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.parent()
+        .and_then(|parent| fs::symlink_metadata(parent).ok())
+        .is_some_and(|parent| parent.dev() != metadata.dev())
+}
+
+#[cfg(not(unix))]
+fn is_mount_point(_: &Path, _: &Metadata) -> bool {
+    false
 }

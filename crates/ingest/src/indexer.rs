@@ -1,20 +1,23 @@
 //! The one writer of a library: it takes files from the queue to the two indices.
 
 use std::{
-    collections::BTreeSet,
-    fs::File,
+    collections::{BTreeSet, HashMap},
+    fs::{self, File},
+    future::Future,
     io,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use async_trait::async_trait;
 use lectern_catalog::{
-    Catalog, CatalogError, FolderRecord, Look, NewDocument, QueuedChunk, QueuedFile, ReadOutcome,
+    Attached, Catalog, CatalogError, FolderRecord, FolderRules, NewDocument, QueuedChunk,
+    QueuedFile, ReadOutcome,
 };
 use lectern_domain::{
-    ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError,
+    ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, FolderId, IndexError,
     IndexedChunk, ModelError, Source,
 };
 use lectern_extract::{
@@ -22,13 +25,17 @@ use lectern_extract::{
     worker::{ReadDocument, ReadFailure, ReadFailureReason, Reader},
 };
 use sha2::{Digest, Sha256};
-use tokio::{sync::Notify, task::spawn_blocking};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Discovered, discover,
-    discover::modified_nanoseconds,
-    watch::{Changes, FolderWatch},
+    discover::{is_settled, stamp},
+    look::{is_there, look_closely, mount_is_away, mounts, now},
+    rules::IGNORE_FILE,
+    watch::{Changes, FolderWatch, is_remote},
 };
 
 /// The version of the readers and the chunker. Raising it has every document
@@ -53,11 +60,39 @@ const EMBED_COMMIT: usize = 128;
 /// Chunks handed to the lexical index together when it is made anew.
 const REINDEX_BATCH: usize = 2_000;
 
+/// So many changed paths may be somebody at work. More are a program.
+const FEW_PATHS: usize = 32;
+
 /// After so many changed chunks the index is put in order.
 const MAINTAIN_AFTER: usize = 5_000;
 
+/// After so many commits, however small.
+const MAINTAIN_AFTER_COMMITS: usize = 200;
+
+/// When nothing has been done for so long, whatever was is put in order.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How old the copy of the catalogue becomes.
+const COPY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often the catalogue is asked whether another process wrote to it.
 const POLL: Duration = Duration::from_secs(1);
+
+/// A folder whose changes the system does not tell is looked at so often, at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Looking may take this part of the time.
+const LOOKING_PART: u32 = 20;
+
+/// The clock went on by so much while the program did not: the computer slept, and
+/// changes may have been missed.
+const SLEPT: Duration = Duration::from_secs(10);
+
+/// The setting that counts commits since the index was last put in order.
+const COMMITS_SETTING: &str = "commits";
+
+const REMOTE: &str = "It lies on another computer or a virtual drive. Changes there are looked for every half minute or less often.";
+const UNWATCHED: &str = "It has more folders than the system watches for one person. Changes are looked for every half minute or less often.";
 
 /// Why indexing stopped. Whatever happened to a single file is in the catalogue,
 /// not here.
@@ -96,14 +131,17 @@ pub struct IndexerParts {
     pub index: Arc<dyn ChunkIndex>,
     /// Loaded when the first chunk waits for its vector.
     pub embedder: Arc<dyn Source<dyn Embedder>>,
-    /// Reads files.
-    pub reader: Box<dyn DocumentReader>,
+    /// Starts readers of files: one for what waits, and one beside it for what somebody
+    /// has just changed.
+    pub reader: Box<dyn Fn() -> Box<dyn DocumentReader> + Send + Sync>,
     /// Called after every change; must return at once.
     pub changed: Box<dyn Fn() + Send + Sync>,
     /// Told why there are no vectors, and `None` when there are again.
     pub problem: Box<dyn Fn(Option<ModelError>) + Send + Sync>,
     /// Rung when there may be something to do: folders added, work resumed.
     pub wake: Arc<Notify>,
+    /// How many answers a person waits for: work that nobody waits for is held meanwhile.
+    pub awaited: watch::Receiver<usize>,
 }
 
 /// When [`Indexer::run`] returns.
@@ -119,8 +157,17 @@ pub enum Until {
 pub struct Indexer {
     parts: IndexerParts,
     cancel: CancellationToken,
+    until: Until,
+    /// There where changes on the disk are followed.
+    watch: Option<FolderWatch>,
+    /// The readers: the one of what waits, and the one of what is urgent.
+    readers: [Option<Box<dyn DocumentReader>>; 2],
+    /// When folders that are not watched are to be looked at.
+    next_looks: HashMap<FolderId, Instant>,
     /// Chunks that came or went since the index was last put in order.
-    unmaintained: usize,
+    changed_chunks: usize,
+    /// Commits to the index since then.
+    commits: usize,
     /// The embedder cannot be had; vectors wait until somebody rings.
     no_vectors: bool,
 }
@@ -128,36 +175,54 @@ pub struct Indexer {
 impl Indexer {
     /// An indexer that stops soon after `cancel`.
     pub fn new(parts: IndexerParts, cancel: CancellationToken) -> Self {
-        Self { parts, cancel, unmaintained: 0, no_vectors: false }
+        Self {
+            parts,
+            cancel,
+            until: Until::Idle,
+            watch: None,
+            readers: [None, None],
+            next_looks: HashMap::new(),
+            changed_chunks: 0,
+            commits: 0,
+            no_vectors: false,
+        }
     }
 
     /// Looks at the folders, then works. Everything done before it returns is
     /// kept, however it returns. A failing embedder ends it only when nothing
     /// else is left to do.
     pub async fn run(&mut self, until: Until) -> Result<(), IngestError> {
+        self.until = until;
+        self.watch = (until == Until::Cancelled).then(FolderWatch::new);
         self.recover().await?;
-        let mut watch = (until == Until::Cancelled).then(FolderWatch::new);
-        let mut folders = None;
+        let before = self.commits;
+        let result = self.work().await;
+        if self.commits != before {
+            let kept = self.parts.catalog.set_setting(COMMITS_SETTING, &self.commits.to_string());
+            return result.and(kept.map_err(IngestError::from));
+        }
+        result
+    }
+
+    async fn work(&mut self) -> Result<(), IngestError> {
+        let mut places = None;
         let mut embedder_failed = None;
         loop {
             if self.cancel.is_cancelled() {
                 return Ok(());
             }
             let counter = self.parts.catalog.change_counter()?;
-            let named = self.parts.catalog.folders()?;
-            if folders.as_ref() != Some(&named) {
-                self.look_at(&named).await?;
-            }
-            // Looking may have found out that a folder is missing.
-            let named = folders.insert(self.parts.catalog.folders()?);
-            if let Some(watch) = &mut watch {
-                watch.set(named.iter().filter(|folder| !folder.missing).map(|f| f.path.as_ref()));
-                if let Some(changes) = watch.pending() {
-                    self.follow(changes, named, watch).await?;
-                    continue;
+            let folders = self.parts.catalog.folders()?;
+            let named = places_of(&folders);
+            if places.as_ref() != Some(&named) {
+                if let Some(watch) = &mut self.watch {
+                    watch.set(folders.iter().map(|folder| folder.path.as_ref()));
                 }
+                self.look_at_all(&folders).await?;
+                places = Some(named);
             }
-            let paused = until == Until::Cancelled
+            self.follow().await?;
+            let paused = self.until == Until::Cancelled
                 && self.parts.catalog.setting(PAUSED_SETTING)?.as_deref() == Some("true");
             if !paused {
                 match self.step().await {
@@ -173,35 +238,79 @@ impl Indexer {
                     Err(error) => return Err(error),
                 }
             }
-            let Some(watch) = &mut watch else {
+            if self.until == Until::Idle {
+                self.keep_copy().await?;
                 return embedder_failed.map_or(Ok(()), |error| Err(error.into()));
-            };
-            loop {
-                tokio::select! {
-                    () = self.cancel.cancelled() => return Ok(()),
-                    () = self.parts.wake.notified() => {
-                        // What was missing may have come.
-                        self.no_vectors = false;
-                        break;
-                    }
-                    changes = watch.changes() => {
-                        self.follow(changes, named, watch).await?;
-                        break;
-                    }
-                    () = tokio::time::sleep(POLL) => {
-                        // Another process may have changed the folders, or a drive
-                        // may be back, which nothing else tells.
-                        if named.iter().any(|folder| folder.missing && Path::new(&folder.path).exists()) {
-                            folders = None;
-                            break;
-                        }
-                        if self.parts.catalog.change_counter()? != counter {
-                            break;
-                        }
-                    }
+            }
+            self.rest(counter).await?;
+        }
+    }
+
+    /// Waits until there may be something to do.
+    async fn rest(&mut self, counter: i64) -> Result<(), IngestError> {
+        let idle_since = Instant::now();
+        let mut tidy = false;
+        let mut clock = (Instant::now(), SystemTime::now());
+        loop {
+            let watch = self.watch.as_mut();
+            tokio::select! {
+                () = self.cancel.cancelled() => return Ok(()),
+                () = self.parts.wake.notified() => {
+                    // What was missing may have come.
+                    self.no_vectors = false;
+                    return Ok(());
                 }
+                () = stirred(watch) => return Ok(()),
+                () = tokio::time::sleep(POLL) => {}
+            }
+            let before = std::mem::replace(&mut clock, (Instant::now(), SystemTime::now()));
+            let slept = clock.1.duration_since(before.1).unwrap_or_default();
+            if slept.saturating_sub(clock.0.duration_since(before.0)) > SLEPT {
+                tracing::info!("the computer has slept; looking at everything");
+                self.look_at_all(&self.parts.catalog.folders()?).await?;
+                return Ok(());
+            }
+            if self.look_at_what_is_not_watched().await?
+                || self.parts.catalog.queue_due(now())?
+                // Another process may have changed something.
+                || self.parts.catalog.change_counter()? != counter
+            {
+                return Ok(());
+            }
+            if !tidy && idle_since.elapsed() > IDLE {
+                tidy = true;
+                self.maintain(1, 1).await?;
+                self.keep_copy().await?;
             }
         }
+    }
+
+    /// Looks at folders whose changes nothing tells: drives that come and go, and those
+    /// that have to be looked at from time to time. Returns whether there were any.
+    async fn look_at_what_is_not_watched(&mut self) -> Result<bool, IngestError> {
+        let mounts = mounts(&self.parts.catalog)?;
+        let (mounts, now) = blocking(move || {
+            let now: Vec<Option<bool>> = mounts.keys().map(|path| mount_is_away(path)).collect();
+            (mounts, now)
+        })
+        .await;
+        let mut any = false;
+        for folder in self.parts.catalog.folders()? {
+            let path = Path::new(&folder.path);
+            let holds = |mount: &Path| path.starts_with(mount);
+            let away = mounts.iter().any(|(mount, away)| *away && holds(mount));
+            let moved = mounts.iter().zip(&now).any(|((mount, away), now)| {
+                *now != Some(*away) && (holds(mount) || mount.starts_with(path))
+            });
+            let came = folder.missing && !away && is_there(path);
+            let due = self.next_looks.get(&folder.id).is_some_and(|due| *due <= Instant::now());
+            if came || moved || due {
+                self.forget_watches(path);
+                self.look_at(&folder, path, false).await?;
+                any = true;
+            }
+        }
+        Ok(any)
     }
 
     /// Brings the catalogue and the index to agree after whatever ended the last
@@ -209,50 +318,103 @@ impl Indexer {
     async fn recover(&mut self) -> Result<(), IngestError> {
         let catalog = &self.parts.catalog;
         catalog.release_files()?;
-        catalog.drop_unused_documents()?;
         catalog.queue_outdated(READER_VERSION)?;
+        let commits = catalog.setting(COMMITS_SETTING)?;
+        self.commits = commits.and_then(|commits| commits.parse().ok()).unwrap_or(0);
         let texts = self.parts.index.text_ids().await?;
         let vectors = self.parts.index.vector_ids().await?;
-        catalog.reconcile_index(&texts, &vectors)?;
+        let strangers = catalog.reconcile_index(&texts, &vectors)?;
+        if !strangers.is_empty() {
+            self.parts.index.remove_chunks(&strangers).await?;
+            self.commits += 1;
+        }
         (self.parts.changed)();
         Ok(())
     }
 
     /// Looks at every folder on the disk.
-    async fn look_at(&self, folders: &[FolderRecord]) -> Result<(), IngestError> {
+    async fn look_at_all(&mut self, folders: &[FolderRecord]) -> Result<(), IngestError> {
         for folder in folders {
             if self.cancel.is_cancelled() {
                 break;
             }
-            self.look_at_path(folder, Path::new(&folder.path)).await?;
+            self.look_at(folder, Path::new(&folder.path), false).await?;
         }
         Ok(())
     }
 
-    async fn look_at_path(&self, folder: &FolderRecord, path: &Path) -> Result<(), IngestError> {
-        look(&self.parts.catalog, folder, path).await?;
+    /// Looks at one path of a folder. `changed` says that somebody has just changed
+    /// something there.
+    async fn look_at(
+        &mut self,
+        folder: &FolderRecord,
+        path: &Path,
+        changed: bool,
+    ) -> Result<(), IngestError> {
+        let catalog = &self.parts.catalog;
+        let start = Instant::now();
+        let Some(watch) = &self.watch else {
+            look_closely(catalog, folder, path, changed, |_| {}).await?;
+            (self.parts.changed)();
+            return Ok(());
+        };
+        look_closely(catalog, folder, path, changed, watch.visitor()).await?;
+        let root = Path::new(&folder.path);
+        let polled = if is_remote(root) {
+            Some(REMOTE)
+        } else {
+            watch.misses_some_of(root).then_some(UNWATCHED)
+        };
+        catalog.set_polled(folder.id, polled)?;
+        if polled.is_none() {
+            self.next_looks.remove(&folder.id);
+        } else if path == root {
+            let pause = LOOK_AGAIN.max(start.elapsed() * LOOKING_PART);
+            self.next_looks.insert(folder.id, Instant::now() + pause);
+        }
         (self.parts.changed)();
         Ok(())
     }
 
-    /// Looks at what has changed on the disk.
-    async fn follow(
-        &self,
-        changes: Changes,
-        folders: &[FolderRecord],
-        watch: &mut FolderWatch,
-    ) -> Result<(), IngestError> {
-        let paths: BTreeSet<PathBuf> = match changes {
-            Changes::Everything => return self.look_at(folders).await,
-            Changes::Paths(paths) => paths,
+    fn forget_watches(&mut self, path: &Path) {
+        if let Some(watch) = &mut self.watch {
+            watch.forget(path);
+        }
+    }
+
+    /// Looks at what has changed on the disk, if anything has.
+    async fn follow(&mut self) -> Result<(), IngestError> {
+        let Some(changes) = self.watch.as_mut().and_then(FolderWatch::pending) else {
+            return Ok(());
         };
-        for path in paths {
-            if let Some(folder) = folder_of(folders, &path) {
-                if Path::new(&folder.path) == path {
-                    // Perhaps another folder has taken its place.
-                    watch.forget(&path);
+        let folders = self.parts.catalog.folders()?;
+        let paths = match changes {
+            Changes::Paths(paths) => paths,
+            Changes::Everything => return self.look_at_all(&folders).await,
+            Changes::Lost => {
+                for folder in &folders {
+                    self.forget_watches(folder.path.as_ref());
                 }
-                self.look_at_path(folder, &path).await?;
+                return self.look_at_all(&folders).await;
+            }
+        };
+        // Other patterns may hold for all that is beside such a file.
+        let paths: BTreeSet<PathBuf> = paths
+            .into_iter()
+            .map(|path| match path.parent() {
+                Some(parent) if path.ends_with(IGNORE_FILE) => parent.to_owned(),
+                _ => path,
+            })
+            .collect();
+        // First of all of them: a folder that was moved is one and the same to the system,
+        // and giving up its old name afterwards would give up the new one.
+        for path in &paths {
+            self.forget_watches(path);
+        }
+        let changed = paths.len() <= FEW_PATHS;
+        for path in paths {
+            if let Some(folder) = folder_of(&folders, &path) {
+                self.look_at(folder, &path, changed).await?;
             }
         }
         Ok(())
@@ -261,14 +423,34 @@ impl Indexer {
     /// Does the most urgent piece of work. Returns whether there was any.
     async fn step(&mut self) -> Result<bool, IngestError> {
         let worked = self.forget().await?
-            || self.read_files().await?
+            || self.do_what_is_urgent().await?
+            || self.read_files(false).await?
+            || self.drop_unused()?
             || self.index_leftovers().await?
-            || (!self.no_vectors && self.embed().await?)
-            || self.maintain().await?;
+            || (!self.no_vectors && self.embed(false).await?)
+            || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
+            || self.purge().await?;
         if worked {
             (self.parts.changed)();
         }
         Ok(worked)
+    }
+
+    /// Does what somebody waits for: what was just edited, or is looked at.
+    async fn do_what_is_urgent(&mut self) -> Result<bool, IngestError> {
+        if self.read_files(true).await? {
+            return Ok(true);
+        }
+        if self.no_vectors {
+            return Ok(false);
+        }
+        match self.embed(true).await {
+            Ok(false) => {
+                self.parts.catalog.clear_urgency()?;
+                Ok(false)
+            }
+            result => result,
+        }
     }
 
     /// Takes documents out of the index that the catalogue has forgotten.
@@ -279,12 +461,23 @@ impl Indexer {
         }
         self.parts.index.remove(&garbage).await?;
         self.parts.catalog.clear_garbage(&garbage)?;
-        self.unmaintained += garbage.len();
+        self.commits += 1;
+        self.changed_chunks += garbage.len();
         Ok(true)
     }
 
-    /// Reads files and makes them searchable by their words.
-    async fn read_files(&mut self) -> Result<bool, IngestError> {
+    /// Forgets documents that no file holds any more, now that every file was read.
+    fn drop_unused(&self) -> Result<bool, IngestError> {
+        if self.parts.catalog.has_work(self.due())? {
+            return Ok(false);
+        }
+        self.parts.catalog.drop_unused_documents()?;
+        Ok(!self.parts.catalog.garbage()?.is_empty())
+    }
+
+    /// Reads files and makes them searchable by their words: with `urgent`, those that
+    /// somebody waits for.
+    async fn read_files(&mut self, urgent: bool) -> Result<bool, IngestError> {
         let start = Instant::now();
         let mut read = Vec::new();
         let mut any = false;
@@ -292,15 +485,21 @@ impl Indexer {
             && start.elapsed() < BATCH_TIME
             && !self.cancel.is_cancelled()
         {
-            let Some(file) = self.parts.catalog.take_files(1)?.pop() else { break };
+            if !urgent {
+                self.let_the_person_pass().await;
+                if self.is_urged()? {
+                    break;
+                }
+            }
+            let Some(file) = self.parts.catalog.take_file(self.due(), urgent)? else { break };
             any = true;
             (self.parts.changed)();
-            if let Some(document) = self.read_file(&file).await? {
-                read.push((file, document));
+            if let Some(attached) = self.read_file(&file).await? {
+                read.push(attached);
             }
         }
         let mut chunks = Vec::new();
-        let documents: BTreeSet<DocumentId> = read.iter().map(|(_, document)| *document).collect();
+        let documents: BTreeSet<DocumentId> = read.iter().map(|read| read.document).collect();
         for document in documents {
             chunks.extend(self.parts.catalog.unindexed_chunks(document)?);
         }
@@ -309,9 +508,29 @@ impl Indexer {
         Ok(any)
     }
 
+    /// Files whose next attempt is due by then, in seconds since 1970, are read.
+    fn due(&self) -> i64 {
+        if self.until == Until::Cancelled { now() } else { i64::MAX }
+    }
+
+    /// Whether somebody waits for something else than what is being done.
+    fn is_urged(&mut self) -> Result<bool, IngestError> {
+        Ok(self.watch.as_mut().is_some_and(FolderWatch::has_changes)
+            || self.parts.catalog.has_urgent_files()?)
+    }
+
+    /// Waits until nobody waits for an answer.
+    async fn let_the_person_pass(&mut self) {
+        tokio::select! {
+            // An error means that nobody can ask any more.
+            _ = self.parts.awaited.wait_for(|awaited| *awaited == 0) => {}
+            () = self.cancel.cancelled() => {}
+        }
+    }
+
     /// Reads one file into the catalogue. `None` where it holds no document, with
     /// the reason kept.
-    async fn read_file(&mut self, file: &QueuedFile) -> Result<Option<DocumentId>, IngestError> {
+    async fn read_file(&mut self, file: &QueuedFile) -> Result<Option<Attached>, IngestError> {
         let catalog = self.parts.catalog.clone();
         let path = PathBuf::from(&file.path);
         let identified = {
@@ -320,40 +539,37 @@ impl Indexer {
                 .await
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
         };
-        let (kind, hash) = match identified {
-            Ok(identified) => identified,
+        let Identity { kind, hash, settled } = match identified {
+            Ok(identity) => identity,
             Err(error) => {
-                catalog.finish_without_document(file, &outcome(&ReadFailure::from(&error)))?;
+                let outcome = outcome(&ReadFailure::from(&error));
+                catalog.finish_without_document(file, &outcome, now())?;
                 return Ok(None);
             }
         };
+        let attached = |document| Ok(Some(Attached { file: file.clone(), document, settled }));
         if let Some(document) = catalog.reuse_document(file.id, &hash, kind, READER_VERSION)? {
-            return Ok(Some(document));
+            return attached(document);
         }
-        let cancel = self.cancel.clone();
-        let read = tokio::select! {
-            read = self.parts.reader.read(&path, kind) => read,
-            () = cancel.cancelled() => {
-                catalog.finish_without_document(file, &ReadOutcome::Again)?;
-                return Ok(None);
-            }
+        let Some(read) = self.read_meanwhile(&path, kind, file.urgent).await? else {
+            catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
+            return Ok(None);
         };
         let document = match read {
             Ok(document) => document,
             Err(failure) => {
                 tracing::info!("{}: {}", file.path, failure.message);
-                catalog.finish_without_document(file, &outcome(&failure))?;
+                catalog.finish_without_document(file, &outcome(&failure), now())?;
                 return Ok(None);
             }
         };
         // What was read may be newer than what was hashed.
-        let unchanged = std::fs::metadata(&path).is_ok_and(|metadata| {
-            (metadata.len(), modified_nanoseconds(&metadata)) == (file.size, file.modified)
-        });
+        let unchanged = fs::symlink_metadata(&path)
+            .is_ok_and(|metadata| (metadata.len(), stamp(&metadata)) == (file.size, file.stamp));
         if !unchanged {
-            catalog.finish_without_document(file, &ReadOutcome::Again)?;
+            catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
             if let Some(folder) = folder_of(&catalog.folders()?, &path) {
-                self.look_at_path(folder, &path).await?;
+                self.look_at(folder, &path, file.urgent).await?;
             }
             return Ok(None);
         }
@@ -363,7 +579,49 @@ impl Indexer {
             extraction: &document.extraction,
             chunks: &document.chunks,
         };
-        Ok(Some(catalog.insert_document(file.id, &new)?))
+        attached(catalog.insert_document(file.id, &new)?)
+    }
+
+    /// Reads a file, and does what becomes urgent in between, for a large file takes
+    /// minutes. `None` when cancelled.
+    async fn read_meanwhile(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        urgent: bool,
+    ) -> Result<Option<Result<ReadDocument, ReadFailure>>, IngestError> {
+        let place = usize::from(urgent);
+        let mut reader = self.readers[place].take().unwrap_or_else(|| (self.parts.reader)());
+        let read = {
+            let mut reading = reader.read(path, kind);
+            loop {
+                tokio::select! {
+                    read = &mut reading => break Some(read),
+                    () = self.cancel.cancelled() => break None,
+                    () = stirred(self.watch.as_mut()), if !urgent => {
+                        self.serve().await?;
+                    }
+                }
+            }
+        };
+        self.readers[place] = Some(reader);
+        Ok(read)
+    }
+
+    /// Follows the disk and does what that makes urgent. It reads files while a file is
+    /// read, so its future is boxed.
+    fn serve(&mut self) -> Pin<Box<dyn Future<Output = Result<(), IngestError>> + Send + '_>> {
+        Box::pin(async {
+            self.follow().await?;
+            loop {
+                match self.do_what_is_urgent().await {
+                    Ok(true) => {}
+                    // Without an embedder the main loop meets the same, and tells.
+                    Ok(false) | Err(IngestError::Embedder(_)) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        })
     }
 
     /// Indexes chunks of documents in use that the lexical index lost.
@@ -378,7 +636,8 @@ impl Indexer {
         if chunks.is_empty() {
             return Ok(());
         }
-        self.unmaintained += chunks.len();
+        self.changed_chunks += chunks.len();
+        self.commits += 1;
         let ids: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).collect();
         let texts = chunks
             .into_iter()
@@ -393,84 +652,111 @@ impl Indexer {
         Ok(())
     }
 
-    /// Gives chunks their vectors, until a file waits to be read.
-    async fn embed(&mut self) -> Result<bool, IngestError> {
-        let waiting = self.parts.catalog.chunks_to_embed(EMBED_COMMIT)?;
+    /// Gives chunks their vectors, until something comes first. With `urgent`, only those
+    /// of files that somebody waits for.
+    async fn embed(&mut self, urgent: bool) -> Result<bool, IngestError> {
+        let catalog = self.parts.catalog.clone();
+        let waiting = if urgent {
+            catalog.urgent_chunks(EMBED_COMMIT)?
+        } else {
+            catalog.chunks_to_embed(EMBED_COMMIT)?
+        };
         if waiting.is_empty() {
             return Ok(false);
         }
         let embedder = self.parts.embedder.get().await?;
         let mut embedded = Vec::with_capacity(waiting.len());
         for step in waiting.chunks(EMBED_STEP) {
-            let step = step.to_vec();
-            let embedder = embedder.clone();
-            let vectors = spawn_blocking(move || {
-                let inputs: Vec<String> = step.iter().map(searchable_text).collect();
-                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-                let vectors = embedder.embed_passages(&inputs)?;
-                Ok::<_, ModelError>(
-                    step.into_iter()
-                        .zip(vectors)
-                        .map(|(chunk, vector)| EmbeddedChunk {
-                            id: chunk.id,
-                            document: chunk.document,
-                            vector,
-                        })
-                        .collect::<Vec<_>>(),
-                )
-            })
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-            embedded.extend(vectors);
-            if self.cancel.is_cancelled() || self.parts.catalog.has_pending_files()? {
+            if !urgent {
+                self.let_the_person_pass().await;
+            }
+            embedded.extend(vectors(&embedder, step.to_vec()).await?);
+            let first =
+                if urgent { catalog.has_urgent_files()? } else { catalog.has_work(now())? };
+            if first || self.cancel.is_cancelled() || self.is_urged()? {
                 break;
             }
         }
         let ids: Vec<ChunkId> = embedded.iter().map(|chunk| chunk.id).collect();
-        self.unmaintained += ids.len();
+        self.changed_chunks += ids.len();
+        self.commits += 1;
         self.parts.index.add_vectors(embedded).await?;
-        self.parts.catalog.mark_embedded(&ids)?;
+        catalog.mark_embedded(&ids)?;
         (self.parts.problem)(None);
         Ok(true)
     }
 
-    /// Puts the index in order after larger changes.
-    async fn maintain(&mut self) -> Result<bool, IngestError> {
-        if self.unmaintained < MAINTAIN_AFTER {
+    /// Puts the index in order after so many changed chunks or commits.
+    async fn maintain(&mut self, chunks: usize, commits: usize) -> Result<bool, IngestError> {
+        if self.changed_chunks < chunks && self.commits < commits {
             return Ok(false);
         }
         self.parts.index.maintain().await?;
-        self.unmaintained = 0;
+        (self.changed_chunks, self.commits) = (0, 0);
         Ok(true)
+    }
+
+    /// Leaves nothing of what the person had forgotten.
+    async fn purge(&mut self) -> Result<bool, IngestError> {
+        let catalog = self.parts.catalog.clone();
+        if !catalog.is_purge_asked()? {
+            return Ok(false);
+        }
+        self.parts.index.purge().await?;
+        blocking(move || catalog.purge()).await?;
+        Ok(true)
+    }
+
+    /// Copies the catalogue where the copy is old.
+    async fn keep_copy(&self) -> Result<(), IngestError> {
+        let catalog = self.parts.catalog.clone();
+        let is_old = match (catalog.copied(), catalog.written()) {
+            (Some(copied), Some(written)) => {
+                written > copied && copied.elapsed().is_ok_and(|age| age > COPY_AGE)
+            }
+            (copied, _) => copied.is_none(),
+        };
+        if is_old && let Err(error) = blocking(move || catalog.keep_copy()).await {
+            // There is nothing to be done about it here, and nothing depends on it yet.
+            tracing::warn!("{error}");
+        }
+        Ok(())
     }
 }
 
-/// Looks at one path at or below a folder and brings the catalogue to agree with
-/// it. A folder that cannot be found keeps its files: it may lie on a drive that is
-/// not connected. A single file is gone when the folder it lay in is there without
-/// it. Returns how many files are new.
-pub async fn look(
-    catalog: &Catalog,
-    folder: &FolderRecord,
-    path: &Path,
-) -> Result<u64, CatalogError> {
-    let root = PathBuf::from(&folder.path);
-    let missing = !root.exists();
-    catalog.set_missing(folder.id, missing)?;
-    let gone = root.parent().is_some_and(Path::is_dir) && catalog.has_file(&folder.path)?;
-    if missing && !gone {
-        return Ok(0);
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+async fn vectors(
+    embedder: &Arc<dyn Embedder>,
+    chunks: Vec<QueuedChunk>,
+) -> Result<Vec<EmbeddedChunk>, ModelError> {
+    let embedder = embedder.clone();
+    blocking(move || {
+        let inputs: Vec<String> = chunks.iter().map(searchable_text).collect();
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let vectors = embedder.embed_passages(&inputs)?;
+        let embedded = chunks.into_iter().zip(vectors).map(|(chunk, vector)| EmbeddedChunk {
+            id: chunk.id,
+            document: chunk.document,
+            vector,
+        });
+        Ok(embedded.collect())
+    })
+    .await
+}
+
+async fn stirred(watch: Option<&mut FolderWatch>) {
+    match watch {
+        Some(watch) => watch.stirred().await,
+        None => std::future::pending().await,
     }
-    let newest = catalog.newest_file()?;
-    let exclusions = catalog.exclusions(folder.id)?;
-    let start = path.to_owned();
-    let Discovered { found, unreadable } =
-        spawn_blocking(move || discover(&root, &start, &exclusions))
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    let root = path.to_string_lossy();
-    catalog
-        .reconcile(folder.id, &Look { root: &root, found: &found, unreadable: &unreadable, newest })
+}
+
+/// What a look depends on: others have changed it when it differs.
+fn places_of(folders: &[FolderRecord]) -> Vec<(FolderId, String, FolderRules)> {
+    folders.iter().map(|folder| (folder.id, folder.path.clone(), folder.rules.clone())).collect()
 }
 
 /// The folder that `path` belongs to: the innermost where one lies in another.
@@ -481,13 +767,27 @@ fn folder_of<'a>(folders: &'a [FolderRecord], path: &Path) -> Option<&'a FolderR
         .max_by_key(|folder| folder.path.len())
 }
 
-/// The kind of the file at `path` and the SHA-256 of its content. Blocks.
-fn identify(path: &Path) -> Result<(DocumentKind, Vec<u8>), ReadError> {
+/// What a file is.
+struct Identity {
+    kind: DocumentKind,
+    /// SHA-256 of its content.
+    hash: Vec<u8>,
+    /// A change after the hash was taken shows in the file's stamp.
+    settled: bool,
+}
+
+/// Finds out what the file at `path` is. Blocks.
+fn identify(path: &Path) -> Result<Identity, ReadError> {
+    let now = SystemTime::now();
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() {
+        // Something else took its place; a link would lead elsewhere.
+        return Err(ReadError::Missing);
+    }
     let kind = detect(path)?;
     let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
-    io::copy(&mut file, &mut hasher)?;
-    Ok((kind, hasher.finalize().to_vec()))
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(Identity { kind, hash: hasher.finalize().to_vec(), settled: is_settled(&metadata, now) })
 }
 
 fn outcome(failure: &ReadFailure) -> ReadOutcome {

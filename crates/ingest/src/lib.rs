@@ -9,11 +9,15 @@
 mod discover;
 mod indexer;
 mod lock;
+mod look;
+mod rules;
 mod watch;
 
 pub use discover::{Discovered, discover};
 pub use indexer::{
     DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Until,
-    look, searchable_text,
+    searchable_text,
 };
 pub use lock::LibraryLock;
+pub use look::look;
+pub use rules::{BadPattern, check_patterns};

@@ -23,6 +23,11 @@ reason: string | null,
  */
 needs?: FileNeed, 
 /**
+ * It lies on a drive that is not there at the moment; what was read of it stays
+ * searchable.
+ */
+away: boolean, 
+/**
  * Pages, for kinds that have them.
  */
 pages: number | null, 

@@ -15,6 +15,7 @@ export type { FileNeed } from './FileNeed';
 export type { FileState } from './FileState';
 export type { FileStatus } from './FileStatus';
 export type { Filter } from './Filter';
+export type { FolderRules } from './FolderRules';
 export type { FolderStatus } from './FolderStatus';
 export type { Hit } from './Hit';
 export type { PageText } from './PageText';

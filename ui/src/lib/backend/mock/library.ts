@@ -144,6 +144,7 @@ function file(path: string, state: FileStatus['state'], embedded = PASSAGES): Fi
     path,
     state,
     reason: null,
+    away: false,
     pages: ready && path.endsWith('.pdf') ? 13 : null,
     chunks: ready ? PASSAGES : 0,
     embedded_chunks: ready ? embedded : 0,
@@ -171,6 +172,9 @@ function folderStatus(path: string, files: readonly FileStatus[]): FolderStatus 
   return {
     path,
     missing: false,
+    paused: false,
+    polled: null,
+    rules: { ignore: [], hidden: false, types: [], max_megabytes: null },
     ready: count('ready'),
     pending: count('pending', 'reading'),
     failed: count('failed'),

@@ -1,0 +1,223 @@
+//! A library whose index is kept in memory and whose documents are read in the test's own
+//! process: whatever the indexer did can be inspected.
+#![allow(clippy::unwrap_used, missing_docs, dead_code)]
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use lectern_catalog::Catalog;
+use lectern_domain::{
+    ChunkId, ChunkIndex, ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk, Embedder, ErrorCode,
+    IndexError, IndexedChunk, ModelError, Scope, Source,
+};
+use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
+use lectern_ingest::{DocumentReader, Indexer, IndexerParts, IngestError, Until};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// An index in memory that remembers all it was given, also what is there twice.
+#[derive(Default)]
+pub struct MemoryIndex {
+    pub texts: Mutex<BTreeMap<ChunkId, (DocumentId, String)>>,
+    pub vectors: Mutex<BTreeMap<ChunkId, DocumentId>>,
+    pub twice: AtomicUsize,
+    pub broken: AtomicBool,
+}
+
+#[async_trait]
+impl ChunkIndex for MemoryIndex {
+    async fn add_texts(&self, chunks: Vec<IndexedChunk>) -> Result<(), IndexError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(IndexError::Store("the disk is full".into()));
+        }
+        for chunk in chunks {
+            let old = self.texts.lock().unwrap().insert(chunk.id, (chunk.document, chunk.text));
+            self.twice.fetch_add(usize::from(old.is_some()), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+    async fn add_vectors(&self, chunks: Vec<EmbeddedChunk>) -> Result<(), IndexError> {
+        for chunk in chunks {
+            let old = self.vectors.lock().unwrap().insert(chunk.id, chunk.document);
+            self.twice.fetch_add(usize::from(old.is_some()), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+    async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError> {
+        self.texts.lock().unwrap().retain(|_, (document, _)| !documents.contains(document));
+        self.vectors.lock().unwrap().retain(|_, document| !documents.contains(document));
+        Ok(())
+    }
+    async fn remove_chunks(&self, chunks: &[ChunkId]) -> Result<(), IndexError> {
+        self.texts.lock().unwrap().retain(|chunk, _| !chunks.contains(chunk));
+        self.vectors.lock().unwrap().retain(|chunk, _| !chunks.contains(chunk));
+        Ok(())
+    }
+    async fn lexical(&self, _: &str, _: usize, _: &Scope) -> Result<Vec<ChunkMatch>, IndexError> {
+        Ok(Vec::new())
+    }
+    async fn semantic(
+        &self,
+        _: &[f32],
+        _: usize,
+        _: &Scope,
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        Ok(Vec::new())
+    }
+    async fn text_ids(&self) -> Result<HashSet<ChunkId>, IndexError> {
+        Ok(self.texts.lock().unwrap().keys().copied().collect())
+    }
+    async fn vector_ids(&self) -> Result<HashSet<ChunkId>, IndexError> {
+        Ok(self.vectors.lock().unwrap().keys().copied().collect())
+    }
+    async fn maintain(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+    async fn purge(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+}
+
+pub struct LengthEmbedder;
+
+impl Embedder for LengthEmbedder {
+    fn id(&self) -> &str {
+        "length"
+    }
+    fn dimensions(&self) -> usize {
+        1
+    }
+    fn embed_passages(&self, passages: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        Ok(passages.iter().map(|_| vec![1.]).collect())
+    }
+    fn embed_query(&self, _: &str) -> Result<Vec<f32>, ModelError> {
+        Ok(vec![1.])
+    }
+}
+
+/// An embedder that may be missing.
+pub struct LazyEmbedder {
+    pub missing: AtomicBool,
+}
+
+#[async_trait]
+impl Source<dyn Embedder> for LazyEmbedder {
+    fn id(&self) -> &str {
+        "length"
+    }
+    async fn get(&self) -> Result<Arc<dyn Embedder>, ModelError> {
+        if self.missing.load(Ordering::SeqCst) {
+            return Err(ModelError::new(ErrorCode::ModelMissing, "no embedder", "fetch it"));
+        }
+        Ok(Arc::new(LengthEmbedder))
+    }
+}
+
+/// Reads in this process and counts.
+pub struct LocalReader(Arc<AtomicUsize>);
+
+#[async_trait]
+impl DocumentReader for LocalReader {
+    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        read_document(path, kind)
+    }
+}
+
+/// A library, a folder, and an indexer made anew for each run, as by a new process.
+pub struct World {
+    pub directory: tempfile::TempDir,
+    pub catalog: Arc<Catalog>,
+    pub index: Arc<MemoryIndex>,
+    pub embedder: Arc<LazyEmbedder>,
+    pub reads: Arc<AtomicUsize>,
+    pub changed: Arc<Notify>,
+    pub wake: Arc<Notify>,
+    pub awaited: watch::Sender<usize>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("folder")).unwrap();
+        let catalog = Catalog::open(&directory.path().join("catalog.sqlite")).unwrap();
+        let world = Self {
+            directory,
+            catalog: Arc::new(catalog),
+            index: Arc::default(),
+            embedder: Arc::new(LazyEmbedder { missing: AtomicBool::new(false) }),
+            reads: Arc::default(),
+            changed: Arc::default(),
+            wake: Arc::default(),
+            awaited: watch::Sender::default(),
+        };
+        world.catalog.add_folder(world.folder().to_str().unwrap(), 0).unwrap();
+        world
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.directory.path().canonicalize().unwrap().join("folder")
+    }
+
+    pub fn write(&self, name: &str, content: &str) {
+        let path = self.folder().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub fn indexer(&self, cancel: CancellationToken) -> Indexer {
+        let (changed, reads) = (self.changed.clone(), self.reads.clone());
+        Indexer::new(
+            IndexerParts {
+                catalog: self.catalog.clone(),
+                index: self.index.clone(),
+                embedder: self.embedder.clone(),
+                reader: Box::new(move || Box::new(LocalReader(reads.clone()))),
+                changed: Box::new(move || changed.notify_one()),
+                problem: Box::new(|_| {}),
+                wake: self.wake.clone(),
+                awaited: self.awaited.subscribe(),
+            },
+            cancel,
+        )
+    }
+
+    pub async fn run(&self) -> Result<(), IngestError> {
+        self.indexer(CancellationToken::new()).run(Until::Idle).await
+    }
+
+    /// `name state` for every file.
+    pub fn states(&self) -> Vec<String> {
+        let folder = self.folder();
+        let files = self.catalog.files(None).unwrap();
+        files
+            .iter()
+            .map(|file| {
+                let name = Path::new(&file.path).strip_prefix(&folder).unwrap().display();
+                format!("{name} {}", file.state.as_str())
+            })
+            .collect()
+    }
+
+    /// What the index would find, sorted.
+    pub fn indexed(&self) -> Vec<String> {
+        let mut texts: Vec<String> =
+            self.index.texts.lock().unwrap().values().map(|(_, text)| text.clone()).collect();
+        texts.sort();
+        texts
+    }
+
+    /// Waits until the library is as wanted; rung by every change.
+    pub async fn wait_for(&self, wanted: impl Fn(&Self) -> bool) {
+        while !wanted(self) {
+            self.changed.notified().await;
+        }
+    }
+}
