@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use documents::{ChunkRecord, DocumentRecord, NewDocument, PageRecord, QueuedChunk};
+pub use documents::{ChunkRecord, DocumentRecord, Line, NewDocument, PageRecord, QueuedChunk};
 pub use files::{
     Counts, FileRecord, FileState, FolderRecord, FoundFile, Look, QueuedFile, ReadOutcome,
     ScopeFilter,
