@@ -28,12 +28,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Discovered, discover,
     discover::modified_nanoseconds,
+    measure::{embedded_text, measured},
     watch::{Changes, FolderWatch},
 };
 
 /// The version of the readers and the chunker. Raising it has every document
 /// read again, while the old text stays searchable.
-pub const READER_VERSION: u32 = 2;
+pub const READER_VERSION: u32 = 3;
 
 /// The setting that is `true` while the person has paused the work.
 pub const PAUSED_SETTING: &str = "paused";
@@ -123,12 +124,14 @@ pub struct Indexer {
     unmaintained: usize,
     /// The embedder cannot be had; vectors wait until somebody rings.
     no_vectors: bool,
+    /// Nor can it be had for its measure.
+    no_measure: bool,
 }
 
 impl Indexer {
     /// An indexer that stops soon after `cancel`.
     pub fn new(parts: IndexerParts, cancel: CancellationToken) -> Self {
-        Self { parts, cancel, unmaintained: 0, no_vectors: false }
+        Self { parts, cancel, unmaintained: 0, no_vectors: false, no_measure: false }
     }
 
     /// Looks at the folders, then works. Everything done before it returns is
@@ -182,6 +185,7 @@ impl Indexer {
                     () = self.parts.wake.notified() => {
                         // What was missing may have come.
                         self.no_vectors = false;
+                        self.no_measure = false;
                         break;
                     }
                     changes = watch.changes() => {
@@ -357,6 +361,10 @@ impl Indexer {
             }
             return Ok(None);
         }
+        let document = match self.embedder_to_measure().await {
+            Some(embedder) => measured(document, embedder).await,
+            None => document,
+        };
         let new = NewDocument {
             hash: &hash,
             reader: READER_VERSION,
@@ -364,6 +372,16 @@ impl Indexer {
             chunks: &document.chunks,
         };
         Ok(Some(catalog.insert_document(file.id, &new)?))
+    }
+
+    /// The embedder, which the chunks of new documents will need in any case.
+    async fn embedder_to_measure(&mut self) -> Option<Arc<dyn Embedder>> {
+        if self.no_vectors || self.no_measure {
+            return None;
+        }
+        let embedder = self.parts.embedder.get().await.ok();
+        self.no_measure = embedder.is_none();
+        embedder
     }
 
     /// Indexes chunks of documents in use that the lexical index lost.
@@ -405,7 +423,9 @@ impl Indexer {
             let step = step.to_vec();
             let embedder = embedder.clone();
             let vectors = spawn_blocking(move || {
-                let inputs: Vec<String> = step.iter().map(searchable_text).collect();
+                let counter = embedder.token_counter();
+                let inputs: Vec<String> =
+                    step.iter().map(|chunk| embedded_text(chunk, counter)).collect();
                 let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
                 let vectors = embedder.embed_passages(&inputs)?;
                 Ok::<_, ModelError>(

@@ -9,6 +9,7 @@
 mod discover;
 mod indexer;
 mod lock;
+mod measure;
 mod watch;
 
 pub use discover::{Discovered, discover};
