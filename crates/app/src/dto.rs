@@ -269,6 +269,10 @@ pub struct Place {
     /// What `line` counts: `line`, `row` or `second`.
     #[ts(type = "'line' | 'row' | 'second'")]
     pub line_unit: LineUnit,
+    /// The cell of a sheet, as in `B7`, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cell: Option<String>,
 }
 
 /// The place of a passage in what one way of searching found.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lectern_catalog::Line;
 use lectern_domain::{CharRange, DocumentId, ErrorCode, Page, char_slice};
 use lectern_extract::detect;
 
@@ -91,8 +92,23 @@ impl App {
     /// What the page that holds a character is, and the character's line in the file.
     pub(crate) fn place_of(&self, document: DocumentId, at: u32) -> Result<Option<Place>> {
         let found = self.catalog().line_at(document, at)?;
-        Ok(found.map(|(kind, line)| Place { unit: kind.unit(), line, line_unit: kind.line_unit() }))
+        Ok(found.map(|Line { kind, line, column }| Place {
+            unit: kind.unit(),
+            line,
+            line_unit: kind.line_unit(),
+            cell: column.zip(line).map(|(column, row)| format!("{}{row}", column_letters(column))),
+        }))
     }
+}
+
+/// The letters of a sheet's column, counted from 1: after Z comes AA.
+fn column_letters(mut column: u32) -> String {
+    let mut letters = String::new();
+    while column > 0 {
+        letters.insert(0, char::from(b'A' + ((column - 1) % 26) as u8));
+        column = (column - 1) / 26;
+    }
+    letters
 }
 
 fn page_at(pages: &[Page], character: u32) -> Option<u32> {
@@ -133,6 +149,22 @@ fn slices<'a>(text: &'a str, ranges: &[CharRange]) -> Vec<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_have_the_letters_of_sheets() {
+        let cases = [
+            (1, "A"),
+            (26, "Z"),
+            (27, "AA"),
+            (52, "AZ"),
+            (702, "ZZ"),
+            (703, "AAA"),
+            (16_384, "XFD"),
+        ];
+        for (column, letters) in cases {
+            assert_eq!(column_letters(column), letters);
+        }
+    }
 
     #[test]
     fn slices_follow_each_other() {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use lectern_domain::{
-    Anchor, Block, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction, FileId,
-    LineUnit, Page, TextBox,
+    Anchor, Block, CharRange, Chunk, ChunkId, ColumnAnchor, DocumentId, DocumentKind, Extraction,
+    FileId, LineUnit, Page, TextBox, char_slice,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,6 +39,17 @@ pub struct DocumentRecord {
 
 /// A page and its place in the text.
 pub type PageRecord = Page;
+
+/// Where a character stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// What the document is.
+    pub kind: DocumentKind,
+    /// The line, row or second, as [`Anchor`] counts them.
+    pub line: Option<u32>,
+    /// The column of the sheet, from 1.
+    pub column: Option<u32>,
+}
 
 /// A chunk that waits for one of the indices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +120,7 @@ impl Catalog {
                 reader,
                 extraction.title,
                 extraction.text,
-                pack_blocks(&extraction.blocks, &extraction.anchors)?,
+                pack_blocks(extraction)?,
                 to_json(&extraction.warnings)?,
             ],
         )?;
@@ -365,13 +376,9 @@ impl Catalog {
         blob.map_or(Ok(Vec::new()), |blob| Ok(unpack_blocks(&blob)?.0))
     }
 
-    /// The kind of a document, and the line (row, second) of its file that the character `at`
-    /// stands on; no line where the kind or the block has none.
-    pub fn line_at(
-        &self,
-        document: DocumentId,
-        at: u32,
-    ) -> Result<Option<(DocumentKind, Option<u32>)>> {
+    /// The kind of a document, the line (row, second) of its file that the character `at` stands
+    /// on, and the column (from 1) of its cell; neither where the kind or the block has none.
+    pub fn line_at(&self, document: DocumentId, at: u32) -> Result<Option<Line>> {
         let connection = self.lock();
         let found = connection
             .query_row("SELECT kind, blocks FROM document WHERE id = ?1", [document.0], |row| {
@@ -381,23 +388,37 @@ impl Catalog {
         let Some((kind, blob)) = found else { return Ok(None) };
         let kind = DocumentKind::parse(&kind)
             .ok_or_else(|| CatalogError::Corrupt(format!("document kind {kind:?}")))?;
-        let (blocks, anchors) = unpack_blocks(&blob)?;
+        let (blocks, anchors, columns) = unpack_blocks(&blob)?;
         let block = blocks.partition_point(|block| block.range.end <= at);
-        let anchor = blocks.get(block).filter(|block| block.range.start <= at).and_then(|block| {
+        let block = blocks.get(block).filter(|block| block.range.start <= at);
+        let anchor = block.and_then(|block| {
             let found = anchors.binary_search_by_key(&block.range.start, |anchor| anchor.start);
             found.ok().and_then(|index| anchors.get(index))
         });
-        let Some(anchor) = anchor else { return Ok(Some((kind, None))) };
+        let Some((block, anchor)) = block.zip(anchor) else {
+            return Ok(Some(Line { kind, line: None, column: None }));
+        };
         if kind.line_unit() == LineUnit::Second {
-            return Ok(Some((kind, Some(anchor.line))));
+            return Ok(Some(Line { kind, line: Some(anchor.line), column: None }));
         }
-        let before: String = connection.query_row(
+        let text: String = connection.query_row(
             "SELECT substr(text, ?2 + 1, ?3) FROM document WHERE id = ?1",
-            params![document.0, anchor.start, at - anchor.start],
+            params![document.0, anchor.start, block.range.len()],
             |row| row.get(0),
         )?;
-        let passed = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX);
-        Ok(Some((kind, Some(anchor.line.saturating_add(passed)))))
+        let count =
+            |text: &str, c: char| u32::try_from(text.matches(c).count()).unwrap_or(u32::MAX);
+        let (before, after) =
+            text.split_at(char_slice(&text, CharRange::new(0, at - anchor.start)).len());
+        let column = columns.binary_search_by_key(&block.range.start, |anchor| anchor.start);
+        let column = column.ok().and_then(|index| columns.get(index)).map(|anchor| {
+            // A row that begins with empty cells begins with bars.
+            let row = before.rsplit('\n').next().unwrap_or_default();
+            let bars = after.split(|c| !matches!(c, '|' | ' ')).next().unwrap_or_default();
+            anchor.column.saturating_add(count(row, '|')).saturating_add(count(bars, '|'))
+        });
+        let line = anchor.line.saturating_add(count(before, '\n'));
+        Ok(Some(Line { kind, line: Some(line), column }))
     }
 
     /// The pages of a document, in order.
@@ -516,19 +537,28 @@ fn boxes_within(boxes: &[TextBox], range: CharRange) -> &[TextBox] {
     &boxes[first..end.max(first)]
 }
 
-/// Blocks, and behind them the anchors, which documents that were read before there were any
-/// do not have.
-fn pack_blocks(blocks: &[Block], anchors: &[Anchor]) -> Result<Vec<u8>> {
-    let mut bytes = pack(blocks)?;
-    bytes.extend(pack(anchors)?);
+/// Blocks, and behind them the anchors and the columns, which documents that were read before
+/// there were any do not have.
+fn pack_blocks(extraction: &Extraction) -> Result<Vec<u8>> {
+    let mut bytes = pack(&extraction.blocks)?;
+    bytes.extend(pack(&extraction.anchors)?);
+    bytes.extend(pack(&extraction.columns)?);
     Ok(bytes)
 }
 
-fn unpack_blocks(bytes: &[u8]) -> Result<(Vec<Block>, Vec<Anchor>)> {
-    let corrupt = |error: postcard::Error| CatalogError::Corrupt(error.to_string());
-    let (blocks, rest) = postcard::take_from_bytes(bytes).map_err(corrupt)?;
-    let anchors = if rest.is_empty() { Vec::new() } else { unpack(rest)? };
-    Ok((blocks, anchors))
+fn unpack_blocks(bytes: &[u8]) -> Result<(Vec<Block>, Vec<Anchor>, Vec<ColumnAnchor>)> {
+    let (blocks, rest) = unpack_first(bytes)?;
+    let (anchors, rest) = unpack_first(rest)?;
+    let (columns, _) = unpack_first(rest)?;
+    Ok((blocks, anchors, columns))
+}
+
+/// The list that `bytes` begin with, and what is behind it; where there is nothing, an empty one.
+fn unpack_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Vec<T>, &[u8])> {
+    if bytes.is_empty() {
+        return Ok((Vec::new(), bytes));
+    }
+    postcard::take_from_bytes(bytes).map_err(|error| CatalogError::Corrupt(error.to_string()))
 }
 
 fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {

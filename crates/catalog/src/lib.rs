@@ -19,7 +19,7 @@ use std::{
 };
 
 pub use copies::restore;
-pub use documents::{ChunkRecord, DocumentRecord, NewDocument, PageRecord, QueuedChunk};
+pub use documents::{ChunkRecord, DocumentRecord, Line, NewDocument, PageRecord, QueuedChunk};
 pub use files::{
     Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome, ScopeFilter,
 };

@@ -4,12 +4,12 @@
 use std::{collections::HashSet, path::Path};
 
 use lectern_catalog::{
-    Attached, Catalog, CatalogError, Counts, FileState, FoundFile, Look, NewDocument, QueuedFile,
-    ReadOutcome, ScopeFilter,
+    Attached, Catalog, CatalogError, Counts, FileState, FoundFile, Line, Look, NewDocument,
+    QueuedFile, ReadOutcome, ScopeFilter,
 };
 use lectern_domain::{
-    Anchor, Block, BlockKind, CharRange, Chunk, ChunkId, DocumentId, DocumentKind, Extraction,
-    FileId, FolderId, Page, Rect, TextBox,
+    Anchor, Block, BlockKind, CharRange, Chunk, ChunkId, ColumnAnchor, DocumentId, DocumentKind,
+    Extraction, FileId, FolderId, Page, Rect, TextBox,
 };
 
 fn open(directory: &Path) -> Catalog {
@@ -42,7 +42,9 @@ fn extraction(text: &str) -> Extraction {
         text: text.into(),
         pages: vec![Page { number: Some(1), label: Some("i".into()), range }],
         blocks: vec![Block { kind: BlockKind::Paragraph, range }],
+        sections: Vec::new(),
         anchors: vec![Anchor { start: 0, line: 7 }],
+        columns: Vec::new(),
         boxes: vec![TextBox { range, rect: Rect { page: 1, x0: 1., y0: 2., x1: 3., y1: 4. } }],
         warnings: vec![],
     }
@@ -99,6 +101,25 @@ fn all_chunks(catalog: &Catalog, filter: &ScopeFilter) -> Vec<String> {
 }
 
 #[test]
+fn a_character_of_a_sheet_knows_its_cell() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "words")]);
+    // From row 4 and column 2 on; the second row begins with two empty cells.
+    let text = "名 | b | c\n| | dd | e";
+    let columns = vec![ColumnAnchor { start: 0, column: 2 }];
+    let anchors = vec![Anchor { start: 0, line: 4 }];
+    let sheet = Extraction { kind: DocumentKind::Xlsx, columns, anchors, ..extraction(text) };
+    let new = NewDocument { hash: b"sheet", reader: 1, extraction: &sheet, chunks: &[] };
+    let document = catalog.insert_document(FileId(1), &new).unwrap();
+    let at = |part: &str| text.find(part).map(|byte| text[..byte].chars().count() as u32).unwrap();
+    for (part, line, column) in [("名", 4, 2), ("b", 4, 3), ("c", 4, 4), ("| |", 5, 4), ("e", 5, 5)]
+    {
+        let expected = Line { kind: DocumentKind::Xlsx, line: Some(line), column: Some(column) };
+        assert_eq!(catalog.line_at(document, at(part)).unwrap(), Some(expected), "{part}");
+    }
+}
+
+#[test]
 fn a_character_knows_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let catalog = library(directory.path(), &[("/f/a.md", "one 一\ntwo\nthree")]);
@@ -106,7 +127,8 @@ fn a_character_knows_its_line() {
     let kind = DocumentKind::Md;
     let cases = [(0, Some(7)), (5, Some(7)), (6, Some(8)), (14, Some(9)), (99, None)];
     for (at, line) in cases {
-        assert_eq!(catalog.line_at(document, at).unwrap(), Some((kind, line)), "{at}");
+        let expected = Some(Line { kind, line, column: None });
+        assert_eq!(catalog.line_at(document, at).unwrap(), expected, "{at}");
     }
     assert_eq!(catalog.blocks(document).unwrap().len(), 1);
     assert_eq!(catalog.line_at(DocumentId(99), 0).unwrap(), None);

@@ -218,6 +218,15 @@ pub struct Block {
     pub range: CharRange,
 }
 
+/// A part of the text that has a name and no heading, such as a class of source code or a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Its part of the canonical text.
+    pub range: CharRange,
+    /// What it is called.
+    pub title: String,
+}
+
 /// Where a block begins in its file, for kinds whose places people know by line or cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
@@ -227,6 +236,16 @@ pub struct Anchor {
     /// records count from 1, seconds from 0. Each line break inside of the block leads to the
     /// next line or row.
     pub line: u32,
+}
+
+/// The column of a table's first cell, in a sheet. Only tables have one in which each `|` leads to
+/// the next column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnAnchor {
+    /// The first character of the table in the canonical text.
+    pub start: u32,
+    /// The column that each of its rows begins at, from 1.
+    pub column: u32,
 }
 
 /// Where a run of characters (usually a word) stands on its page.
@@ -251,8 +270,13 @@ pub struct Extraction {
     pub pages: Vec<Page>,
     /// Its blocks in reading order; ranges do not overlap.
     pub blocks: Vec<Block>,
+    /// Its sections besides those that headings open, outer ones before those in them. The chunks
+    /// know them as headings.
+    pub sections: Vec<Section>,
     /// Where blocks begin in the file, by start; empty for kinds without lines or rows.
     pub anchors: Vec<Anchor>,
+    /// The columns of tables in sheets, by start.
+    pub columns: Vec<ColumnAnchor>,
     /// Places of words on pages, by start; empty for kinds without pages.
     pub boxes: Vec<TextBox>,
     /// What could not be read, in words a person understands.

@@ -88,6 +88,15 @@ pub trait ChunkIndex: Send + Sync {
     async fn purge(&self) -> Result<(), IndexError>;
 }
 
+/// Counts tokens as a model does, so that text can be cut to the model's measure.
+pub trait TokenCounter: Send + Sync {
+    /// How many tokens `text` is, without the marks and prefixes that go around it. A count above
+    /// [`Self::limit`] need not be exact.
+    fn count_tokens(&self, text: &str) -> usize;
+    /// The most tokens of one text that count for the model, marks and prefixes not among them.
+    fn limit(&self) -> usize;
+}
+
 /// Turns text into vectors. Calls block for the whole computation: run them on a
 /// thread that may.
 pub trait Embedder: Send + Sync {
@@ -100,6 +109,10 @@ pub trait Embedder: Send + Sync {
     fn embed_passages(&self, passages: &[&str]) -> Result<Vec<Vec<f32>>, ModelError>;
     /// The L2-normalised vector of a query.
     fn embed_query(&self, query: &str) -> Result<Vec<f32>, ModelError>;
+    /// How it counts tokens, where it tells; else they are estimated.
+    fn token_counter(&self) -> Option<&dyn TokenCounter> {
+        None
+    }
 }
 
 /// Orders passages by how well they answer a query. Calls block.

@@ -17,12 +17,14 @@ mod text;
 pub use chat::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, TokenUsage};
 pub use chunk::{Chunk, ChunkMatch};
 pub use document::{
-    Anchor, Block, BlockKind, DocumentKind, Extraction, LineUnit, Page, PageUnit, Rect, TextBox,
+    Anchor, Block, BlockKind, ColumnAnchor, DocumentKind, Extraction, LineUnit, Page, PageUnit,
+    Rect, Section, TextBox,
 };
 pub use error::{ErrorCode, ModelError};
 pub use ids::{ChunkId, ConversationId, DocumentId, FileId, FolderId};
 pub use index::{
     ChunkIndex, EmbeddedChunk, Embedder, IndexError, IndexedChunk, Reranker, Scope, Source,
+    TokenCounter,
 };
 pub use sentences::{is_cjk, sentences};
 pub use text::{CharRange, char_slice};

@@ -2,8 +2,8 @@
 //! what came of each as a line of JSON; the texts go to a second folder.
 //!
 //! `cargo run --example read_set -- FOLDER OUT`: for measuring on a collection that nobody should
-//! have to trust. Every line has the seconds and, on Linux, the most memory that the worker has
-//! had until then.
+//! have to trust. Every line has the seconds and, on Linux, the seconds that a processor worked and
+//! the most memory that the worker has had until then.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -27,6 +27,17 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How long a processor has worked for the worker, in seconds; 0 where that is not known.
+fn processor_seconds(reader: &Reader) -> f64 {
+    /// What the kernel counts in, on every common architecture.
+    const TICKS: f64 = 100.0;
+    let stat = reader.process_id().map(|id| format!("/proc/{id}/stat"));
+    let stat = stat.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+    // The name of the program, which may hold anything, ends at the last bracket.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
 /// The most memory that the worker had, in MB; 0 where that is not known.
@@ -54,7 +65,7 @@ async fn measure(folder: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
         let name = path.strip_prefix(folder)?.to_string_lossy().replace(['/', '\\'], "__");
         let mut line = serde_json::json!({
             "file": path, "seconds": (seconds * 1000.0).round() / 1000.0,
-            "megabytes": peak_megabytes(&reader),
+            "processor_seconds": processor_seconds(&reader), "megabytes": peak_megabytes(&reader),
         });
         match answer {
             Ok(document) => {

@@ -1,11 +1,11 @@
 //! Cuts the canonical text into chunks.
 
 use lectern_domain::{
-    Block, BlockKind, CharRange, Chunk, DocumentKind, Extraction, PageUnit, sentences,
+    Block, BlockKind, CharRange, Chunk, Extraction, PageUnit, Section, TokenCounter, sentences,
 };
 use unicode_segmentation::UnicodeSegmentation;
 
-/// How many estimated tokens a chunk may have.
+/// How many tokens a chunk may have.
 pub const CHUNK_TOKENS: usize = 220;
 
 /// A chunk with no more than this is filled with sentences of the next paragraph rather than
@@ -44,16 +44,36 @@ pub fn estimate_tokens(text: &str) -> usize {
     tokens + letters.div_ceil(4) + digits.div_ceil(3)
 }
 
+/// [`estimate_tokens`], for a model without a limit.
+struct Estimate;
+
+impl TokenCounter for Estimate {
+    fn count_tokens(&self, text: &str) -> usize {
+        estimate_tokens(text)
+    }
+
+    fn limit(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// The chunks of a document by the estimate of [`estimate_tokens`]; see [`chunk_by`].
+pub fn chunk(extraction: &Extraction) -> Vec<Chunk> {
+    chunk_by(extraction, &Estimate)
+}
+
 /// The chunks of a document, in order. Together they hold every character but white space
 /// exactly once.
 ///
-/// A chunk belongs to one slide, sheet, message or the like, and to one section: it begins with the heading's own words where it is the
-/// first of its section, and never has text from behind the next heading. (Headings that
+/// A chunk belongs to one slide, sheet, message or the like, and to one section: it begins with
+/// the heading's own words where it is the first of its section, and never has text from behind
+/// the next heading (or the end of a [`Section`], which has no words of its own). (Headings that
 /// follow each other, each deeper than the one before, open one chunk together.) Blocks are
-/// packed up to [`CHUNK_TOKENS`]; one that is larger is cut between sentences, rows, items
-/// or lines, and inside of those only where one of them is larger than the budget by itself.
-pub fn chunk(extraction: &Extraction) -> Vec<Chunk> {
-    let mut chunker = Chunker::new(extraction);
+/// packed up to [`CHUNK_TOKENS`], or the limit of the model that counts where that is less; one
+/// that is larger is cut between sentences, rows, items or lines, and inside of those only where
+/// one of them is larger than the budget by itself.
+pub fn chunk_by(extraction: &Extraction, counter: &dyn TokenCounter) -> Vec<Chunk> {
+    let mut chunker = Chunker::new(extraction, counter);
     let mut at = 0;
     // What is on paper flows from page to page; slides, sheets and messages are whole by themselves.
     let unit = extraction.kind.unit();
@@ -61,6 +81,10 @@ pub fn chunk(extraction: &Extraction) -> Vec<Chunk> {
     // A book's part or a notebook's section goes on in the next chapter or cell.
     let nested = matches!(unit, Some(PageUnit::Chapter | PageUnit::Cell));
     let mut ends = extraction.pages.iter().map(|page| page.range.end).peekable();
+    let sections = extraction.sections.iter();
+    let mut seams: Vec<u32> = sections.flat_map(|s| [s.range.start, s.range.end]).collect();
+    seams.sort_unstable();
+    let mut seams = seams.into_iter().peekable();
     while at < extraction.blocks.len() {
         let block = &extraction.blocks[at];
         if separate && ends.next_if(|end| *end <= block.range.start).is_some() {
@@ -69,6 +93,10 @@ pub fn chunk(extraction: &Extraction) -> Vec<Chunk> {
             if !nested {
                 chunker.path.clear();
             }
+        }
+        if seams.next_if(|seam| *seam <= block.range.start).is_some() {
+            while seams.next_if(|seam| *seam <= block.range.start).is_some() {}
+            chunker.flush();
         }
         if let BlockKind::Heading(level) = block.kind {
             chunker.heading(level, block.range);
@@ -90,13 +118,6 @@ fn group_length(blocks: &[Block], end: u32) -> usize {
     blocks.iter().take_while(item).count().max(1)
 }
 
-/// The line of a definition that says what it is: the first that is no comment or annotation.
-fn signature(code: &str) -> Option<&str> {
-    const ASIDE: [&str; 9] = ["//", "/*", "*", "#", "@", "--", ";", "\"\"\"", "<!--"];
-    let mut lines = code.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.find(|line| !ASIDE.iter().any(|mark| line.starts_with(mark)))
-}
-
 /// A piece of text that is not cut any more.
 #[derive(Clone, Copy)]
 struct Unit {
@@ -106,6 +127,9 @@ struct Unit {
 
 struct Chunker<'a> {
     extraction: &'a Extraction,
+    counter: &'a dyn TokenCounter,
+    /// How many tokens a chunk may have.
+    budget: usize,
     /// The byte offset of every character, and the end of the text.
     bytes: Vec<usize>,
     chunks: Vec<Chunk>,
@@ -114,27 +138,26 @@ struct Chunker<'a> {
     open: Option<Unit>,
     /// Whether the open chunk holds headings only.
     headings_only: bool,
-    /// The first line of the definition that is being cut, in source code.
-    signature: Option<String>,
-    /// The headings of the open chunk beyond the path.
-    inside: Option<String>,
+    /// How many of the sections begin before the open chunk, and those of them that go on.
+    passed: usize,
+    within: Vec<&'a Section>,
 }
 
 impl<'a> Chunker<'a> {
-    fn new(extraction: &'a Extraction) -> Self {
+    fn new(extraction: &'a Extraction, counter: &'a dyn TokenCounter) -> Self {
         let text = &extraction.text;
         let bytes = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
-        let (chunks, path) = (Vec::new(), Vec::new());
-        let (signature, inside) = (None, None);
         Self {
             extraction,
+            counter,
+            budget: CHUNK_TOKENS.min(counter.limit()),
             bytes,
-            chunks,
-            path,
+            chunks: Vec::new(),
+            path: Vec::new(),
             open: None,
             headings_only: false,
-            signature,
-            inside,
+            passed: 0,
+            within: Vec::new(),
         }
     }
 
@@ -145,7 +168,7 @@ impl<'a> Chunker<'a> {
     }
 
     fn unit(&self, range: CharRange) -> Unit {
-        Unit { range, tokens: estimate_tokens(self.slice(range)) }
+        Unit { range, tokens: self.counter.count_tokens(self.slice(range)) }
     }
 
     fn heading(&mut self, level: u8, range: CharRange) {
@@ -162,19 +185,13 @@ impl<'a> Chunker<'a> {
     }
 
     fn group(&mut self, blocks: &[Block]) {
-        let code = self.extraction.kind == DocumentKind::Code;
-        let first = self.slice(blocks[0].range);
-        let begins = code && !first.starts_with(char::is_whitespace);
-        if let Some(signature) = signature(first).filter(|_| begins) {
-            self.signature = Some(signature.to_owned());
-        }
         let whole =
             self.unit(CharRange::new(blocks[0].range.start, blocks[blocks.len() - 1].range.end));
         let used = self.open.map_or(0, |open| open.tokens);
         let divisible = blocks[0].kind == BlockKind::Paragraph && used <= WORTH_FILLING;
-        if used + whole.tokens <= CHUNK_TOKENS {
+        if used + whole.tokens <= self.budget {
             self.add(whole);
-        } else if whole.tokens <= CHUNK_TOKENS && !divisible && !self.headings_only {
+        } else if whole.tokens <= self.budget && !divisible && !self.headings_only {
             self.flush();
             self.add(whole);
         } else {
@@ -190,15 +207,12 @@ impl<'a> Chunker<'a> {
     /// Appends to the open chunk, or opens the next one where it does not fit.
     fn add(&mut self, unit: Unit) {
         match &mut self.open {
-            Some(open) if open.tokens + unit.tokens <= CHUNK_TOKENS => {
+            Some(open) if open.tokens + unit.tokens <= self.budget => {
                 open.range.end = unit.range.end;
                 open.tokens += unit.tokens;
             }
             _ => {
                 self.flush();
-                // A chunk from the middle of a definition does not say itself what it is part of.
-                let middle = self.slice(unit.range).starts_with(char::is_whitespace);
-                self.inside = self.signature.clone().filter(|_| middle);
                 self.open = Some(unit);
             }
         }
@@ -209,15 +223,19 @@ impl<'a> Chunker<'a> {
         let start = open.range.start;
         let pages = &self.extraction.pages;
         let page = pages.partition_point(|page| page.range.end <= start);
+        while let Some(section) = self.extraction.sections.get(self.passed)
+            && section.range.start <= start
+        {
+            self.within.push(section);
+            self.passed += 1;
+        }
+        self.within.retain(|section| section.range.end > start);
+        let whole = self.within.iter().filter(|section| section.range.end >= open.range.end);
+        let headings = self.path.iter().map(|(_, heading)| heading);
         self.chunks.push(Chunk {
             range: open.range,
             page: pages.get(page).and_then(|page| page.number),
-            heading: self
-                .path
-                .iter()
-                .map(|(_, heading)| heading.clone())
-                .chain(self.inside.take())
-                .collect(),
+            heading: headings.chain(whole.map(|section| &section.title)).cloned().collect(),
             text: self.slice(open.range).to_owned(),
         });
     }
@@ -225,7 +243,7 @@ impl<'a> Chunker<'a> {
     /// Cuts a block into pieces that fit: whole, else by sentences, rows or lines, else by words.
     fn pieces(&self, range: CharRange, kind: BlockKind) -> Vec<Unit> {
         let whole = self.unit(range);
-        if whole.tokens <= CHUNK_TOKENS {
+        if whole.tokens <= self.budget {
             return vec![whole];
         }
         let text = self.slice(range);
@@ -238,7 +256,7 @@ impl<'a> Chunker<'a> {
         });
         parts
             .flat_map(|part| {
-                if part.tokens <= CHUNK_TOKENS { vec![part] } else { self.by_words(part.range) }
+                if part.tokens <= self.budget { vec![part] } else { self.by_words(part.range) }
             })
             .collect()
     }
@@ -250,11 +268,11 @@ impl<'a> Chunker<'a> {
             let length = word.chars().count() as u32;
             let blank = word.trim().is_empty();
             // A "word" that is over the budget alone (data in base 64, say) is cut by length.
-            for from in (0..if blank { 0 } else { length }).step_by(CHUNK_TOKENS) {
-                let to = length.min(from + CHUNK_TOKENS as u32);
+            for from in (0..if blank { 0 } else { length }).step_by(self.budget.max(1)) {
+                let to = length.min(from + self.budget as u32);
                 let unit = self.unit(CharRange::new(at + from, at + to));
                 match pieces.last_mut() {
-                    Some(piece) if piece.tokens + unit.tokens <= CHUNK_TOKENS => {
+                    Some(piece) if piece.tokens + unit.tokens <= self.budget => {
                         piece.range.end = unit.range.end;
                         piece.tokens += unit.tokens;
                     }
@@ -387,6 +405,34 @@ mod tests {
                 || text.ends_with("in stock")
                 || text.contains("wordwithout");
             assert!(seam, "cut inside: {text}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_cut_to_the_measure_of_the_model_that_counts() {
+        /// A token for each letter.
+        struct Letters(usize);
+        impl TokenCounter for Letters {
+            fn count_tokens(&self, text: &str) -> usize {
+                text.chars().filter(|c| !c.is_whitespace()).count()
+            }
+            fn limit(&self) -> usize {
+                self.0
+            }
+        }
+        let sentence = "The goods are delivered to the agreed place in time. ";
+        let endless = "wordwithoutend".repeat(40);
+        let blocks = [
+            (BlockKind::Heading(1), "Terms"),
+            (BlockKind::Paragraph, &sentence.repeat(20)),
+            (BlockKind::Paragraph, &endless),
+        ];
+        let extraction = document(&blocks);
+        for (limit, budget) in [(usize::MAX, CHUNK_TOKENS), (60, 60), (7, 7)] {
+            let chunks = chunk_by(&extraction, &Letters(limit));
+            let sizes = chunks.iter().map(|chunk| Letters(limit).count_tokens(&chunk.text));
+            assert!(sizes.clone().all(|size| size <= budget), "over {budget}");
+            assert_eq!(sizes.sum::<usize>(), Letters(limit).count_tokens(&extraction.text));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Composes the canonical text of a document from its blocks. Offsets exist only from here on.
 
 use lectern_domain::{
-    Anchor, Block, BlockKind, CharRange, DocumentKind, Extraction, Page, Rect, TextBox,
+    Anchor, Block, BlockKind, CharRange, ColumnAnchor, DocumentKind, Extraction, Page, Rect,
+    Section, TextBox,
 };
 
 use crate::{MAX_TEXT_BYTES, ReadError};
@@ -13,16 +14,23 @@ pub(crate) struct DraftBlock {
     pub text: String,
     /// Where it begins in its file; see [`Anchor`].
     pub line: Option<u32>,
+    /// The column of its first cell; see [`ColumnAnchor`].
+    pub column: Option<u32>,
 }
 
 impl DraftBlock {
     pub(crate) fn new(kind: BlockKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), line: None }
+        Self { kind, text: text.into(), line: None, column: None }
     }
 
     /// The block with the line that it begins at.
     pub(crate) fn at(self, line: u32) -> Self {
         Self { line: Some(line), ..self }
+    }
+
+    /// The table with the column that its rows begin at.
+    pub(crate) fn in_column(self, column: u32) -> Self {
+        Self { column: Some(column), ..self }
     }
 }
 
@@ -39,7 +47,11 @@ pub(crate) struct Composer {
     text: String,
     chars: u32,
     blocks: Vec<Block>,
+    sections: Vec<Section>,
+    /// Which of the sections are open; of one without a name, none.
+    open: Vec<Option<usize>>,
     anchors: Vec<Anchor>,
+    columns: Vec<ColumnAnchor>,
     boxes: Vec<TextBox>,
     /// Whether text was left out because there is too much.
     truncated: bool,
@@ -73,14 +85,37 @@ impl Composer {
         let text = clean(&block.text, block.kind);
         let start = self.blocks.len();
         self.clean_block(block.kind, &text, &[]);
-        if let (Some(line), Some(added)) = (block.line, self.blocks.get(start)) {
-            self.anchors.push(Anchor { start: added.range.start, line });
+        if let Some(added) = self.blocks.get(start) {
+            let start = added.range.start;
+            self.anchors.extend(block.line.map(|line| Anchor { start, line }));
+            self.columns.extend(block.column.map(|column| ColumnAnchor { start, column }));
         }
     }
 
     /// Adds a heading.
     pub(crate) fn heading(&mut self, level: u8, text: &str) {
         self.block(&DraftBlock::new(BlockKind::Heading(level), collapse(text)));
+    }
+
+    /// What follows is a section with this name, where it has one, until it is closed.
+    pub(crate) fn open_section(&mut self, title: &str) {
+        let named = !title.is_empty();
+        self.open.push(named.then_some(self.sections.len()));
+        if named {
+            let range = CharRange::new(u32::MAX, u32::MAX);
+            self.sections.push(Section { range, title: title.to_owned() });
+        }
+    }
+
+    /// Ends the section that was opened last.
+    pub(crate) fn close_section(&mut self) {
+        let Some(Some(at)) = self.open.pop() else { return };
+        if self.sections[at].range.start == u32::MAX {
+            // Nothing is in it, nor in those in it.
+            self.sections.truncate(at);
+        } else {
+            self.sections[at].range.end = self.chars;
+        }
     }
 
     /// Whether there is no text yet.
@@ -101,6 +136,7 @@ impl Composer {
         let outer = std::mem::replace(&mut self.shift, level);
         let mut at = 0u32;
         let mut rest = part.text.as_str();
+        let first = self.blocks.len();
         for block in &part.blocks {
             let skip = lectern_domain::char_slice(rest, CharRange::new(0, block.range.start - at));
             rest = &rest[skip.len()..];
@@ -110,6 +146,14 @@ impl Composer {
             self.clean_block(block.kind, text, &[]);
         }
         self.shift = outer;
+        // The blocks follow each other here as they do there.
+        if let (Some(here), Some(there)) = (self.blocks.get(first), part.blocks.first()) {
+            let offset = here.range.start - there.range.start;
+            self.sections.extend(part.sections.iter().map(|section| Section {
+                range: CharRange::new(section.range.start + offset, section.range.end + offset),
+                title: section.title.clone(),
+            }));
+        }
         self.warnings.extend(part.warnings.iter().cloned());
     }
 
@@ -144,6 +188,10 @@ impl Composer {
             self.chars += 2;
         }
         let start = self.chars;
+        for section in self.open.iter().flatten() {
+            let range = &mut self.sections[*section].range;
+            range.start = range.start.min(start);
+        }
         self.text.push_str(text);
         self.chars += text.chars().count() as u32;
         self.blocks.push(Block { kind, range: CharRange::new(start, self.chars) });
@@ -177,7 +225,9 @@ impl Composer {
             pages: self.tile_pages(),
             text: self.text,
             blocks: self.blocks,
+            sections: self.sections,
             anchors: self.anchors,
+            columns: self.columns,
             boxes: self.boxes,
             warnings: self.warnings,
         })

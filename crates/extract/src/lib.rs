@@ -74,7 +74,7 @@ use lectern_domain::{DocumentKind, Extraction};
 use compose::Composer;
 use nested::Budget;
 
-pub use chunk::{CHUNK_TOKENS, chunk, estimate_tokens};
+pub use chunk::{CHUNK_TOKENS, chunk, chunk_by, estimate_tokens};
 pub use detect::detect;
 pub use place::rects;
 
@@ -170,19 +170,19 @@ pub fn read(path: &Path, kind: DocumentKind) -> Result<Extraction, ReadError> {
     read_bytes(&name, bytes, kind, &mut budget)
 }
 
-type TextReader = fn(&[u8], Composer) -> Result<Extraction, ReadError>;
+type TextReader = fn(&str, &[u8], Composer) -> Result<Extraction, ReadError>;
 
-/// The reader of a kind of which the beginning alone can be read.
+/// The reader of a kind of which the beginning alone can be read. It takes the file's name too.
 fn text_reader(kind: DocumentKind) -> Option<TextReader> {
     Some(match kind {
-        DocumentKind::Txt => text::read,
-        DocumentKind::Md => markdown::read,
-        DocumentKind::Csv => csv::read,
-        DocumentKind::Json => json::read,
+        DocumentKind::Txt => |_, bytes, composer| text::read(bytes, composer),
+        DocumentKind::Md => |_, bytes, composer| markdown::read(bytes, composer),
+        DocumentKind::Csv => |_, bytes, composer| csv::read(bytes, composer),
+        DocumentKind::Json => |_, bytes, composer| json::read(bytes, composer),
         DocumentKind::Code => code::read,
-        DocumentKind::Tex => tex::read,
-        DocumentKind::Adoc => markup::read_asciidoc,
-        DocumentKind::Rst => markup::read_rst,
+        DocumentKind::Tex => |_, bytes, composer| tex::read(bytes, composer),
+        DocumentKind::Adoc => |_, bytes, composer| markup::read_asciidoc(bytes, composer),
+        DocumentKind::Rst => |_, bytes, composer| markup::read_rst(bytes, composer),
         _ => return None,
     })
 }
@@ -205,7 +205,7 @@ fn read_bytes(
             bytes.truncate(end.unwrap_or(MAX_TEXT_BYTES & !1));
             composer.truncate();
         }
-        return read(&bytes, composer);
+        return read(name, &bytes, composer);
     }
     let office = matches!(kind, DocumentKind::Docx | DocumentKind::Pptx | DocumentKind::Xlsx);
     if office && bytes.starts_with(detect::OLE) {

@@ -106,7 +106,10 @@ fn sheet_rows(sheet: Node<'_, '_>, composer: &mut Composer) {
     let mut flush = |rows: &mut Vec<Vec<String>>, first: u32| {
         let rows = std::mem::take(rows);
         if !rows.is_empty() {
-            composer.block(&DraftBlock::new(BlockKind::Table, table_text(&rows)).at(first));
+            // The rows of a sheet begin in its first column.
+            let even = !rows.iter().flatten().any(|cell| cell.contains('|'));
+            let table = DraftBlock::new(BlockKind::Table, table_text(&rows)).at(first);
+            composer.block(&if even { table.in_column(1) } else { table });
         }
     };
     for row in sheet.descendants().filter(|node| name(*node) == "table-row") {

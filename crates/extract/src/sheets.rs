@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::io::Cursor;
 
 use calamine::{
-    Data, DataRef, Dimensions, ExcelDateTime, Reader as _, Xls, XlsError, Xlsb, Xlsx, XlsxError,
+    Data, DataRef, Dimensions, ExcelDateTime, Reader as _, Style, Xls, XlsError, Xlsb, Xlsx,
+    XlsxError,
 };
 use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
@@ -26,11 +27,15 @@ const MAX_MERGED_SHEET: u64 = 16 << 20;
 /// More merged cells than this in one table are not looked at.
 const MAX_MERGED: usize = 2000;
 
+/// No percentage has more digits behind the point.
+const MAX_DIGITS: usize = 15;
+
 /// A merged cell with a longer text, in bytes, is read once.
 const MAX_SPREAD: usize = 80;
 
 /// Sheets are the pages; a sheet's name is a heading, and its regions are tables whose anchors
-/// are rows. Values are read as they are stored, dates as ISO 8601 writes them.
+/// are rows. Values are read as they are stored, but for shares, which are shown as percentages, and
+/// dates and times, which are written as ISO 8601 does with as much of them as the sheet shows.
 pub(crate) fn read_xlsx(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
     let mut package = Package::open(bytes.clone())?;
     let mut composer = Composer::default();
@@ -55,9 +60,13 @@ pub(crate) fn read_xlsx(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         }
         // Sheets that are charts have no cells.
         if let Ok(mut cells) = book.worksheet_cells_reader(&sheet) {
+            let formats: Vec<Format> = cells.styles().iter().map(Format::of).collect();
             loop {
-                match cells.next_cell() {
-                    Ok(Some(cell)) => rows.cell(cell.get_position(), &value(cell.get_value())),
+                match cells.next_cell_with_style_id() {
+                    Ok(Some((cell, style))) => {
+                        let format = formats.get(style).copied().unwrap_or_default();
+                        rows.cell(cell.get_position(), &value(cell.get_value(), format));
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         rows.composer.warnings.push(format!("sheet {sheet}: {error}"));
@@ -86,7 +95,7 @@ fn read_binary(bytes: Vec<u8>, composer: &mut Composer) -> Result<(), ReadError>
         let mut rows = Rows::new(composer);
         let Ok(mut cells) = book.worksheet_cells_reader(&sheet) else { continue };
         while let Some(cell) = cells.next_cell().map_err(damaged)? {
-            rows.cell(cell.get_position(), &value(cell.get_value()));
+            rows.cell(cell.get_position(), &value(cell.get_value(), Format::default()));
             if rows.composer.is_full() {
                 rows.composer.truncate();
                 break;
@@ -111,7 +120,8 @@ pub(crate) fn read_xls(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
         let mut rows = Rows::new(&mut composer);
         rows.merged = book.merge_cells_by_sheet_name(&sheet).unwrap_or_default();
         for (row, column, cell) in range.used_cells() {
-            rows.cell((top + row as u32, left + column as u32), &value(&borrowed(cell)));
+            let value = value(&borrowed(cell), Format::default());
+            rows.cell((top + row as u32, left + column as u32), &value);
         }
         rows.flush();
     }
@@ -277,18 +287,23 @@ impl<'a> Rows<'a> {
         let left = self.cells.iter().map(|(_, column, _)| *column).min().unwrap_or(0);
         let mut text = String::new();
         let mut last = (self.first, left);
+        // Whether every bar is one between two columns.
+        let mut even = true;
         for (row, column, value) in self.cells.drain(..) {
             if row != last.0 {
                 text.push('\n');
                 last = (row, left);
             }
-            let gap = column.saturating_sub(last.1).min(MAX_GAP + 1);
+            let gap = column.saturating_sub(last.1);
+            even &= gap <= MAX_GAP && !value.contains('|');
+            let gap = gap.min(MAX_GAP + 1);
             text.push_str(&" | ".repeat(gap as usize));
             text.push_str(&value);
             last.1 = column;
         }
         if !text.is_empty() {
-            self.composer.block(&DraftBlock::new(BlockKind::Table, text).at(self.first + 1));
+            let table = DraftBlock::new(BlockKind::Table, text).at(self.first + 1);
+            self.composer.block(&if even { table.in_column(left + 1) } else { table });
         }
     }
 }
@@ -306,7 +321,59 @@ fn borrowed(data: &Data) -> DataRef<'_> {
     }
 }
 
-fn value(data: &DataRef<'_>) -> String {
+/// What a cell's number format says about it, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Format {
+    /// Whether it shows years, months or days, and whether hours, minutes or seconds.
+    date: bool,
+    time: bool,
+    /// Of a number that is shown as a percentage, the digits behind the point.
+    percent: Option<usize>,
+}
+
+impl Format {
+    fn of(style: &Style) -> Self {
+        style
+            .number_format
+            .as_ref()
+            .map_or(Self::default(), |format| Self::parse(&format.format_code))
+    }
+
+    /// Reads the first section of a format code (ECMA-376 part 1, 18.8.31). A code in which `m` is
+    /// alone shows months.
+    fn parse(code: &str) -> Self {
+        let (mut format, mut months, mut digits) = (Self::default(), false, None);
+        let mut chars = code.chars();
+        while let Some(c) = chars.next() {
+            match c.to_ascii_lowercase() {
+                ';' => break,
+                // What follows is shown as it is, or is a width.
+                '\\' | '_' | '*' => drop(chars.next()),
+                '"' => drop(chars.by_ref().find(|c| *c == '"')),
+                // Colours and languages; elapsed hours are no time of a day.
+                '[' => drop(chars.by_ref().find(|c| *c == ']')),
+                'y' | 'd' => format.date = true,
+                'h' | 's' => format.time = true,
+                'm' => months = true,
+                '.' => digits = Some(0),
+                '0' | '#' | '?' => digits = digits.map(|count| count + 1),
+                '%' => format.percent = Some(digits.unwrap_or(0).min(MAX_DIGITS)),
+                _ => {}
+            }
+        }
+        format.date |= months && !format.time;
+        format
+    }
+}
+
+fn value(data: &DataRef<'_>, format: Format) -> String {
+    match (data, format.percent) {
+        (DataRef::Float(value), Some(digits)) => {
+            return format!("{:.digits$}%", value * 100.0);
+        }
+        (DataRef::Int(value), Some(_)) => return format!("{}%", value.saturating_mul(100)),
+        _ => {}
+    }
     match data {
         DataRef::Int(value) => value.to_string(),
         DataRef::Float(value) => number(*value),
@@ -315,7 +382,7 @@ fn value(data: &DataRef<'_>) -> String {
         }
         DataRef::SharedString(value) => (*value).to_owned(),
         DataRef::Bool(value) => if *value { "TRUE" } else { "FALSE" }.to_owned(),
-        DataRef::DateTime(value) => moment(value),
+        DataRef::DateTime(value) => moment(value, format),
         DataRef::Error(error) => error.to_string(),
         DataRef::Empty => String::new(),
     }
@@ -327,7 +394,7 @@ fn number(value: f64) -> String {
     rounded.to_string()
 }
 
-fn moment(value: &ExcelDateTime) -> String {
+fn moment(value: &ExcelDateTime, format: Format) -> String {
     let days = value.as_f64();
     if value.is_duration() {
         let seconds = (days * 86_400.0).round() as i64;
@@ -336,12 +403,13 @@ fn moment(value: &ExcelDateTime) -> String {
     let (year, month, day, hour, minute, second, _) = value.to_ymd_hms_milli();
     let date = format!("{year:04}-{month:02}-{day:02}");
     let time = format!("{hour:02}:{minute:02}:{second:02}");
-    if days.fract() == 0.0 {
-        date
-    } else if days < 1.0 {
-        time
-    } else {
-        format!("{date} {time}")
+    // Midnight is a time only where the sheet shows it as one.
+    let has_time = days.fract() != 0.0 || format.time;
+    let has_date = days >= 1.0 || (format.date && !format.time);
+    match (has_date, has_time) {
+        (true, true) => format!("{date} {time}"),
+        (false, true) => time,
+        (_, false) => date,
     }
 }
 
@@ -425,8 +493,49 @@ mod tests {
         );
         let rows: Vec<u32> = extraction.anchors.iter().map(|anchor| anchor.line).collect();
         assert_eq!(rows, [2, 7]);
+        // The bar in a cell of the first table would be taken for the next column.
+        let columns = extraction.columns.iter().map(|anchor| (anchor.start, anchor.column));
+        assert_eq!(columns.collect::<Vec<_>>(), [(extraction.anchors[1].start, 1)]);
         let pages: Vec<_> = extraction.pages.iter().map(|page| page.number).collect();
         assert_eq!(pages, [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn values_say_what_the_sheet_shows() {
+        let format = |date, time, percent| Format { date, time, percent };
+        let codes = [
+            ("General", Format::default()),
+            ("0.00", Format::default()),
+            ("0%", format(false, false, Some(0))),
+            ("#,##0.0\\ %;[Red]-0.00%", format(false, false, Some(1))),
+            ("\"100%\" 0", Format::default()),
+            ("[$-409]mmm\\-yy;@", format(true, false, None)),
+            ("mmm", format(true, false, None)),
+            ("yyyy\\-mm\\-dd\\ h:mm:ss", format(true, true, None)),
+            ("h:mm AM/PM", format(false, true, None)),
+            ("_(* #,##0_)", Format::default()),
+        ];
+        for (code, expected) in codes {
+            assert_eq!(Format::parse(code), expected, "{code}");
+        }
+        let day = |days: f64| {
+            let kind = calamine::ExcelDateTimeType::DateTime;
+            DataRef::DateTime(ExcelDateTime::new(days, kind, false))
+        };
+        let cases = [
+            (DataRef::Float(0.1538), "0%", "15%"),
+            (DataRef::Float(0.1538), "0.0%", "15.4%"),
+            (DataRef::Int(1), "0.00%", "100%"),
+            (DataRef::Float(0.1538), "General", "0.1538"),
+            (day(45292.0), "yyyy-mm-dd", "2024-01-01"),
+            (day(45292.0), "yyyy-mm-dd h:mm", "2024-01-01 00:00:00"),
+            (day(45292.5), "yyyy-mm-dd", "2024-01-01 12:00:00"),
+            (day(0.0), "h:mm", "00:00:00"),
+            (day(0.5), "h:mm", "12:00:00"),
+        ];
+        for (data, code, expected) in cases {
+            assert_eq!(value(&data, Format::parse(code)), expected, "{data:?} as {code}");
+        }
     }
 
     #[test]
@@ -456,6 +565,8 @@ mod tests {
                     <row r='1048576'><c r='XFD1048576'><v>3</v></c></row>";
         let extraction = read_xlsx(workbook(&[("s", rows)], &[])).unwrap();
         assert!(extraction.text.len() < 80, "{}", extraction.text);
+        let columns: Vec<_> = extraction.columns.iter().map(|anchor| anchor.column).collect();
+        assert_eq!(columns, [16_384]);
         assert_eq!(extraction.anchors.last().map(|anchor| anchor.line), Some(1_048_576));
     }
 

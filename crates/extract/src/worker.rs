@@ -213,26 +213,57 @@ fn send(answer: &Answer) -> std::io::Result<()> {
 }
 
 /// Takes from this process what reading does not need, as far as the kernel can: writing to any
-/// file, and TCP. A document that takes the reader over can then harm and tell nobody.
-///
-/// Returns whether the kernel does it.
+/// file, connections of every kind, and other programs and processes. A document that takes the
+/// reader over can then harm and tell nobody.
+fn confine() {
+    #[cfg(target_os = "linux")]
+    {
+        confine_files();
+        confine_calls();
+    }
+}
+
+/// Refuses writing to any file, TCP, and signals to other processes (Landlock). Returns whether
+/// the kernel does it.
 #[cfg(target_os = "linux")]
-fn confine() -> bool {
+fn confine_files() -> bool {
     use landlock::{
-        ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus,
+        ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus, Scope,
     };
     // Rights that an older kernel does not know are left out.
     Ruleset::default()
-        .handle_access(AccessFs::from_write(ABI::V5))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V5)))
+        .handle_access(AccessFs::from_write(ABI::V6))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V6)))
+        .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
         .and_then(|rules| rules.create())
         .and_then(|rules| rules.restrict_self())
         .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
 }
 
-#[cfg(not(target_os = "linux"))]
-fn confine() -> bool {
-    false
+/// Refuses the calls by which a process gets sockets of any kind, starts programs, or looks into
+/// other processes (seccomp). Returns whether the kernel does it.
+#[cfg(target_os = "linux")]
+fn confine_calls() -> bool {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    let refused = [
+        libc::SYS_socket,
+        libc::SYS_socketpair,
+        // Rings of requests reach the kernel past this filter.
+        libc::SYS_io_uring_setup,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+    ];
+    let rules = refused.into_iter().map(|call| (call, Vec::new())).collect();
+    let (others, these) = (SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32));
+    std::env::consts::ARCH
+        .try_into()
+        .and_then(|architecture| SeccompFilter::new(rules, others, these, architecture))
+        .and_then(BpfProgram::try_from)
+        .is_ok_and(|program| apply_filter(&program).is_ok())
 }
 
 #[cfg(unix)]
@@ -398,7 +429,7 @@ impl Worker {
 /// [`Extraction`] with its boxes as rows of numbers: there is one for every word.
 mod compact {
     use super::{CharRange, DocumentKind, Extraction, Rect, TextBox};
-    use lectern_domain::{Anchor, Block, Page};
+    use lectern_domain::{Anchor, Block, ColumnAnchor, Page, Section};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::borrow::Cow;
 
@@ -409,7 +440,9 @@ mod compact {
         text: Cow<'a, str>,
         pages: Cow<'a, [Page]>,
         blocks: Cow<'a, [Block]>,
+        sections: Cow<'a, [Section]>,
         anchors: Cow<'a, [Anchor]>,
+        columns: Cow<'a, [ColumnAnchor]>,
         /// Start, length, page, left, top, right, bottom.
         boxes: Vec<(u32, u32, u32, f32, f32, f32, f32)>,
         warnings: Cow<'a, [String]>,
@@ -429,7 +462,9 @@ mod compact {
             text: Cow::Borrowed(&e.text),
             pages: Cow::Borrowed(&e.pages),
             blocks: Cow::Borrowed(&e.blocks),
+            sections: Cow::Borrowed(&e.sections),
             anchors: Cow::Borrowed(&e.anchors),
+            columns: Cow::Borrowed(&e.columns),
             boxes: e.boxes.iter().map(row).collect(),
             warnings: Cow::Borrowed(&e.warnings),
         }
@@ -448,7 +483,9 @@ mod compact {
             text: wire.text.into_owned(),
             pages: wire.pages.into_owned(),
             blocks: wire.blocks.into_owned(),
+            sections: wire.sections.into_owned(),
             anchors: wire.anchors.into_owned(),
+            columns: wire.columns.into_owned(),
             boxes: boxes.collect(),
             warnings: wire.warnings.into_owned(),
         })
@@ -486,6 +523,13 @@ mod tests {
                 Some("write") => {
                     let kept = path.with_extension("written");
                     assert!(std::fs::write(kept, "mine").is_err(), "a file could be written");
+                }
+                Some("connect") => {
+                    let refused = |error: std::io::Error| {
+                        error.kind() == std::io::ErrorKind::PermissionDenied
+                    };
+                    assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_err_and(refused));
+                    assert!(std::process::Command::new("true").spawn().is_err_and(refused));
                 }
                 Some("careful") if !crate::pdf::is_careful() => std::process::abort(),
                 _ => {}
@@ -567,12 +611,24 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_child_writes_to_no_file() {
-        let able = std::thread::spawn(confine).join().unwrap();
+        let able = std::thread::spawn(confine_files).join().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let written = read_text(&mut reader(), folder.path(), "write this").await;
         let expected = if able { Ok("write this") } else { Err(ReadFailureReason::Crashed) };
         assert_eq!(written.as_deref(), expected.as_ref().copied());
         assert_eq!(folder.path().join("document.written").exists(), !able);
+    }
+
+    /// Where the kernel cannot confine a process there is nothing to see.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_child_opens_no_socket_and_starts_no_program() {
+        let able = std::thread::spawn(confine_calls).join().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let tried = read_text(&mut reader(), folder.path(), "connect to somebody").await;
+        let expected =
+            if able { Ok("connect to somebody") } else { Err(ReadFailureReason::Crashed) };
+        assert_eq!(tried.as_deref(), expected.as_ref().copied());
     }
 
     #[tokio::test]
@@ -652,7 +708,12 @@ mod tests {
                 range: CharRange::new(0, 5),
             }],
             blocks: Vec::new(),
+            sections: vec![lectern_domain::Section {
+                range: CharRange::new(0, 5),
+                title: "fn one()".into(),
+            }],
             anchors: vec![lectern_domain::Anchor { start: 0, line: 3 }],
+            columns: vec![lectern_domain::ColumnAnchor { start: 0, column: 2 }],
             boxes: vec![TextBox {
                 range: CharRange::new(4, 5),
                 rect: Rect { page: 1, x0: 1.5, y0: 2.0, x1: 3.1, y1: 4.0 },

@@ -25,7 +25,10 @@ pub(crate) fn parse(source: &str) -> Result<Document<'_>, ReadError> {
 pub(crate) fn parse_with(source: &str, allow_dtd: bool) -> Result<Document<'_>, ReadError> {
     let options = ParsingOptions { nodes_limit: MAX_NODES, allow_dtd, ..ParsingOptions::default() };
     Document::parse_with_options(source, options).map_err(|error| match error {
-        roxmltree::Error::NodesLimitReached => ReadError::TooBig,
+        // Entities that lead to themselves, or multiply to no end.
+        roxmltree::Error::NodesLimitReached | roxmltree::Error::EntityReferenceLoop(_) => {
+            ReadError::TooBig
+        }
         error => damaged(error),
     })
 }

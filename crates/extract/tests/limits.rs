@@ -1,17 +1,35 @@
-//! Files that are made to break a reader, or are simply too large: each ends soon, with what
-//! could be read of it or with a reason.
+//! Files that are made to break a reader, or are simply too large: each ends as the table in
+//! `docs/reading.md` says, read in a process with the usual limits of memory and output.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use lectern_domain::Extraction;
-use lectern_extract::{MAX_TEXT_BYTES, ReadError, chunk, detect, read};
+use lectern_extract::worker::{Limits, ReadFailureReason, Reader, run_worker};
+use lectern_extract::{MAX_TEXT_BYTES, detect};
 use zip::write::SimpleFileOptions;
 
-fn read_file(path: &Path) -> Result<Extraction, ReadError> {
-    read(path, detect(path)?)
+/// The process that reads: this test binary, told to run only this "test".
+#[test]
+#[ignore = "is the child process of the other tests"]
+fn worker() {
+    let _ = run_worker();
+}
+
+fn read_file(path: &Path) -> Result<Extraction, ReadFailureReason> {
+    let arguments = ["--exact", "worker", "--ignored", "--nocapture"].map(Into::into).to_vec();
+    let program = std::env::current_exe().unwrap();
+    // How long it takes depends on what else the computer does.
+    let limits = Limits { time: Duration::from_secs(900), ..Limits::default() };
+    let mut reader = Reader::new(program, arguments, limits);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let read = runtime.block_on(reader.read(path, detect(path).unwrap()));
+    let document = read.map_err(|failure| failure.reason)?;
+    assert!(!document.chunks.is_empty());
+    Ok(document.extraction)
 }
 
 /// The name of a part and what writes it, so that it need not be in memory.
@@ -26,7 +44,7 @@ fn package(path: &Path, parts: &[Part<'_>]) {
     zip.finish().unwrap();
 }
 
-fn text(text: &str) -> impl Fn(&mut dyn Write) {
+fn text(text: &str) -> impl Fn(&mut dyn Write) + use<> {
     let text = text.to_owned();
     move |out| out.write_all(text.as_bytes()).unwrap()
 }
@@ -117,7 +135,7 @@ fn a_document_that_unpacks_to_gigabytes_is_refused() {
         let path = folder.path().join(name);
         package(&path, &[(part, &zeros), ("_rels/.rels", &text("<Relationships/>"))]);
         assert!(path.metadata().unwrap().len() < 2 << 20);
-        assert!(matches!(read_file(&path), Err(ReadError::TooBig)), "{name}");
+        assert!(matches!(read_file(&path), Err(ReadFailureReason::TooBig)), "{name}");
     }
     // Of an archive the members that fit the limits are kept.
     let path = folder.path().join("bomb.zip");
@@ -142,5 +160,104 @@ fn a_zip_of_a_zip_of_a_zip_ends_at_the_depth_that_is_read() {
     let extraction = read_file(&path).unwrap();
     assert!(!extraction.text.contains("core"));
     assert!(extraction.warnings[0].contains("too deep"), "{:?}", extraction.warnings);
-    assert!(!chunk(&extraction).is_empty());
+}
+
+/// Each entity is ten of the one before: nine levels of them are gigabytes.
+fn entities() -> String {
+    let mut declared = "<!DOCTYPE x [<!ENTITY e0 'billion laughs '>".to_owned();
+    for level in 1..10 {
+        let inner = format!("&e{};", level - 1).repeat(10);
+        declared += &format!("<!ENTITY e{level} '{inner}'>");
+    }
+    declared + "]>"
+}
+
+#[test]
+fn entities_that_multiply_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bomb =
+        |root: &str| text(&format!("<?xml version='1.0'?>{}<{root}>&e9;</{root}>", entities()));
+    for (name, part) in [
+        ("laughs.docx", "word/document.xml"),
+        ("laughs.pptx", "ppt/presentation.xml"),
+        ("laughs.xlsx", "xl/workbook.xml"),
+        ("laughs.odt", "content.xml"),
+    ] {
+        let path = folder.path().join(name);
+        package(
+            &path,
+            &[
+                ("mimetype", &text("application/vnd.oasis.opendocument.text")),
+                ("[Content_Types].xml", &text("<Types/>")),
+                (part, &bomb("x")),
+            ],
+        );
+        assert_eq!(read_file(&path), Err(ReadFailureReason::Damaged), "{name}");
+    }
+    let path = folder.path().join("laughs.xml");
+    bomb("x")(&mut File::create(&path).unwrap());
+    assert_eq!(read_file(&path), Err(ReadFailureReason::TooBig));
+}
+
+/// A PDF of these objects, from number 1 on, of which the first is the catalogue.
+fn pdf(path: &Path, objects: &[&str]) {
+    let mut file = File::create(path).unwrap();
+    write!(file, "%PDF-1.7\n").unwrap();
+    let mut places = Vec::new();
+    for (number, object) in (1..).zip(objects) {
+        places.push(file.stream_position().unwrap());
+        write!(file, "{number} 0 obj\n{object}\nendobj\n").unwrap();
+    }
+    let table = file.stream_position().unwrap();
+    let size = objects.len() + 1;
+    write!(file, "xref\n0 {size}\n0000000000 65535 f \n").unwrap();
+    for place in places {
+        write!(file, "{place:010} 00000 n \n").unwrap();
+    }
+    write!(file, "trailer <</Size {size}/Root 1 0 R>>\nstartxref\n{table}\n%%EOF").unwrap();
+}
+
+#[test]
+fn a_pdf_that_leads_back_to_itself_is_read_once() {
+    const CATALOGUE: &str = "<</Type/Catalog/Pages 2 0 R>>";
+    const PAGES: &str = "<</Type/Pages/Kids[3 0 R]/Count 1>>";
+    const FORM: &str =
+        "<</Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X 6 0 R>>>>/Length";
+    let harmless = format!("{FORM} 0>>stream\n\nendstream");
+    let once = format!("{FORM} 5>>stream\n/X Do\nendstream");
+    let twice = format!("{FORM} 11>>stream\n/X Do /X Do\nendstream");
+    let outline = "<</Type/Catalog/Pages 2 0 R/Outlines 7 0 R>>";
+    for (name, catalogue, pages, form) in [
+        ("nothing", CATALOGUE, PAGES, &harmless),
+        ("a form", CATALOGUE, PAGES, &once),
+        ("a form, twice", CATALOGUE, PAGES, &twice),
+        ("pages", CATALOGUE, "<</Type/Pages/Kids[3 0 R 2 0 R]/Count 1>>", &harmless),
+        (
+            "pages that are not there",
+            CATALOGUE,
+            "<</Type/Pages/Kids[3 0 R]/Count 900000>>",
+            &harmless,
+        ),
+        ("outline", outline, PAGES, &harmless),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("circle.pdf");
+        let words = "BT /F 12 Tf 72 700 Td (Read me once.) Tj ET /X Do";
+        pdf(
+            &path,
+            &[
+                catalogue,
+                pages,
+                "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R\
+                 /Resources<</Font<</F 5 0 R>>/XObject<</X 6 0 R>>>>>>",
+                &format!("<</Length {}>>stream\n{words}\nendstream", words.len()),
+                "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+                form,
+                "<</First 8 0 R>>",
+                "<</Title(a)/Next 8 0 R/First 8 0 R>>",
+            ],
+        );
+        let text = read_file(&path).map(|extraction| extraction.text);
+        assert_eq!(text.as_deref(), Ok("Read me once."), "{name}");
+    }
 }

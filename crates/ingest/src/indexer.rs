@@ -34,13 +34,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     discover::{is_settled, stamp},
     look::{is_there, look_closely, mount_is_away, mounts, now},
+    measure::{embedded_text, measured},
     rules::IGNORE_FILE,
     watch::{Changes, FolderWatch, is_remote},
 };
 
 /// The version of the readers and the chunker. Raising it has every document
 /// read again, while the old text stays searchable.
-pub const READER_VERSION: u32 = 2;
+pub const READER_VERSION: u32 = 3;
 
 /// The setting that is `true` while the person has paused the work.
 pub const PAUSED_SETTING: &str = "paused";
@@ -170,6 +171,8 @@ pub struct Indexer {
     commits: usize,
     /// The embedder cannot be had; vectors wait until somebody rings.
     no_vectors: bool,
+    /// Nor can it be had for its measure.
+    no_measure: bool,
 }
 
 impl Indexer {
@@ -185,6 +188,7 @@ impl Indexer {
             changed_chunks: 0,
             commits: 0,
             no_vectors: false,
+            no_measure: false,
         }
     }
 
@@ -258,6 +262,7 @@ impl Indexer {
                 () = self.parts.wake.notified() => {
                     // What was missing may have come.
                     self.no_vectors = false;
+                    self.no_measure = false;
                     return Ok(());
                 }
                 () = stirred(watch) => return Ok(()),
@@ -573,6 +578,10 @@ impl Indexer {
             }
             return Ok(None);
         }
+        let document = match self.embedder_to_measure().await {
+            Some(embedder) => measured(document, embedder).await,
+            None => document,
+        };
         let new = NewDocument {
             hash: &hash,
             reader: READER_VERSION,
@@ -622,6 +631,16 @@ impl Indexer {
                 }
             }
         })
+    }
+
+    /// The embedder, which the chunks of new documents will need in any case.
+    async fn embedder_to_measure(&mut self) -> Option<Arc<dyn Embedder>> {
+        if self.no_vectors || self.no_measure {
+            return None;
+        }
+        let embedder = self.parts.embedder.get().await.ok();
+        self.no_measure = embedder.is_none();
+        embedder
     }
 
     /// Indexes chunks of documents in use that the lexical index lost.
@@ -734,7 +753,9 @@ async fn vectors(
 ) -> Result<Vec<EmbeddedChunk>, ModelError> {
     let embedder = embedder.clone();
     blocking(move || {
-        let inputs: Vec<String> = chunks.iter().map(searchable_text).collect();
+        let counter = embedder.token_counter();
+        let inputs: Vec<String> =
+            chunks.iter().map(|chunk| embedded_text(chunk, counter)).collect();
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let vectors = embedder.embed_passages(&inputs)?;
         let embedded = chunks.into_iter().zip(vectors).map(|(chunk, vector)| EmbeddedChunk {

@@ -10,6 +10,7 @@ mod discover;
 mod indexer;
 mod lock;
 mod look;
+mod measure;
 mod rules;
 mod watch;
 

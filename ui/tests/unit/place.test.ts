@@ -23,6 +23,7 @@ describe('a place', () => {
     ['a.pdf', 3, lines('page', null), 'page 3', '第 3 页'],
     ['a.pptx', 3, lines('slide', null), 'slide 3', '第 3 张幻灯片'],
     ['a.xlsx', 2, row('sheet', 14), 'sheet 2, row 14', '第 2 个工作表，第 14 行'],
+    ['a.ods', 2, { ...row('sheet', 14), cell: 'B14' }, 'sheet 2, B14', '第 2 个工作表，B14'],
     ['a.epub', 4, lines('chapter', null), 'chapter 4', '第 4 章'],
     ['a.mbox', 5, lines('message', null), 'message 5', '第 5 封邮件'],
     ['a.zip', 7, lines('member', null), 'file 7', '第 7 个文件'],

@@ -141,12 +141,19 @@ pub(super) fn paragraphs(glyphs: &[Glyph], page: u32) -> Vec<Paragraph> {
 fn fragments(glyphs: &[Placed]) -> Vec<Fragment> {
     let mut fragments: Vec<Vec<Placed>> = Vec::new();
     for glyph in glyphs {
+        if let Some(at) = fragments.last().and_then(|fragment| place_of_mark(fragment, glyph))
+            && let Some(fragment) = fragments.last_mut()
+        {
+            fragment.insert(at, *glyph);
+            continue;
+        }
         let continued = fragments.last_mut().filter(|fragment| {
             fragment.last().is_some_and(|last| {
                 let size = last.size.max(glyph.size);
                 let forward = glyph.u0 - last.u1;
                 let backward = last.u0 - glyph.u1;
-                let next = forward > -0.5 * size && forward < size;
+                // A letter may reach far over the next one, which yet begins behind it.
+                let next = (forward > -0.5 * size || glyph.u0 > last.u0) && forward < size;
                 let next_rtl = (is_rtl(last.c) || is_rtl(glyph.c))
                     && backward > -0.5 * size
                     && backward < size;
@@ -161,6 +168,28 @@ fn fragments(glyphs: &[Placed]) -> Vec<Fragment> {
         }
     }
     fragments.into_iter().enumerate().filter_map(|(at, glyphs)| fragment(at, glyphs)).collect()
+}
+
+/// Where in a fragment a mark belongs that the file paints after the letters behind its own: after
+/// the letter that it stands on. In the scripts of India, letters are such marks too.
+fn place_of_mark(fragment: &[Placed], mark: &Placed) -> Option<usize> {
+    /// No mark is painted later than this many glyphs.
+    const REACH: usize = 16;
+    let indic = ('\u{900}'..'\u{E00}').contains(&mark.c);
+    let last = fragment.last()?;
+    let returns = mark.u0 < last.u0 && mark.u1 < last.u1 && last.shares_line(mark);
+    if !(indic || is_combining_mark(mark.c)) || is_rtl(mark.c) || !returns {
+        return None;
+    }
+    let centre = (mark.u0 + mark.u1) / 2.0;
+    let from = fragment.len().saturating_sub(REACH);
+    let under = fragment[from..]
+        .iter()
+        .rposition(|letter| letter.u0 <= centre && !is_combining_mark(letter.c));
+    let letter = from + under?;
+    let end = fragment[letter].u1;
+    let others = fragment[letter + 1..].iter().take_while(|other| other.u0 + other.u1 < 2.0 * end);
+    Some(letter + 1 + others.count())
 }
 
 fn fragment(order: usize, glyphs: Vec<Placed>) -> Option<Fragment> {
@@ -384,6 +413,8 @@ fn words_of(fragment: &Fragment) -> Vec<Word> {
     let has_spaces = !rtl && glyphs.iter().any(|glyph| glyph.c == ' ');
     let mut words: Vec<Word> = Vec::new();
     let mut open: Vec<Placed> = Vec::new();
+    // How far the open word reaches: a mark on its last letter may end before that does.
+    let mut reach = f32::MIN;
     let mut spaced = false;
     let mut close = |open: &mut Vec<Placed>, spaced: &mut bool| {
         if let Some(word) = word(open, *spaced) {
@@ -413,7 +444,7 @@ fn words_of(fragment: &Fragment) -> Vec<Word> {
             };
             // A mark stands on a letter, wherever it begins and ends.
             let mark = rtl && (is_combining_mark(last.c) || is_combining_mark(glyph.c));
-            let gap = !mark && glyph.u0 - last.u1 > limit * size;
+            let gap = !mark && glyph.u0 - reach > limit * size;
             // Each direction has its words of its own, so that they can be put in order.
             let turns = is_rtl(last.c) != is_rtl(glyph.c)
                 && last.c.is_alphanumeric()
@@ -423,6 +454,7 @@ fn words_of(fragment: &Fragment) -> Vec<Word> {
                 spaced |= gap;
             }
         }
+        reach = if open.is_empty() { glyph.u1 } else { reach.max(glyph.u1) };
         open.push(glyph);
     }
     close(&mut open, &mut spaced);

@@ -233,7 +233,12 @@ struct Found {
     monospace: bool,
     /// Whether the library put something between it and the glyph before: a space, a line break.
     apart: bool,
+    /// Whether it is painted before its origin, as a mark on the letter before, and so moves nothing.
+    overhangs: bool,
 }
+
+/// At most so many marks stand on one letter.
+const MARKS: usize = 4;
 
 fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -> Vec<Glyph> {
     let mut found: Vec<Found> = Vec::new();
@@ -259,7 +264,8 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
         high_surrogate = None;
         let c = c.unwrap_or('\u{FFFD}');
         let Some(glyph) = measure(&char, c, apart) else { continue };
-        if let Some(last) = found.last_mut()
+        if !glyph.overhangs
+            && let Some(last) = found.iter_mut().rev().take(MARKS).find(|glyph| !glyph.overhangs)
             && let Some(gap) = gap_between(last, &glyph)
         {
             if apart {
@@ -315,6 +321,7 @@ fn blank_after(last: &Found, gap: f32) -> Found {
         origin: (last.origin.0 + x, last.origin.1 + y),
         advance: gap,
         apart: true,
+        overhangs: false,
         ..*last
     }
 }
@@ -366,13 +373,20 @@ fn measure(char: &PdfPageTextChar<'_>, c: char, apart: bool) -> Option<Found> {
     let up = (matrix.c() / height, matrix.d() / height);
     // The loose rectangle is as wide as the font says, but is right in upright text only.
     let upright = along.0 > 0.999;
-    let advance = if upright { char.loose_bounds().ok().map(|r| r.width().value) } else { None };
+    let loose = char.loose_bounds().ok().filter(|_| upright);
+    let overhangs = loose.as_ref().is_some_and(|bounds| {
+        bounds.width().value > 0.0 && bounds.right().value <= origin.0 + 0.02 * size && !is_rtl(c)
+    });
+    let advance = loose.as_ref().map(|bounds| bounds.width().value);
     // A mark stands on a letter and has no room of its own. In text from right to left its origin says nothing, so that
     // it is where it is painted.
     let mark = is_combining_mark(c);
     let painted = char.tight_bounds().ok().filter(|_| upright && mark && is_rtl(c));
     let (origin, advance) = match painted.filter(|bounds| bounds.width().value > 0.0) {
         Some(bounds) => ((bounds.left().value, origin.1), Some(bounds.width().value)),
+        None if overhangs => (loose.map_or(origin, |b| (b.left().value, origin.1)), advance),
+        // Where the table of a font is wrong, a letter is called a mark.
+        None if mark && advance.is_some_and(|advance| advance > 0.3 * size) => (origin, advance),
         None if mark => (origin, Some(0.01 * size)),
         None => (origin, advance),
     };
@@ -407,6 +421,7 @@ fn measure(char: &PdfPageTextChar<'_>, c: char, apart: bool) -> Option<Found> {
         bold: named_bold || heavy,
         monospace,
         apart,
+        overhangs,
     })
 }
 

@@ -633,3 +633,59 @@ fn rectangles_cover_the_words_as_another_renderer_paints_them() {
         }
     }
 }
+
+#[test]
+fn the_rectangle_of_a_word_covers_all_of_its_ink() {
+    // The word, the matrix of its text, and the size of its type.
+    let words = [
+        ("upright", "1 0 0 1 100 700", 12),
+        ("jumpyQ", "1 0 0 1 180 700", 12),
+        ("LARGE", "1 0 0 1 100 600", 40),
+        ("tiny", "1 0 0 1 300 700", 6),
+        ("scaled", "2 0 0 2 350 600", 9),
+        ("climbing", "0 1 -1 0 450 300", 14),
+        ("falling", "0 -1 1 0 500 400", 14),
+        ("headlong", "-1 0 0 -1 300 200", 14),
+    ];
+    let show = |(word, matrix, size): &(&str, &str, i32)| {
+        format!("BT /F1 {size} Tf {matrix} Tm ({word}) Tj ET\n")
+    };
+    let whole: String = words.iter().map(show).collect();
+    for turn in [0, 90, 180, 270] {
+        let more = dictionary! { "Rotate" => turn };
+        let file = bytes(document(&[&whole], &more));
+        let extraction = read_with(file, &[&pdfium()]).unwrap();
+        for shown in &words {
+            let (word, ..) = shown;
+            let at = extraction.text.find(word).expect(word) as u32;
+            let range = CharRange::new(at, at + word.len() as u32);
+            let rects = crate::rects(&extraction.boxes, range);
+            let [rect] = rects.as_slice() else { panic!("{word}, turned by {turn}: {rects:?}") };
+            let (width, dark) = painted(&bytes(document(&[&show(shown)], &more)));
+            let ink = dark.iter().enumerate().filter(|(_, dark)| **dark);
+            let places = ink.map(|(at, _)| ((at % width) as f32 + 0.5, (at / width) as f32 + 0.5));
+            let places: Vec<_> = places.collect();
+            assert!(places.len() > 10, "{word} is not painted");
+            for (x, y) in places {
+                let inside = (rect.x0 - 1.0..=rect.x1 + 1.0).contains(&x)
+                    && (rect.y0 - 1.0..=rect.y1 + 1.0).contains(&y);
+                assert!(inside, "ink of {word} at {x}, {y}, outside of {rect:?}, turned by {turn}");
+            }
+        }
+    }
+}
+
+/// A mark that the file paints after the letters behind its own, as those of the scripts of India.
+#[test]
+fn marks_go_to_the_letter_that_they_stand_on() {
+    let mut page = glyph_page("नटवक");
+    let mark = |c: char, from: f32, to: f32| {
+        let rect = [from, 0.0, to, 10.0];
+        Glyph { c, rect, size: 10.0, bold: false, monospace: false, direction: Direction::Right }
+    };
+    // Each letter is 5 points wide; what is called a mark by a wrong table of the font is none.
+    page.glyphs.extend([mark('े', 1.0, 4.0), mark('र', 12.0, 13.0), mark('\u{94D}', 13.0, 14.0)]);
+    page.glyphs.extend([mark('\u{942}', 20.0, 25.0), mark('त', 25.0, 30.0)]);
+    let extraction = read_with(Vec::new(), &[&Found(vec![page])]).unwrap();
+    assert_eq!(extraction.text, "नेटवर्क\u{942}त");
+}

@@ -14,7 +14,7 @@ export interface Whereabouts {
 }
 
 /**
- * Where something stands, in the words of its kind of document: `page 3`, `sheet 2, row 14`,
+ * Where something stands, in the words of its kind of document: `page 3`, `sheet 2, B14`,
  * `line 120`, `0:01:35`; empty where nothing is known. `count` is how many pages there are in
  * all, where that is to be said.
  */
@@ -48,7 +48,8 @@ export function joined(first: string, second: string): string {
   return t('place.joined', { first, second });
 }
 
-function lineText({ line, line_unit }: Place): string {
+function lineText({ line, line_unit, cell }: Place): string {
+  if (cell !== undefined) return cell;
   if (line === null) return '';
   return line_unit === 'second' ? clock(line) : t(`place.${line_unit}`, { n: String(line) });
 }

@@ -16,4 +16,8 @@ line: number | null,
 /**
  * What `line` counts: `line`, `row` or `second`.
  */
-line_unit: 'line' | 'row' | 'second', };
+line_unit: 'line' | 'row' | 'second', 
+/**
+ * The cell of a sheet, as in `B7`, where it is known.
+ */
+cell?: string, };
