@@ -13,6 +13,7 @@ mod dto;
 mod error;
 mod filter;
 mod library;
+mod models;
 mod search;
 mod source;
 
@@ -25,6 +26,7 @@ use std::{
 pub use dto::*;
 use lectern_catalog::Catalog;
 pub use lectern_domain::ErrorCode;
+pub use models::*;
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
 use lectern_ingest::DocumentReader;
 use tokio::sync::{Notify, broadcast};
