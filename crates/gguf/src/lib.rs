@@ -130,6 +130,24 @@ pub struct Shape {
     pub vocabulary: u64,
 }
 
+impl Shape {
+    /// How many weights a layer multiplies each token with.
+    pub fn layer_weights(&self) -> u64 {
+        let queries = self.heads.saturating_mul(self.head_width);
+        let keys = self.kv_heads.saturating_mul(self.head_width);
+        // Queries and what becomes of them, keys and values; gate, up and down.
+        let attention = queries.saturating_add(keys).saturating_mul(2);
+        let feed_forward = self.feed_forward.saturating_mul(3);
+        self.width.saturating_mul(attention.saturating_add(feed_forward))
+    }
+
+    /// How many bytes the keys and values of so many tokens take in half precision.
+    pub fn cache_bytes(&self, tokens: u64) -> u64 {
+        let values = [2, self.kv_heads, self.head_width, tokens, size_of::<u16>() as u64];
+        values.into_iter().fold(self.layers, u64::saturating_mul)
+    }
+}
+
 /// What a GGUF file says of itself.
 #[derive(Debug)]
 pub struct Header {

@@ -231,6 +231,28 @@ mod tests {
     }
 
     #[test]
+    fn a_chat_model_says_what_its_pace_and_its_memory_depend_on() {
+        let mut seen = HashSet::new();
+        for model in catalogue() {
+            let id = &model.id;
+            let is_chat = model.role == ModelRole::Chat;
+            assert_eq!(
+                (model.shape.is_some(), model.ability.is_some()),
+                (is_chat, is_chat),
+                "{id}"
+            );
+            let (Some(shape), Some(ability)) = (model.shape, model.ability) else { continue };
+            assert!(lectern_gguf::ARCHITECTURES.contains(&model.architecture.as_str()), "{id}");
+            assert!(seen.insert(ability), "{id} is as able as another one");
+            assert!(shape.heads.is_multiple_of(shape.kv_heads), "{id}");
+            // Four to six bits for each weight, and eight where they are few.
+            let weights = shape.layers * shape.layer_weights() + shape.width * shape.vocabulary;
+            let bits = 8. * model.bytes as f64 / weights as f64;
+            assert!((4.2..8.2).contains(&bits), "{id} has {bits} bits for a weight");
+        }
+    }
+
+    #[test]
     fn an_embedder_says_how_it_wants_its_texts() {
         for (id, query, passage, tokens) in [
             ("all-minilm-l6-v2", "", "", 256),

@@ -10,7 +10,10 @@
 mod catalogue;
 mod download;
 mod error;
+mod import;
+mod machine;
 mod network;
+mod pace;
 mod store;
 mod transfer;
 mod wheels;
@@ -20,6 +23,12 @@ pub use catalogue::{
 };
 pub use download::{DownloadState, Downloads, Problem, Progress, free_bytes};
 pub use error::ModelsError;
+pub use import::{Found, OtherProgram, Places, inspect};
 pub use lectern_gguf::Shape;
+pub use machine::{
+    Fit, Graphics, Machine, QUICK_SECONDS, QUICK_TOKENS_PER_SECOND, Reason, Verdict, recommend,
+    too_big,
+};
 pub use network::{Network, Patience};
+pub use pace::{Pace, QUESTION_TOKENS, Size};
 pub use store::{Installed, ModelStore};
