@@ -8,12 +8,13 @@ use serde_json::Value;
 /// A crate, the crates of ours it may use, and heavy crates it alone may use.
 const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("domain", &[], &[]),
+    ("gguf", &[], &[]),
     ("kernels", &[], &[]),
     ("extract", &["domain"], &["hayro-interpret", "pdf-extract"]),
     ("catalog", &["domain"], &["rusqlite"]),
     ("index", &["domain"], &["lancedb"]),
-    ("inference", &["domain", "kernels"], &["mistralrs", "candle-core", "tokenizers"]),
-    ("models", &["domain"], &[]),
+    ("inference", &["domain", "gguf", "kernels"], &["mistralrs", "candle-core", "tokenizers"]),
+    ("models", &["domain", "gguf", "kernels"], &["reqwest"]),
     ("ingest", &["domain", "extract", "catalog"], &["notify"]),
     ("answer", &["domain"], &[]),
     ("app", &["domain", "extract", "catalog", "models", "ingest", "answer"], &[]),

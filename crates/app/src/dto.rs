@@ -610,6 +610,14 @@ pub enum AppEvent {
         /// The state now, without files.
         status: Box<Status>,
     },
+    /// A download has moved. Sent at most a few times a second, and at each change of its state.
+    Download {
+        /// How far it is.
+        download: crate::Download,
+    },
+    /// The models that are installed, the one in use or the settings have changed, here or in
+    /// another process: what `models` says is old.
+    Models,
     /// Something that was not asked for by a command went wrong, such as a drop.
     Problem {
         /// What.

@@ -14,6 +14,7 @@ mod dto;
 mod error;
 mod filter;
 mod library;
+mod models;
 mod query;
 mod rules;
 mod search;
@@ -30,6 +31,7 @@ use lectern_catalog::Catalog;
 pub use lectern_domain::ErrorCode;
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
 use lectern_ingest::DocumentReader;
+pub use models::*;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 

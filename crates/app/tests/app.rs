@@ -135,8 +135,8 @@ struct Ready<T: ?Sized>(Option<Arc<T>>);
 
 #[async_trait]
 impl<T: ?Sized + Send + Sync> Source<T> for Ready<T> {
-    fn id(&self) -> &str {
-        "test"
+    fn id(&self) -> String {
+        "test".into()
     }
     async fn get(&self) -> Result<Arc<T>, ModelError> {
         let missing = || ModelError::new(ErrorCode::ModelMissing, "not installed", "install it");

@@ -27,8 +27,8 @@ impl<T: ?Sized> Lazy<T> {
 
 #[async_trait]
 impl<T: ?Sized + Send + Sync> Source<T> for Lazy<T> {
-    fn id(&self) -> &str {
-        &self.id
+    fn id(&self) -> String {
+        self.id.clone()
     }
 
     async fn get(&self) -> Result<Arc<T>, ModelError> {

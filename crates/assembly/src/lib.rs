@@ -3,13 +3,7 @@
 
 mod lazy;
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use lazy::Lazy;
 use lectern_app::{App, AppError, Check, Parts, Result};
@@ -138,20 +132,13 @@ fn chat(store: ModelStore, id: String) -> Lazy<dyn ChatModel> {
         async move {
             let installed = find(&store, &id)?;
             let options = ChatOptions {
-                gguf: gguf_of(&installed),
+                gguf: installed.gguf().unwrap_or_else(|| installed.path("model.gguf")),
                 context_tokens: installed.model.context_tokens.min(CONTEXT_TOKENS),
                 id,
             };
             Ok(Arc::new(MistralChat::load(options).await?) as Arc<dyn ChatModel>)
         }
     })
-}
-
-fn gguf_of(installed: &Installed) -> PathBuf {
-    let file = installed.model.files.iter().find(|file| {
-        Path::new(&file.name).extension().is_some_and(|extension| extension == "gguf")
-    });
-    installed.path(file.map_or("model.gguf", |file| &file.name))
 }
 
 fn find(store: &ModelStore, id: &str) -> std::result::Result<Installed, ModelError> {

@@ -20,6 +20,8 @@ pub enum ErrorCode {
     ModelTooBig,
     /// The model failed while it was running.
     ModelFailed,
+    /// A model could not be fetched; what is here of it is kept.
+    DownloadFailed,
     /// The person stopped it.
     Cancelled,
     /// A fault of Lectern itself.

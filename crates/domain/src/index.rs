@@ -126,8 +126,8 @@ pub trait Reranker: Send + Sync {
 /// Something costly that is loaded when it is first asked for, such as a model.
 #[async_trait]
 pub trait Source<T: ?Sized + Send + Sync>: Send + Sync {
-    /// The identity of what would be loaded.
-    fn id(&self) -> &str;
+    /// The identity of what would be loaded; it may be another one at the next call.
+    fn id(&self) -> String;
     /// The thing itself, loaded by the first call.
     async fn get(&self) -> Result<Arc<T>, ModelError>;
 }

@@ -10,6 +10,7 @@ use lectern_domain::{
     ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ChatStream, ErrorCode, ModelError,
     TokenUsage,
 };
+use lectern_gguf::{GgufError, Header};
 use lectern_kernels::release_freed_memory;
 use mistralrs::core::{
     AdapterPaths, DefaultSchedulerMethod, GGUFLoaderBuilder, GGUFSpecificConfig, LocalModelPaths,
@@ -22,7 +23,6 @@ use mistralrs::{
 use tokenizers::Tokenizer;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::gguf::{GgufError, Header};
 use crate::kernels::{self, Interrupt};
 use crate::repetition::LoopDetector;
 use crate::short;
@@ -108,7 +108,12 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
     let device = mistralrs::best_device(false).map_err(|error| no_card(&error.to_string()))?;
     check_memory(path, &header, context_tokens, &device)?;
 
-    let paths: Box<dyn ModelPaths> = Box::new(model_paths(path));
+    let paths = model_paths(path);
+    // What lies beside the file takes the place of what is in it.
+    if paths.tokenizer_filename.as_os_str().is_empty() {
+        header.check_chat().map_err(|error| refusal(path, &error))?;
+    }
+    let paths: Box<dyn ModelPaths> = Box::new(paths);
     let loader = GGUFLoaderBuilder::new(
         None,
         None,
@@ -153,7 +158,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
     };
     let tokenizer = tokenizer.ok_or_else(|| invalid(path, "it has no tokenizer"))?;
     if !has_template {
-        return Err(invalid(path, "it has no chat template, so it is no chat model"));
+        return Err(refusal(path, &GgufError::NoTemplate));
     }
     if metadata.eos_tok.is_empty() {
         return Err(invalid(path, "it names no token that ends a reply"));
@@ -264,25 +269,11 @@ fn refusal(path: &Path, error: &GgufError) -> ModelError {
             format!("The model {name} is not there."),
             "Download the model again, or choose another one.",
         ),
-        other => {
-            let hint = match other {
-                GgufError::Io(_) => "Check that the file may be read.",
-                GgufError::Truncated { .. } | GgufError::Malformed(_) => {
-                    "Download the model again; the file is not whole."
-                }
-                GgufError::NotGguf | GgufError::Version(_) => "Choose a file in the GGUF format.",
-                GgufError::Split(_) => "Choose a model that is one file.",
-                GgufError::Architecture(_) => {
-                    "Choose a model of the Llama, Mistral, Phi, StarCoder2, Qwen2 or Qwen3 family."
-                }
-                GgufError::Quantisation(_) => "Choose a Q4_K_M or Q8_0 file of the same model.",
-            };
-            ModelError::new(
-                ErrorCode::ModelInvalid,
-                format!("The model {name} cannot be used: {other}."),
-                hint,
-            )
-        }
+        other => ModelError::new(
+            ErrorCode::ModelInvalid,
+            format!("The model {name} cannot be used: {other}."),
+            other.hint(),
+        ),
     }
 }
 
@@ -557,7 +548,7 @@ mod tests {
     use tokio::sync::OnceCell;
 
     use super::*;
-    use crate::gguf::fixture::GgufFile;
+    use lectern_gguf::fixture::GgufFile;
 
     const SMOLLM2: &str = "smollm2-135m-instruct-q4_1/model.gguf";
 
@@ -722,13 +713,25 @@ mod tests {
             .integer("llama.context_length", 128)
             .integer("llama.embedding_length", 32)
             .integer("llama.attention.head_count", 1)
-            .tensor("token_embd.weight", &[32, 1], 0, 128)
+            .chat()
+            .tokens(&[("a", 1), ("<|im_end|>", 3)])
+            .tensor("token_embd.weight", &[32, 2], 0, 256)
+    }
+
+    /// What is left of `hollow` where it does not know its words.
+    fn nameless() -> GgufFile {
+        GgufFile::new("llama")
+            .integer("llama.block_count", 1)
+            .integer("llama.context_length", 128)
+            .integer("llama.embedding_length", 32)
+            .integer("llama.attention.head_count", 1)
+            .tensor("token_embd.weight", &[32, 2], 0, 256)
     }
 
     #[tokio::test]
     async fn files_that_cannot_be_loaded_are_errors_with_a_hint() {
         let whole = std::fs::read(crate::models::path(SMOLLM2)).unwrap();
-        let cases: [(&str, Option<Vec<u8>>, ErrorCode, &str); 8] = [
+        let cases: [(&str, Option<Vec<u8>>, ErrorCode, &str); 10] = [
             ("missing", None, ErrorCode::ModelMissing, "not there"),
             ("empty", Some(vec![]), ErrorCode::ModelInvalid, "not a GGUF"),
             ("a text", Some(b"Dear Sir or Madam".to_vec()), ErrorCode::ModelInvalid, "not a GGUF"),
@@ -755,6 +758,24 @@ mod tests {
                 Some(hollow().integer("llama.attention.key_length", u32::MAX).bytes()),
                 ErrorCode::ModelTooBig,
                 "memory",
+            ),
+            (
+                "no template",
+                Some(
+                    nameless()
+                        .text("tokenizer.ggml.model", "gpt2")
+                        .integer("tokenizer.ggml.eos_token_id", 1)
+                        .tokens(&[("a", 1), ("<|im_end|>", 3)])
+                        .bytes(),
+                ),
+                ErrorCode::ModelInvalid,
+                "no chat template",
+            ),
+            (
+                "words of another model",
+                Some(nameless().chat().tokens(&[("a", 1), ("<|im_end|>", 3), ("b", 1)]).bytes()),
+                ErrorCode::ModelInvalid,
+                "3 words and its weights have 2",
             ),
             ("hollow", Some(hollow().bytes()), ErrorCode::ModelInvalid, "cannot be loaded"),
         ];

@@ -6,7 +6,6 @@ mod bert;
 mod chat;
 mod cpu;
 mod encoder;
-mod gguf;
 mod kernels;
 mod repetition;
 mod unigram;

@@ -1,5 +1,6 @@
 use std::sync::LazyLock;
 
+use lectern_gguf::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelsError;
@@ -51,8 +52,16 @@ pub struct Model {
     /// Whether it only proves that the machinery runs: too weak to answer a person.
     #[serde(default)]
     pub tests_only: bool,
-    /// The size of all its files together, in bytes.
+    /// The size of all its files together, in bytes; about so many where the SHA-256 of one
+    /// of them is not known.
     pub bytes: u64,
+    /// The sizes that its pace and its memory depend on; of chat models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    /// How able a chat model is beside the others, the higher the abler. A judgement by size
+    /// and age, not a measurement; models that were imported have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ability: Option<u32>,
     /// What lies in its folder.
     pub files: Vec<ModelFile>,
 }
@@ -63,11 +72,14 @@ pub struct Model {
 pub struct ModelFile {
     /// Its name in the model's folder.
     pub name: String,
-    /// The SHA-256 of its content in lower-case hexadecimal.
-    pub sha256: String,
-    /// Its size in bytes.
+    /// The SHA-256 of its content in lower-case hexadecimal. Where it is `null`, nobody here has
+    /// seen the file: the hub says the SHA-256 before it sends it, and what came is kept with
+    /// the model.
+    pub sha256: Option<String>,
+    /// Its size in bytes; about so many where the SHA-256 is not known.
     pub bytes: u64,
-    /// Where it can be had, the preferred place first.
+    /// Where it can be had, the preferred place first. None for what a person imported.
+    #[serde(default)]
     pub sources: Vec<Source>,
 }
 
@@ -134,7 +146,30 @@ pub fn catalogue() -> &'static [Model] {
     &CATALOGUE
 }
 
-/// The model called `id`.
+impl Model {
+    /// Whether every file's size and SHA-256 are known.
+    pub fn exact(&self) -> bool {
+        self.files.iter().all(|file| file.sha256.is_some())
+    }
+
+    /// Whether the program can get it by itself.
+    pub fn downloadable(&self) -> bool {
+        let can = |source: &Source| !matches!(source, Source::Converted { .. });
+        self.files.iter().all(|file| file.sources.iter().any(can))
+    }
+}
+
+/// Whether `name` can be the name of a model or of its file, and of nothing else: no path,
+/// nothing hidden.
+pub(crate) fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
+        })
+}
+
+/// The model of the catalogue called `id`.
 pub fn model(id: &str) -> Result<&'static Model, ModelsError> {
     find(catalogue(), id)
 }
@@ -162,13 +197,6 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-
-    fn is_plain(name: &str) -> bool {
-        !name.starts_with('.')
-            && name.bytes().all(|b| {
-                b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
-            })
-    }
 
     fn is_sha256(digest: &str) -> bool {
         digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -207,6 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn a_chat_model_says_what_its_pace_and_its_memory_depend_on() {
+        let mut seen = HashSet::new();
+        for model in catalogue() {
+            let id = &model.id;
+            let is_chat = model.role == ModelRole::Chat;
+            assert_eq!(
+                (model.shape.is_some(), model.ability.is_some()),
+                (is_chat, is_chat),
+                "{id}"
+            );
+            let (Some(shape), Some(ability)) = (model.shape, model.ability) else { continue };
+            assert!(lectern_gguf::ARCHITECTURES.contains(&model.architecture.as_str()), "{id}");
+            assert!(seen.insert(ability), "{id} is as able as another one");
+            assert!(shape.heads.is_multiple_of(shape.kv_heads), "{id}");
+            // Four to six bits for each weight, and eight where they are few.
+            let weights = shape.layers * shape.layer_weights() + shape.width * shape.vocabulary;
+            let bits = 8. * model.bytes as f64 / weights as f64;
+            assert!((4.2..8.2).contains(&bits), "{id} has {bits} bits for a weight");
+        }
+    }
+
+    #[test]
     fn an_embedder_says_how_it_wants_its_texts() {
         for (id, query, passage, tokens) in [
             ("all-minilm-l6-v2", "", "", 256),
@@ -233,7 +283,14 @@ mod tests {
                 let name = format!("{id}/{}", file.name);
                 assert!(is_plain(&file.name), "{name}");
                 assert!(file.bytes > 0, "{name}");
-                assert!(is_sha256(&file.sha256), "{name}");
+                match &file.sha256 {
+                    Some(sha256) => assert!(is_sha256(sha256), "{name}"),
+                    // Only the hub says it before it sends the file.
+                    None => assert!(
+                        file.sources.iter().all(|source| matches!(source, Source::Hub { .. })),
+                        "{name}"
+                    ),
+                }
                 assert!(!file.sources.is_empty(), "{name}");
                 for source in &file.sources {
                     let parts = match source {

@@ -1,12 +1,17 @@
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::catalogue::{self, Model, ModelFile, ModelRole};
+use crate::catalogue::{self, Model, ModelFile, ModelRole, is_plain};
+use crate::transfer::{hexadecimal, write_whole};
 use crate::{ModelsError, catalogue as whole_catalogue};
+
+/// The name of [`Manifest`] in a model's folder.
+const MANIFEST: &str = "lectern-model.json";
 
 /// The folder that models lie in, each in a folder of its own.
 #[derive(Debug, Clone)]
@@ -19,9 +24,11 @@ pub struct ModelStore {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Installed {
     /// What it is.
-    pub model: &'static Model,
+    pub model: Model,
     /// The folder with its files.
     pub directory: PathBuf,
+    /// The file that it is linked to, for one that was imported without a copy.
+    pub linked_to: Option<PathBuf>,
 }
 
 impl Installed {
@@ -29,12 +36,39 @@ impl Installed {
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+
+    /// The path of its weights in GGUF, if it has such.
+    pub fn gguf(&self) -> Option<PathBuf> {
+        let is_gguf = |name: &str| Path::new(name).extension().is_some_and(|end| end == "gguf");
+        let file = self.model.files.iter().find(|file| is_gguf(&file.name))?;
+        Some(self.path(&file.name))
+    }
+}
+
+/// What a model's folder says of it, where the catalogue does not know it to the byte: what
+/// was imported, and what only the hub knew the SHA-256 of. It is written last, so a folder
+/// that has one is whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) model: Model,
+    /// The file that was imported.
+    #[serde(default)]
+    pub(crate) origin: Option<PathBuf>,
+    /// Whether that file takes the place: it was linked and not copied.
+    #[serde(default)]
+    pub(crate) linked: bool,
 }
 
 impl ModelStore {
     /// The models under `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), models: whole_catalogue() }
+        Self::of(root, whole_catalogue())
+    }
+
+    /// With a catalogue of its own, for tests.
+    #[doc(hidden)]
+    pub fn of(root: impl Into<PathBuf>, models: &'static [Model]) -> Self {
+        Self { root: root.into(), models }
     }
 
     /// Where models lie if nobody says otherwise: `LECTERN_MODELS`, or `lectern/models`
@@ -48,15 +82,58 @@ impl ModelStore {
         &self.root
     }
 
-    /// The folder of a model of the catalogue, whether it is installed or not.
-    pub fn directory(&self, id: &str) -> Result<PathBuf, ModelsError> {
-        // Only an id of the catalogue becomes a path: `../..` is none.
-        catalogue::find(self.models, id).map(|model| self.root.join(&model.id))
+    /// The model called `id`, of the catalogue or imported, installed or not. What is installed
+    /// says sizes and digests that the catalogue may lack.
+    pub fn model(&self, id: &str) -> Result<Model, ModelsError> {
+        let known = catalogue::find(self.models, id);
+        match (known, self.manifest(id)) {
+            (Ok(model), Some(manifest)) if !model.exact() => Ok(Model {
+                files: manifest.model.files,
+                bytes: manifest.model.bytes,
+                ..model.clone()
+            }),
+            (Ok(model), _) => Ok(model.clone()),
+            (Err(_), Some(manifest)) => Ok(manifest.model),
+            (Err(unknown), None) => Err(unknown),
+        }
     }
 
-    /// The models that are installed, in the catalogue's order.
+    /// Every model of the catalogue in its order, then those that were imported, by name.
+    pub fn models(&self) -> Vec<Model> {
+        let known = self.models.iter().filter_map(|model| self.model(&model.id).ok());
+        let folders = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let mut imported: Vec<Model> = folders
+            .filter_map(|folder| folder.file_name().into_string().ok())
+            .filter(|id| !self.is_in_catalogue(id))
+            .filter_map(|id| self.manifest(&id).map(|manifest| manifest.model))
+            .collect();
+        imported.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
+        known.chain(imported).collect()
+    }
+
+    /// Whether the catalogue has a model called `id`.
+    pub fn is_in_catalogue(&self, id: &str) -> bool {
+        catalogue::find(self.models, id).is_ok()
+    }
+
+    /// The model of the catalogue to take for `role` when a person has chosen none.
+    pub fn default_model(&self, role: ModelRole) -> Option<&'static Model> {
+        self.models.iter().find(|model| model.role == role && model.default)
+    }
+
+    /// The folder of a model, whether it is installed or not.
+    pub fn directory(&self, id: &str) -> Result<PathBuf, ModelsError> {
+        // Only a plain name becomes a path: `../..` is none.
+        if is_plain(id) {
+            Ok(self.root.join(id))
+        } else {
+            Err(ModelsError::Unknown { id: id.to_owned() })
+        }
+    }
+
+    /// The models that are installed, in the order of [`Self::models`].
     pub fn installed(&self) -> Vec<Installed> {
-        self.models.iter().filter_map(|model| self.find(&model.id).ok()).collect()
+        self.models().iter().filter_map(|model| self.find(&model.id).ok()).collect()
     }
 
     /// The default model of a role where it is installed, otherwise the first of that role
@@ -74,27 +151,31 @@ impl ModelStore {
     /// The model called `id`, if its files pass [`Self::quick_check`].
     pub fn find(&self, id: &str) -> Result<Installed, ModelsError> {
         self.quick_check(id)?;
-        let model = catalogue::find(self.models, id)?;
-        Ok(Installed { model, directory: self.root.join(&model.id) })
+        let linked = self.manifest(id).filter(|manifest| manifest.linked);
+        Ok(Installed {
+            model: self.model(id)?,
+            directory: self.directory(id)?,
+            linked_to: linked.and_then(|manifest| manifest.origin),
+        })
     }
 
-    /// Checks that every file is there with the catalogue's size. It costs nothing and finds
+    /// Checks that every file is there with the right size. It costs nothing and finds
     /// interrupted copies; [`Self::verify`] finds the rest.
     pub fn quick_check(&self, id: &str) -> Result<(), ModelsError> {
-        self.each_file(id, |_, _| Ok(()))
+        self.each_file(id, |_, _, _| Ok(()))
     }
 
-    /// Reads every file and compares its SHA-256 with the catalogue's: seconds for a
+    /// Reads every file and compares its SHA-256 with what it should be: seconds for a
     /// gigabyte, so it belongs on a thread of its own.
     pub fn verify(&self, id: &str) -> Result<(), ModelsError> {
-        self.each_file(id, |path, file| {
+        self.each_file(id, |path, _, expected| {
             let found = sha256(path).map_err(|source| io_error(path, source))?;
-            if found == file.sha256 {
+            if found == expected {
                 return Ok(());
             }
             Err(ModelsError::WrongContent {
                 path: path.to_owned(),
-                expected: file.sha256.clone(),
+                expected: expected.to_owned(),
                 found,
             })
         })
@@ -104,15 +185,74 @@ impl ModelStore {
     fn each_file(
         &self,
         id: &str,
-        check: impl Fn(&Path, &ModelFile) -> Result<(), ModelsError>,
+        check: impl Fn(&Path, &ModelFile, &str) -> Result<(), ModelsError>,
     ) -> Result<(), ModelsError> {
-        let model = catalogue::find(self.models, id)?;
-        let directory = self.root.join(&model.id);
+        let model = self.model(id)?;
+        let directory = self.directory(id)?;
         for file in &model.files {
-            check_size(&model.id, directory.join(&file.name), file)?;
+            let path = directory.join(&file.name);
+            // A file that was checked has left its digest in the manifest.
+            if file.sha256.is_none() {
+                return Err(ModelsError::Missing { id: id.to_owned(), path });
+            }
+            check_size(&model.id, path, file)?;
         }
-        model.files.iter().try_for_each(|file| check(&directory.join(&file.name), file))
+        model.files.iter().try_for_each(|file| {
+            check(&directory.join(&file.name), file, file.sha256.as_deref().unwrap_or_default())
+        })
     }
+
+    pub(crate) fn manifest(&self, id: &str) -> Option<Manifest> {
+        let content = fs::read(self.directory(id).ok()?.join(MANIFEST)).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&content).ok()?;
+        // What lies in a folder names that folder and files in it, or is not ours.
+        let plain = manifest.model.files.iter().all(|file| is_plain(&file.name));
+        (manifest.model.id == id && plain).then_some(manifest)
+    }
+
+    pub(crate) fn keep_manifest(&self, manifest: &Manifest) -> Result<(), ModelsError> {
+        let path = self.directory(&manifest.model.id)?.join(MANIFEST);
+        let content = serde_json::to_vec_pretty(manifest).map_err(io::Error::from);
+        content
+            .and_then(|content| write_whole(&path, &content))
+            .map_err(|source| io_error(&path, source))
+    }
+
+    /// How many bytes removing a model would free: nothing where another program's file takes
+    /// the place. What is here of a download counts.
+    pub fn frees(&self, id: &str) -> Result<u64, ModelsError> {
+        let linked = self.manifest(id).filter(|manifest| manifest.linked);
+        let origin = linked.and_then(|manifest| manifest.origin).filter(|origin| origin.exists());
+        let directory = self.directory(id)?;
+        let weights =
+            |path: &Path| origin.is_some() && path.extension().is_some_and(|e| e == "gguf");
+        Ok(bytes_below(&directory, &weights))
+    }
+
+    /// Removes a model's files, and returns how many bytes that freed. A file that it is
+    /// linked to stays.
+    pub fn remove(&self, id: &str) -> Result<u64, ModelsError> {
+        self.model(id)?;
+        let directory = self.directory(id)?;
+        let freed = self.frees(id)?;
+        match fs::remove_dir_all(&directory) {
+            Ok(()) => Ok(freed),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(source) => Err(io_error(&directory, source)),
+        }
+    }
+}
+
+/// The bytes of what lies under a folder, except those files.
+fn bytes_below(directory: &Path, except: &dyn Fn(&Path) -> bool) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path(), except),
+            Ok(metadata) if metadata.is_file() && !except(&entry.path()) => metadata.len(),
+            _ => 0,
+        })
+        .sum()
 }
 
 fn root_from(variable: Option<OsString>, cache: Option<PathBuf>) -> Result<PathBuf, ModelsError> {
@@ -138,18 +278,18 @@ fn check_size(id: &str, path: PathBuf, file: &ModelFile) -> Result<(), ModelsErr
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> ModelsError {
+pub(crate) fn io_error(path: &Path, source: io::Error) -> ModelsError {
     ModelsError::Io { path: path.to_owned(), source }
 }
 
 /// The SHA-256 of a file's content in lower-case hexadecimal.
-fn sha256(path: &Path) -> io::Result<String> {
+pub(crate) fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hexadecimal(digest)),
             read => digest.update(&buffer[..read]),
         }
     }
@@ -172,7 +312,7 @@ mod tests {
     fn tiny(id: &str, default: bool, tests_only: bool) -> Model {
         let file = |name: &str, bytes, sha256: &str| ModelFile {
             name: name.into(),
-            sha256: sha256.into(),
+            sha256: Some(sha256.into()),
             bytes,
             sources: Vec::new(),
         };
@@ -191,6 +331,8 @@ mod tests {
             default,
             tests_only,
             bytes: 6,
+            shape: None,
+            ability: None,
             // The digests of "abc" (FIPS 180-2, appendix B.1) and of "xyz".
             files: vec![
                 file(
@@ -215,7 +357,7 @@ mod tests {
                 tiny("other", false, false),
                 tiny("usual", true, false),
             ];
-            let store = ModelStore { root: folder.path().to_owned(), models: Vec::leak(models) };
+            let store = ModelStore::of(folder.path(), Vec::leak(models));
             Self { folder, store }
         }
 
@@ -286,7 +428,7 @@ mod tests {
     fn the_missing_model_is_an_error_that_says_what_to_do() {
         let error = Fixture::new().store.find("usual").unwrap_err();
         assert!(error.to_string().starts_with("the model usual is not installed"), "{error}");
-        assert_eq!(error.hint(), "run `make models`, or choose a model in the app");
+        assert!(error.hint().contains("lectern models get"), "{}", error.hint());
         let error = lectern_domain::ModelError::from(error);
         assert_eq!(error.code, lectern_domain::ErrorCode::ModelMissing);
     }
@@ -313,8 +455,8 @@ mod tests {
         ] {
             let fixture = Fixture::new();
             there.iter().for_each(|id| fixture.put(id, WHOLE));
-            let found = fixture.store.preferred(ModelRole::Chat).map(|i| i.model.id.as_str());
-            assert_eq!(found, preferred, "{there:?}");
+            let found = fixture.store.preferred(ModelRole::Chat).map(|i| i.model.id);
+            assert_eq!(found.as_deref(), preferred, "{there:?}");
             assert!(fixture.store.preferred(ModelRole::Embedder).is_none());
         }
     }

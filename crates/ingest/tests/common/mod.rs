@@ -109,8 +109,8 @@ pub struct LazyEmbedder {
 
 #[async_trait]
 impl Source<dyn Embedder> for LazyEmbedder {
-    fn id(&self) -> &str {
-        "length"
+    fn id(&self) -> String {
+        "length".into()
     }
     async fn get(&self) -> Result<Arc<dyn Embedder>, ModelError> {
         if self.missing.load(Ordering::SeqCst) {

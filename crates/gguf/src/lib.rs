@@ -1,6 +1,7 @@
-//! Reads the header of a GGUF file: enough to say, before gigabytes are loaded,
-//! whether the file is whole and of a kind that can run, and how much memory it
-//! will take. The library that loads it afterwards panics on some such files.
+//! Reads the header of a GGUF file: enough to say, before gigabytes are loaded or a
+//! file is taken into the models, whether it is whole and of a kind that can run, and
+//! how much memory it will take. The library that loads it afterwards panics on some
+//! such files.
 //!
 //! Format: the GGUF specification, versions 2 and 3, little-endian.
 
@@ -9,8 +10,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// The architectures that mistral.rs loads from GGUF on every platform.
-pub(crate) const ARCHITECTURES: [&str; 7] =
+pub const ARCHITECTURES: [&str; 7] =
     ["llama", "mistral3", "phi2", "phi3", "starcoder2", "qwen2", "qwen3"];
 
 /// No real header is larger (the largest vocabularies take about 10 MiB), and a
@@ -20,25 +23,69 @@ const MAX_HEADER_BYTES: u64 = 64 << 20;
 const MAX_DIMENSIONS: u32 = 4;
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// Why a file is no usable GGUF.
+/// Why a file is no usable chat model in GGUF. Each goes on from "The model … cannot be
+/// used: ".
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GgufError {
+pub enum GgufError {
+    /// The system does not let it be read.
     #[error("it cannot be read: {0}")]
     Io(#[source] io::Error),
+    /// It is another format.
     #[error("it is not a GGUF file")]
     NotGguf,
+    /// It is of a version that is too old or too new.
     #[error("its GGUF version {0} is not supported")]
     Version(u32),
+    /// A part of it is missing.
     #[error("it ends too early: {expected} bytes are expected and {actual} are there")]
-    Truncated { expected: u64, actual: u64 },
+    Truncated {
+        /// What its header promises, in bytes.
+        expected: u64,
+        /// Its length in bytes.
+        actual: u64,
+    },
+    /// Its header contradicts itself.
     #[error("its header is damaged: {0}")]
     Malformed(String),
+    /// It is one of several files.
     #[error("it is part of a model that is split into {0} files")]
     Split(u64),
+    /// It is of a family that cannot be run.
     #[error("it has the architecture \"{0}\", which cannot be run")]
     Architecture(String),
+    /// Its weights are stored in a way that cannot be run.
     #[error("it has a tensor in the quantisation {0}, which cannot be run")]
     Quantisation(String),
+    /// It does not say how a conversation is put to it.
+    #[error("it has no chat template, so it is no chat model")]
+    NoTemplate,
+    /// It has no words, or none that can be used.
+    #[error("it has no tokenizer that can be used: {0}")]
+    Tokenizer(String),
+}
+
+impl GgufError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "Check that the file may be read.",
+            Self::Truncated { .. } | Self::Malformed(_) => {
+                "Download the model again; the file is not whole."
+            }
+            Self::NotGguf | Self::Version(_) => "Choose a file in the GGUF format.",
+            Self::Split(_) => "Choose a model that is one file.",
+            Self::Architecture(_) => {
+                "Choose a model of the Llama, Mistral, Phi, StarCoder2, Qwen2 or Qwen3 family."
+            }
+            Self::Quantisation(_) => "Choose a Q4_K_M or Q8_0 file of the same model.",
+            Self::NoTemplate => {
+                "Choose a file of the model's \"instruct\" or \"chat\" version; a base model cannot answer."
+            }
+            Self::Tokenizer(_) => {
+                "Choose a file that was converted anew: its words do not belong to its weights."
+            }
+        }
+    }
 }
 
 /// A metadata value. Arrays of other things than strings and integers are read
@@ -55,14 +102,55 @@ enum Value {
 #[derive(Debug)]
 struct Tensor {
     name: String,
+    kind: u32,
+    /// The product of all sizes but the first.
+    rows: u64,
     elements: u64,
     bytes: u64,
     offset: u64,
 }
 
+/// The sizes of a model that its pace and its memory depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// How many layers.
+    pub layers: u64,
+    /// How many numbers stand for a token between layers.
+    pub width: u64,
+    /// How many there are in the middle of a layer's feed-forward part.
+    pub feed_forward: u64,
+    /// How many heads attend.
+    pub heads: u64,
+    /// How many heads have keys and values.
+    pub kv_heads: u64,
+    /// The numbers of a head.
+    pub head_width: u64,
+    /// How many tokens it knows.
+    pub vocabulary: u64,
+}
+
+impl Shape {
+    /// How many weights a layer multiplies each token with.
+    pub fn layer_weights(&self) -> u64 {
+        let queries = self.heads.saturating_mul(self.head_width);
+        let keys = self.kv_heads.saturating_mul(self.head_width);
+        // Queries and what becomes of them, keys and values; gate, up and down.
+        let attention = queries.saturating_add(keys).saturating_mul(2);
+        let feed_forward = self.feed_forward.saturating_mul(3);
+        self.width.saturating_mul(attention.saturating_add(feed_forward))
+    }
+
+    /// How many bytes the keys and values of so many tokens take in half precision.
+    pub fn cache_bytes(&self, tokens: u64) -> u64 {
+        let values = [2, self.kv_heads, self.head_width, tokens, size_of::<u16>() as u64];
+        values.into_iter().fold(self.layers, u64::saturating_mul)
+    }
+}
+
 /// What a GGUF file says of itself.
 #[derive(Debug)]
-pub(crate) struct Header {
+pub struct Header {
     metadata: HashMap<String, Value>,
     tensors: Vec<Tensor>,
     file_bytes: u64,
@@ -71,7 +159,7 @@ pub(crate) struct Header {
 impl Header {
     /// Reads and checks the header of the file at `path`: the file is as long as
     /// its tensors need, and architecture and quantisations can be run.
-    pub(crate) fn read(path: &Path) -> Result<Self, GgufError> {
+    pub fn read(path: &Path) -> Result<Self, GgufError> {
         let file = File::open(path).map_err(GgufError::Io)?;
         let file_bytes = file.metadata().map_err(GgufError::Io)?.len();
         let header = Self::parse(BufReader::new(file), file_bytes)?;
@@ -142,8 +230,108 @@ impl Header {
         Ok(())
     }
 
-    pub(crate) fn file_bytes(&self) -> u64 {
+    /// The file's length in bytes.
+    pub fn file_bytes(&self) -> u64 {
         self.file_bytes
+    }
+
+    /// The family of models it belongs to, such as `qwen2`.
+    pub fn architecture(&self) -> &str {
+        self.text("general.architecture").unwrap_or_default()
+    }
+
+    /// Its name for people, where it says one.
+    pub fn name(&self) -> Option<&str> {
+        self.text("general.name").map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// Its licence, where it says one, as an SPDX identifier or in its makers' words.
+    pub fn licence(&self) -> Option<&str> {
+        self.text("general.license").map(str::trim).filter(|licence| !licence.is_empty())
+    }
+
+    /// How most of its weights are stored, in the words of GGUF: by what the file says of
+    /// itself, or by its largest kind of tensor.
+    pub fn quantisation(&self) -> String {
+        // The values of `general.file_type` that are not the name of a tensor's type.
+        let mixed = match self.integer("general.file_type") {
+            Some(11) => Some("Q3_K_S"),
+            Some(12) => Some("Q3_K_M"),
+            Some(13) => Some("Q3_K_L"),
+            Some(14) => Some("Q4_K_S"),
+            Some(15) => Some("Q4_K_M"),
+            Some(16) => Some("Q5_K_S"),
+            Some(17) => Some("Q5_K_M"),
+            _ => None,
+        };
+        let mut kinds: HashMap<u32, u64> = HashMap::new();
+        for tensor in &self.tensors {
+            *kinds.entry(tensor.kind).or_default() += tensor.bytes;
+        }
+        let largest = kinds.into_iter().max_by_key(|(kind, bytes)| (*bytes, *kind));
+        mixed.or(largest.and_then(|(kind, _)| type_name(kind))).unwrap_or_default().to_owned()
+    }
+
+    /// The sizes of the model, as far as its pace and memory depend on them.
+    ///
+    /// # Errors
+    ///
+    /// [`GgufError::Malformed`] where one of them is missing.
+    pub fn shape(&self) -> Result<Shape, GgufError> {
+        let need = |name: &str| {
+            self.parameter(name)
+                .filter(|value| *value > 0)
+                .ok_or_else(|| GgufError::Malformed(format!("it does not say {name}")))
+        };
+        let width = need("embedding_length")?;
+        let heads = need("attention.head_count")?;
+        Ok(Shape {
+            layers: need("block_count")?,
+            width,
+            feed_forward: need("feed_forward_length")?,
+            heads,
+            kv_heads: self.parameter("attention.head_count_kv").unwrap_or(heads),
+            head_width: self.parameter("attention.key_length").unwrap_or(width / heads),
+            vocabulary: self.rows("token_embd.weight").unwrap_or(0),
+        })
+    }
+
+    /// Whether it can be talked to: it has a chat template, words of a kind that can be
+    /// used, and as many as its weights are made for.
+    ///
+    /// # Errors
+    ///
+    /// [`GgufError::NoTemplate`] and [`GgufError::Tokenizer`].
+    pub fn check_chat(&self) -> Result<(), GgufError> {
+        let wrong = |what: String| Err(GgufError::Tokenizer(what));
+        match self.text("tokenizer.ggml.model") {
+            Some("llama" | "replit" | "gpt2") => {}
+            Some(other) => return wrong(format!("it is of the kind \"{other}\"")),
+            None => return wrong("there is none".into()),
+        }
+        let Some(Value::Texts(tokens)) = self.metadata.get("tokenizer.ggml.tokens") else {
+            return wrong("it has no words".into());
+        };
+        let words = tokens.len() as u64;
+        if let Some(rows) = self.rows("token_embd.weight")
+            // Weights are padded to round numbers of words; never by half.
+            && (words > rows || words < rows / 2)
+        {
+            return wrong(format!("it has {words} words and its weights have {rows}"));
+        }
+        match self.integer("tokenizer.ggml.eos_token_id") {
+            Some(end) if end < words => {}
+            _ => return wrong("it names no token that ends a reply".into()),
+        }
+        match self.text("tokenizer.chat_template") {
+            Some(template) if !template.trim().is_empty() => Ok(()),
+            _ => Err(GgufError::NoTemplate),
+        }
+    }
+
+    /// How many words the table `name` has.
+    fn rows(&self, name: &str) -> Option<u64> {
+        self.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.rows)
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -166,12 +354,12 @@ impl Header {
     }
 
     /// How many tokens the model was made for.
-    pub(crate) fn context_tokens(&self) -> Option<u64> {
+    pub fn context_tokens(&self) -> Option<u64> {
         self.parameter("context_length")
     }
 
     /// How many bytes a key-value cache of `tokens` takes in half precision.
-    pub(crate) fn cache_bytes(&self, tokens: u64) -> Option<u64> {
+    pub fn cache_bytes(&self, tokens: u64) -> Option<u64> {
         let heads = self.parameter("attention.head_count").filter(|heads| *heads > 0)?;
         let key_heads = self.parameter("attention.head_count_kv").unwrap_or(heads);
         let width = match self.parameter("attention.key_length") {
@@ -184,14 +372,14 @@ impl Header {
 
     /// How many bytes the table of word vectors takes when it is dequantised,
     /// which happens on loading.
-    pub(crate) fn embedding_bytes(&self) -> u64 {
+    pub fn embedding_bytes(&self) -> u64 {
         let table = self.tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
         table.map_or(0, |tensor| tensor.elements.saturating_mul(size_of::<f32>() as u64))
     }
 
     /// The tokens that steer the model instead of standing for text, such as
     /// `<|im_end|>`.
-    pub(crate) fn control_tokens(&self) -> Vec<String> {
+    pub fn control_tokens(&self) -> Vec<String> {
         const CONTROL: i64 = 3;
         const USER_DEFINED: i64 = 4;
         let (Some(Value::Texts(tokens)), Some(Value::Integers(kinds))) = (
@@ -242,6 +430,28 @@ fn tensor_type(id: u32) -> Result<(u64, u64), String> {
         29 => return Err("IQ1_M".into()),
         39 => return Err("MXFP4".into()),
         other => return Err(format!("number {other}")),
+    })
+}
+
+/// What GGUF calls a tensor type that can be run.
+fn type_name(id: u32) -> Option<&'static str> {
+    Some(match id {
+        0 => "F32",
+        1 => "F16",
+        30 => "BF16",
+        2 => "Q4_0",
+        3 => "Q4_1",
+        6 => "Q5_0",
+        7 => "Q5_1",
+        8 => "Q8_0",
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        12 => "Q4_K",
+        13 => "Q5_K",
+        14 => "Q6_K",
+        15 => "Q8_K",
+        _ => return None,
     })
 }
 
@@ -350,10 +560,13 @@ impl<R: Read> HeaderReader<R> {
         if dimensions > MAX_DIMENSIONS {
             return Err(GgufError::Malformed(format!("\"{name}\" has {dimensions} dimensions")));
         }
-        let mut elements: Option<u64> = Some(1);
-        for _ in 0..dimensions {
+        let (mut elements, mut rows): (Option<u64>, u64) = (Some(1), 1);
+        for dimension in 0..dimensions {
             let size = self.u64()?;
             elements = elements.and_then(|elements| elements.checked_mul(size));
+            if dimension > 0 {
+                rows = rows.saturating_mul(size);
+            }
         }
         let kind = self.u32()?;
         let offset = self.u64()?;
@@ -362,18 +575,20 @@ impl<R: Read> HeaderReader<R> {
             .filter(|elements| elements.is_multiple_of(block_elements))
             .and_then(|elements| (elements / block_elements).checked_mul(block_bytes));
         match (elements, bytes) {
-            (Some(elements), Some(bytes)) => Ok(Tensor { name, elements, bytes, offset }),
+            (Some(elements), Some(bytes)) => {
+                Ok(Tensor { name, kind, rows, elements, bytes, offset })
+            }
             _ => Err(GgufError::Malformed(format!("the size of \"{name}\""))),
         }
     }
 }
 
-#[cfg(test)]
-pub(crate) mod fixture {
-    //! Builds small GGUF files.
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture {
+    //! Builds small GGUF files, for tests.
 
     /// A GGUF file in the making.
-    pub(crate) struct GgufFile {
+    pub struct GgufFile {
         pairs: Vec<u8>,
         pair_count: u64,
         tensors: Vec<u8>,
@@ -387,12 +602,14 @@ pub(crate) mod fixture {
     }
 
     impl GgufFile {
-        pub(crate) fn new(architecture: &str) -> Self {
+        /// One that names this architecture and nothing else.
+        pub fn new(architecture: &str) -> Self {
             Self { pairs: vec![], pair_count: 0, tensors: vec![], tensor_count: 0, data_bytes: 0 }
                 .text("general.architecture", architecture)
         }
 
-        pub(crate) fn text(mut self, key: &str, value: &str) -> Self {
+        /// With a text.
+        pub fn text(mut self, key: &str, value: &str) -> Self {
             text(&mut self.pairs, key);
             self.pairs.extend(8u32.to_le_bytes());
             text(&mut self.pairs, value);
@@ -400,7 +617,8 @@ pub(crate) mod fixture {
             self
         }
 
-        pub(crate) fn integer(mut self, key: &str, value: u32) -> Self {
+        /// With an integer.
+        pub fn integer(mut self, key: &str, value: u32) -> Self {
             text(&mut self.pairs, key);
             self.pairs.extend(4u32.to_le_bytes());
             self.pairs.extend(value.to_le_bytes());
@@ -408,7 +626,8 @@ pub(crate) mod fixture {
             self
         }
 
-        pub(crate) fn tokens(mut self, tokens: &[(&str, i32)]) -> Self {
+        /// With tokens and the kind of each.
+        pub fn tokens(mut self, tokens: &[(&str, i32)]) -> Self {
             text(&mut self.pairs, "tokenizer.ggml.tokens");
             self.pairs.extend(9u32.to_le_bytes());
             self.pairs.extend(8u32.to_le_bytes());
@@ -427,8 +646,19 @@ pub(crate) mod fixture {
             self
         }
 
+        /// With what a chat model needs beside its weights: a template and the token that
+        /// ends a reply, the second.
+        pub fn chat(self) -> Self {
+            self.text("tokenizer.ggml.model", "gpt2")
+                .integer("tokenizer.ggml.eos_token_id", 1)
+                .text(
+                    "tokenizer.chat_template",
+                    "{% for m in messages %}{{ m.content }}{% endfor %}",
+                )
+        }
+
         /// A tensor of a type number and the bytes that it takes.
-        pub(crate) fn tensor(mut self, name: &str, sizes: &[u64], kind: u32, bytes: u64) -> Self {
+        pub fn tensor(mut self, name: &str, sizes: &[u64], kind: u32, bytes: u64) -> Self {
             text(&mut self.tensors, name);
             self.tensors.extend((sizes.len() as u32).to_le_bytes());
             for size in sizes {
@@ -441,7 +671,8 @@ pub(crate) mod fixture {
             self
         }
 
-        pub(crate) fn bytes(&self) -> Vec<u8> {
+        /// The file.
+        pub fn bytes(&self) -> Vec<u8> {
             let mut bytes = b"GGUF".to_vec();
             bytes.extend(3u32.to_le_bytes());
             bytes.extend(self.tensor_count.to_le_bytes());
@@ -485,6 +716,76 @@ mod tests {
         assert_eq!(header.cache_bytes(100), Some(2 * 2 * 2 * 16 * 100 * 2));
         assert_eq!(header.embedding_bytes(), 64 * 5 * 4);
         assert_eq!(header.control_tokens(), ["<|im_end|>", "<tool>"]);
+    }
+
+    #[test]
+    fn says_what_kind_of_model_it_is() {
+        let file = llama()
+            .integer("llama.feed_forward_length", 128)
+            .text("general.name", "Tiny")
+            .text("general.license", "apache-2.0");
+        let header = parse(&file.bytes()).unwrap();
+        assert_eq!(header.architecture(), "llama");
+        assert_eq!((header.name(), header.licence()), (Some("Tiny"), Some("apache-2.0")));
+        let shape = Shape {
+            layers: 2,
+            width: 64,
+            feed_forward: 128,
+            heads: 4,
+            kv_heads: 2,
+            head_width: 16,
+            vocabulary: 5,
+        };
+        assert_eq!(header.shape().unwrap(), shape);
+        // The larger of its tensors is in Q4_0; a file's own word counts more.
+        assert_eq!(header.quantisation(), "Q4_0");
+        let said = file.integer("general.file_type", 15);
+        assert_eq!(parse(&said.bytes()).unwrap().quantisation(), "Q4_K_M");
+        assert!(matches!(parse(&llama().bytes()).unwrap().shape(), Err(GgufError::Malformed(_))));
+    }
+
+    #[test]
+    fn says_why_a_file_cannot_be_talked_to() {
+        let kind = |kind: &str| llama().text("tokenizer.ggml.model", kind);
+        let end = |file: GgufFile, end| file.integer("tokenizer.ggml.eos_token_id", end);
+        let cases = [
+            (llama().chat(), "ok"),
+            (llama(), "there is none"),
+            (kind("bert"), "of the kind \"bert\""),
+            (kind("gpt2"), "names no token that ends"),
+            (end(kind("gpt2"), 5), "names no token that ends"),
+            (end(kind("llama"), 4), "no chat template"),
+            (end(kind("llama"), 4).text("tokenizer.chat_template", " \n"), "no chat template"),
+            (GgufFile::new("llama").chat(), "it has no words"),
+            (
+                GgufFile::new("llama").chat().tokens(&[("a", 1), ("b", 1)]).tensor(
+                    "token_embd.weight",
+                    &[32, 1],
+                    0,
+                    128,
+                ),
+                "2 words and its weights have 1",
+            ),
+            (
+                GgufFile::new("llama").chat().tokens(&[("a", 1), ("b", 1)]).tensor(
+                    "token_embd.weight",
+                    &[32, 9],
+                    0,
+                    1152,
+                ),
+                "2 words and its weights have 9",
+            ),
+        ];
+        for (file, expected) in cases {
+            let said = match parse(&file.bytes()).unwrap().check_chat() {
+                Ok(()) => "ok".to_owned(),
+                Err(error) => {
+                    assert!(!error.hint().is_empty());
+                    error.to_string()
+                }
+            };
+            assert!(said.contains(expected), "{said}, not {expected}");
+        }
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! Models: choosing, getting, keeping and changing them.
+
+mod dto;
+
+pub use dto::*;
