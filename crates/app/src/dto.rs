@@ -91,6 +91,8 @@ pub struct FileStatus {
     pub embedded_chunks: u32,
     /// Last change on the disk, RFC 3339.
     pub modified: String,
+    /// `pdf`, `md`, …; of a file that was not read, what its name promises.
+    pub kind: Option<String>,
 }
 
 /// One folder (or single file) that the person named.
@@ -252,6 +254,10 @@ pub struct Hit {
     pub document: String,
     /// The page it starts on, from 1.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
     /// What the page is, and the line where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -337,6 +343,10 @@ pub struct Citation {
     pub document: String,
     /// The page the quote starts on, from 1.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
     /// What the page is, and the line where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -363,6 +373,14 @@ pub struct AnswerPassage {
     pub document: String,
     /// The page it starts on, from 1.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
+    /// What the page is, and the line where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub place: Option<Place>,
     /// Its text.
     pub text: String,
     /// Its first character in the document's text.
@@ -510,6 +528,16 @@ pub struct SourceBlock {
     pub text: String,
 }
 
+/// Some characters of a document's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TextRange {
+    /// The first one.
+    pub start: u32,
+    /// One past the last one.
+    pub end: u32,
+}
+
 /// A document to be shown beside an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -524,6 +552,11 @@ pub struct Source {
     pub page_count: Option<u32>,
     /// The file is no longer there.
     pub missing: bool,
+    /// The file is another one than when its text was read.
+    pub changed: bool,
+    /// The size of the file now; 0 where it is missing.
+    #[ts(type = "number")]
+    pub bytes: u64,
     /// Its text, block by block.
     pub blocks: Vec<SourceBlock>,
 }

@@ -27,6 +27,7 @@ use lectern_catalog::Catalog;
 pub use lectern_domain::ErrorCode;
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
 use lectern_ingest::DocumentReader;
+pub use source::place_in_words;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 

@@ -189,6 +189,7 @@ impl App {
                 modified: DateTime::from_timestamp_nanos(file.modified)
                     .with_timezone(&Local)
                     .to_rfc3339_opts(SecondsFormat::Secs, true),
+                kind: file.kind.map(|kind| kind.as_str().to_owned()),
             })
             .collect())
     }

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     App, AppError, Filter, Hit, Rect, Result, SearchMode, SearchReply, SearchRequest, filter,
-    milliseconds_since,
+    milliseconds_since, source::Whereabouts,
 };
 
 /// Candidates of each leg for fusion, at least. More does not change the top of
@@ -38,11 +38,14 @@ impl App {
         let hits = found
             .into_iter()
             .map(|passage| {
+                let Whereabouts { label, place, .. } =
+                    self.whereabouts(passage.document, passage.range.start)?;
                 Ok(Hit {
                     rects: self.rects(passage.document, passage.range)?,
                     document: passage.path,
                     page: passage.page,
-                    place: self.place_of(passage.document, passage.range.start)?,
+                    label,
+                    place,
                     score: passage.score,
                     text: passage.text,
                     start: passage.range.start,

@@ -103,7 +103,7 @@ fn found_file(entry: &DirEntry) -> Result<Option<FoundFile>, ignore::Error> {
 }
 
 /// A file's last change in nanoseconds since 1970; 0 where the system does not say.
-pub(crate) fn modified_nanoseconds(metadata: &Metadata) -> i64 {
+pub fn modified_nanoseconds(metadata: &Metadata) -> i64 {
     metadata
         .modified()
         .ok()

@@ -11,7 +11,7 @@ mod indexer;
 mod lock;
 mod watch;
 
-pub use discover::{Discovered, discover};
+pub use discover::{Discovered, discover, modified_nanoseconds};
 pub use indexer::{
     DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Until,
     look, searchable_text,

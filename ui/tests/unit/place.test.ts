@@ -118,6 +118,7 @@ describe('the reason of a file', () => {
     chunks: 0,
     embedded_chunks: 0,
     modified: '2026-03-14T09:26:53Z',
+    kind: 'pdf',
   };
 
   it.each<[Partial<FileStatus>, RegExp]>([

@@ -37,4 +37,8 @@ embedded_chunks: number,
 /**
  * Last change on the disk, RFC 3339.
  */
-modified: string, };
+modified: string, 
+/**
+ * `pdf`, `md`, …; of a file that was not read, what its name promises.
+ */
+kind: string | null, };

@@ -27,5 +27,6 @@ export type { Source } from './Source';
 export type { SourceBlock } from './SourceBlock';
 export type { Status } from './Status';
 export type { SupportLevel } from './SupportLevel';
+export type { TextRange } from './TextRange';
 export type { Timing } from './Timing';
 export type { Tokens } from './Tokens';

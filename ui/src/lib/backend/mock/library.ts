@@ -148,6 +148,7 @@ function file(path: string, state: FileStatus['state'], embedded = PASSAGES): Fi
     chunks: ready ? PASSAGES : 0,
     embedded_chunks: ready ? embedded : 0,
     modified: '2026-03-14T09:26:53Z',
+    kind: path.split('.').at(-1) ?? null,
   };
 }
 
