@@ -69,6 +69,43 @@ pub enum FileNeed {
     Password,
 }
 
+/// Why a file is not ready, for faces that have their own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ReasonCode {
+    /// It holds nothing.
+    Empty,
+    /// Its name says text, and it holds something else.
+    NotText,
+    /// Files of its kind are not read.
+    Unsupported,
+    /// Its structure is broken; the detail says how, in English.
+    Damaged,
+    /// It opens with a password only.
+    PasswordNeeded,
+    /// It holds pictures of pages only.
+    NeedsOcr,
+    /// It is too big; the detail says beyond how many megabytes, where that is a rule.
+    TooBig,
+    /// It lies too deep inside of other files.
+    TooDeep,
+    /// Reading it took too long; the detail says how many seconds.
+    TimedOut,
+    /// The reader broke off.
+    Crashed,
+    /// It is not there any more.
+    Missing,
+    /// The system does not let us read it.
+    AccessDenied,
+    /// The system failed while reading it; the detail says how, in English.
+    Unreadable,
+    /// Its name is not valid Unicode.
+    BadName,
+    /// The person called its reading off.
+    Cancelled,
+}
+
 /// One file of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -79,6 +116,14 @@ pub struct FileStatus {
     pub state: FileState,
     /// Why it was skipped or failed.
     pub reason: Option<String>,
+    /// The same by its name, for faces that have their own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason_code: Option<ReasonCode>,
+    /// What belongs to that name: a number, or what exactly is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason_detail: Option<String>,
     /// What would make it readable, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

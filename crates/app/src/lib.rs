@@ -13,6 +13,7 @@ mod dto;
 mod error;
 mod filter;
 mod library;
+mod reason;
 mod search;
 mod source;
 

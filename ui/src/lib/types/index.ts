@@ -19,6 +19,7 @@ export type { FolderStatus } from './FolderStatus';
 export type { Hit } from './Hit';
 export type { PageText } from './PageText';
 export type { Place } from './Place';
+export type { ReasonCode } from './ReasonCode';
 export type { Rect } from './Rect';
 export type { SearchMode } from './SearchMode';
 export type { SearchReply } from './SearchReply';
