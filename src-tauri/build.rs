@@ -19,6 +19,8 @@ const COMMANDS: &[&str] = &[
     "conversation",
     "delete_conversation",
     "source",
+    "places",
+    "document_bytes",
     "open_path",
     "samples",
 ];

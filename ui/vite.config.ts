@@ -1,8 +1,24 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { readFileSync } from 'node:fs';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
+/** pdf.js's worker asks for this decoder of JPEG 2000 by its name, which no bundler sees. */
+function jpeg2000(): Plugin {
+  const name = 'openjpeg_nowasm_fallback.js';
+  return {
+    name: 'jpeg2000',
+    apply: 'build',
+    generateBundle() {
+      const source = readFileSync(`node_modules/pdfjs-dist/wasm/${name}`);
+      this.emitFile({ type: 'asset', fileName: `pdf/${name}`, source });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), jpeg2000()],
+  worker: { format: 'es' },
   // Relative addresses work under Tauri's own protocol and under any static server.
   base: './',
   clearScreen: false,

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use lectern_app::{
     AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, ErrorCode,
-    FileStatus, Result, SearchReply, SearchRequest, Source, Status,
+    FileStatus, Rect, Result, SearchReply, SearchRequest, Source, Status, TextRange,
 };
-use tauri::{AppHandle, Manager, State, ipc::Channel};
+use tauri::{
+    AppHandle, Manager, State,
+    ipc::{Channel, Response},
+};
 use tauri_plugin_opener::OpenerExt;
 
 #[tauri::command(async)]
@@ -83,6 +86,22 @@ pub fn delete_conversation(app: State<'_, App>, id: i64) -> Result<()> {
 #[tauri::command(async)]
 pub fn source(app: State<'_, App>, path: String) -> Result<Source> {
     app.source(&path)
+}
+
+#[tauri::command(async)]
+pub fn places(app: State<'_, App>, path: String, ranges: Vec<TextRange>) -> Result<Vec<Vec<Rect>>> {
+    app.places(&path, &ranges)
+}
+
+/// Bytes cross as they are: as JSON a page of a book would be megabytes of digits.
+#[tauri::command(async)]
+pub fn document_bytes(
+    app: State<'_, App>,
+    path: String,
+    start: u64,
+    length: u64,
+) -> Result<Response> {
+    app.document_bytes(&path, start, length).map(Response::new)
 }
 
 /// Opens a document of the library, and nothing else, in the system's viewer.

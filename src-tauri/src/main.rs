@@ -52,6 +52,8 @@ fn main() -> ExitCode {
             commands::conversation,
             commands::delete_conversation,
             commands::source,
+            commands::places,
+            commands::document_bytes,
             commands::open_path,
             commands::samples,
         ])

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Result,
     SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
-    library::now_seconds, locked, milliseconds_since,
+    library::now_seconds, locked, milliseconds_since, source::Whereabouts,
 };
 
 /// Passages that are found for an answer. The model sees as many of the best as
@@ -65,7 +65,7 @@ impl App {
         let retrieval = milliseconds();
         sink(AskEvent::Passages {
             standalone_question: standalone.clone(),
-            passages: found.iter().map(|passage| shown(passage, None)).collect(),
+            passages: self.shown(&found, |_| None)?,
         });
         let mut reply = Answer {
             question: question.to_owned(),
@@ -75,7 +75,7 @@ impl App {
             cancelled: false,
             sentences: Vec::new(),
             citations: Vec::new(),
-            passages: found.iter().map(|passage| shown(passage, None)).collect(),
+            passages: self.shown(&found, |_| None)?,
             model: chat.id().to_owned(),
             tokens: Tokens::default(),
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
@@ -157,17 +157,20 @@ impl App {
             let at = made.passages.iter().position(|source| source.chunk == passage.chunk)?;
             u32::try_from(at + 1).ok()
         };
-        answer.passages = found.iter().map(|passage| shown(passage, number(passage))).collect();
+        answer.passages = self.shown(found, number)?;
         answer.citations = made
             .citations
             .into_iter()
             .map(|citation| {
+                let Whereabouts { page, label, place } =
+                    self.whereabouts(citation.document, citation.range.start)?;
                 Ok(Citation {
                     n: to_u32(citation.n),
                     rects: self.rects(citation.document, citation.range)?,
                     document: citation.path,
-                    page: self.page_of(citation.document, citation.range.start)?,
-                    place: self.place_of(citation.document, citation.range.start)?,
+                    page,
+                    label,
+                    place,
                     start: citation.range.start,
                     end: citation.range.end,
                     quote: citation.quote,
@@ -199,6 +202,33 @@ impl App {
         Ok(())
     }
 
+    /// Passages as the answer shows them, each with the number that `number` gives it.
+    fn shown(
+        &self,
+        passages: &[Passage],
+        number: impl Fn(&Passage) -> Option<u32>,
+    ) -> Result<Vec<AnswerPassage>> {
+        passages
+            .iter()
+            .map(|passage| {
+                let Whereabouts { label, place, .. } =
+                    self.whereabouts(passage.document, passage.range.start)?;
+                Ok(AnswerPassage {
+                    n: number(passage),
+                    document: passage.path.clone(),
+                    page: passage.page,
+                    label,
+                    place,
+                    text: passage.text.clone(),
+                    start: passage.range.start,
+                    end: passage.range.end,
+                    score: passage.score,
+                    heading: passage.heading.clone(),
+                })
+            })
+            .collect()
+    }
+
     /// Keeps an answer in its conversation, or begins one with it.
     fn keep(&self, answer: &mut Answer) -> Result<()> {
         if self.inner.read_only {
@@ -215,19 +245,6 @@ impl App {
             return Err(no_conversation(id.0));
         }
         Ok(self.catalog().add_turn(id, &stored, now)?)
-    }
-}
-
-fn shown(passage: &Passage, n: Option<u32>) -> AnswerPassage {
-    AnswerPassage {
-        n,
-        document: passage.path.clone(),
-        page: passage.page,
-        text: passage.text.clone(),
-        start: passage.range.start,
-        end: passage.range.end,
-        score: passage.score,
-        heading: passage.heading.clone(),
     }
 }
 

@@ -69,6 +69,43 @@ pub enum FileNeed {
     Password,
 }
 
+/// Why a file is not ready, for faces that have their own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ReasonCode {
+    /// It holds nothing.
+    Empty,
+    /// Its name says text, and it holds something else.
+    NotText,
+    /// Files of its kind are not read.
+    Unsupported,
+    /// Its structure is broken; the detail says how, in English.
+    Damaged,
+    /// It opens with a password only.
+    PasswordNeeded,
+    /// It holds pictures of pages only.
+    NeedsOcr,
+    /// It is too big; the detail says beyond how many megabytes, where that is a rule.
+    TooBig,
+    /// It lies too deep inside of other files.
+    TooDeep,
+    /// Reading it took too long; the detail says how many seconds.
+    TimedOut,
+    /// The reader broke off.
+    Crashed,
+    /// It is not there any more.
+    Missing,
+    /// The system does not let us read it.
+    AccessDenied,
+    /// The system failed while reading it; the detail says how, in English.
+    Unreadable,
+    /// Its name is not valid Unicode.
+    BadName,
+    /// The person called its reading off.
+    Cancelled,
+}
+
 /// One file of the library.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -79,6 +116,14 @@ pub struct FileStatus {
     pub state: FileState,
     /// Why it was skipped or failed.
     pub reason: Option<String>,
+    /// The same by its name, for faces that have their own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason_code: Option<ReasonCode>,
+    /// What belongs to that name: a number, or what exactly is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason_detail: Option<String>,
     /// What would make it readable, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -94,6 +139,8 @@ pub struct FileStatus {
     pub embedded_chunks: u32,
     /// Last change on the disk, RFC 3339.
     pub modified: String,
+    /// `pdf`, `md`, …; of a file that was not read, what its name promises.
+    pub kind: Option<String>,
 }
 
 /// One folder (or single file) that the person named.
@@ -293,6 +340,10 @@ pub struct Hit {
     pub document: String,
     /// The page it starts on, from 1.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
     /// What the page is, and the line where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -382,6 +433,10 @@ pub struct Citation {
     pub document: String,
     /// The page the quote starts on, from 1.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
     /// What the page is, and the line where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -408,6 +463,14 @@ pub struct AnswerPassage {
     pub document: String,
     /// The page it starts on, from 1.
     pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
+    /// What the page is, and the line where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub place: Option<Place>,
     /// Its text.
     pub text: String,
     /// Its first character in the document's text.
@@ -555,6 +618,16 @@ pub struct SourceBlock {
     pub text: String,
 }
 
+/// Some characters of a document's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TextRange {
+    /// The first one.
+    pub start: u32,
+    /// One past the last one.
+    pub end: u32,
+}
+
 /// A document to be shown beside an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -569,6 +642,11 @@ pub struct Source {
     pub page_count: Option<u32>,
     /// The file is no longer there.
     pub missing: bool,
+    /// The file is another one than when its text was read.
+    pub changed: bool,
+    /// The size of the file now; 0 where it is missing.
+    #[ts(type = "number")]
+    pub bytes: u64,
     /// Its text, block by block.
     pub blocks: Vec<SourceBlock>,
 }

@@ -16,6 +16,7 @@ mod filter;
 mod library;
 mod models;
 mod query;
+mod reason;
 mod rules;
 mod search;
 mod source;
@@ -32,6 +33,7 @@ pub use lectern_domain::ErrorCode;
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
 use lectern_ingest::DocumentReader;
 pub use models::*;
+pub use source::place_in_words;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 

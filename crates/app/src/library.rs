@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, Result,
-    Status, damage, error, filter::absolute,
+    Status, damage, error, filter::absolute, reason,
 };
 
 /// The shortest time between two events about the library.
@@ -195,24 +195,31 @@ impl App {
         let files = self.catalog().files(None)?;
         Ok(files
             .into_iter()
-            .map(|file| FileStatus {
-                path: file.path,
-                state: match file.state {
-                    Stored::Pending => FileState::Pending,
-                    Stored::Reading => FileState::Reading,
-                    Stored::Ready => FileState::Ready,
-                    Stored::Skipped => FileState::Skipped,
-                    Stored::Failed => FileState::Failed,
-                },
-                reason: file.reason,
-                needs: file.needs_password.then_some(FileNeed::Password),
-                away: file.away,
-                pages: file.pages,
-                chunks: file.chunks,
-                embedded_chunks: file.embedded_chunks,
-                modified: DateTime::from_timestamp_nanos(file.modified)
-                    .with_timezone(&Local)
-                    .to_rfc3339_opts(SecondsFormat::Secs, true),
+            .map(|file| {
+                let (reason_code, reason_detail) =
+                    file.reason.as_deref().and_then(reason::name).unzip();
+                FileStatus {
+                    path: file.path,
+                    state: match file.state {
+                        Stored::Pending => FileState::Pending,
+                        Stored::Reading => FileState::Reading,
+                        Stored::Ready => FileState::Ready,
+                        Stored::Skipped => FileState::Skipped,
+                        Stored::Failed => FileState::Failed,
+                    },
+                    reason: file.reason,
+                    reason_code,
+                    reason_detail: reason_detail.flatten(),
+                    needs: file.needs_password.then_some(FileNeed::Password),
+                    away: file.away,
+                    pages: file.pages,
+                    chunks: file.chunks,
+                    embedded_chunks: file.embedded_chunks,
+                    modified: DateTime::from_timestamp_nanos(file.modified)
+                        .with_timezone(&Local)
+                        .to_rfc3339_opts(SecondsFormat::Secs, true),
+                    kind: file.kind.map(|kind| kind.as_str().to_owned()),
+                }
             })
             .collect())
     }

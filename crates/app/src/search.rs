@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     App, AppError, Filter, Hit, Ranking, Rect, Result, SearchMode, SearchReply, SearchRequest,
-    filter, milliseconds_since, query::Query,
+    filter, milliseconds_since, query::Query, source::Whereabouts,
 };
 
 /// Candidates of each leg for fusion, at least. More does not change the top of
@@ -55,11 +55,14 @@ impl App {
         let hits = found
             .into_iter()
             .map(|Found { passage, lexical, semantic }| {
+                let Whereabouts { label, place, .. } =
+                    self.whereabouts(passage.document, passage.range.start)?;
                 Ok(Hit {
                     rects: self.rects(passage.document, passage.range)?,
                     document: passage.path,
                     page: passage.page,
-                    place: self.place_of(passage.document, passage.range.start)?,
+                    label,
+                    place,
                     score: passage.score,
                     lexical: lexical.map(ranking),
                     semantic: semantic.map(ranking),

@@ -1,15 +1,23 @@
 //! A document's text, for reading and for showing.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::Path,
+};
 
-use lectern_catalog::Line;
-use lectern_domain::{CharRange, DocumentId, ErrorCode, Page, char_slice};
+use lectern_catalog::{DocumentRecord, Line};
+use lectern_domain::{CharRange, DocumentId, ErrorCode, LineUnit, Page, PageUnit, char_slice};
 use lectern_extract::detect;
+use lectern_ingest::modified_nanoseconds;
 
 use crate::{
-    App, AppError, DocumentText, PageText, Place, Result, Source, SourceBlock, error,
-    filter::absolute, library::now_seconds,
+    App, AppError, DocumentText, PageText, Place, Rect, Result, Source, SourceBlock, TextRange,
+    error, filter::absolute, library::now_seconds,
 };
+
+/// The most bytes of a file that are read at once.
+const LONGEST_READ: u64 = 8 << 20;
 
 impl App {
     /// The text of the document at `path`: as the library holds it, or, where it
@@ -44,13 +52,7 @@ impl App {
 
     /// The document at `path`, to be shown beside an answer.
     pub fn source(&self, path: &str) -> Result<Source> {
-        let document = self.catalog().document_at(path)?.ok_or_else(|| {
-            AppError::new(
-                ErrorCode::NotFound,
-                format!("{path} is no longer in the library"),
-                "It was removed, renamed or cannot be read any more.",
-            )
-        })?;
+        let document = self.document(path)?;
         // Whoever looks at it asks about it next.
         if !self.inner.read_only && self.catalog().hurry(path, now_seconds())? {
             self.inner.wake.notify_one();
@@ -69,36 +71,131 @@ impl App {
                 text: text.to_owned(),
             })
             .collect();
+        let metadata = std::fs::metadata(path).ok();
         let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
         Ok(Source {
             path: path.to_owned(),
             title: document.title.unwrap_or_else(|| name.into_owned()),
             kind: document.kind.as_str().to_owned(),
             page_count: pages.iter().filter_map(|page| page.number).max(),
-            missing: !Path::new(path).exists(),
+            missing: metadata.is_none(),
+            changed: match &metadata {
+                Some(metadata) => {
+                    self.catalog().modified_at(path)? != Some(modified_nanoseconds(metadata))
+                }
+                None => false,
+            },
+            bytes: metadata.map_or(0, |metadata| metadata.len()),
             blocks,
         })
     }
 }
 
-impl App {
-    /// The page that holds a character of a document, from 1.
-    pub(crate) fn page_of(&self, document: DocumentId, character: u32) -> Result<Option<u32>> {
-        Ok(page_at(&self.catalog().pages(document)?, character))
-    }
+/// What is known of where a character of a document stands.
+pub(crate) struct Whereabouts {
+    /// Its page, from 1.
+    pub page: Option<u32>,
+    /// What the document itself calls that page.
+    pub label: Option<String>,
+    /// What the page is, and the line in the file.
+    pub place: Option<Place>,
 }
 
 impl App {
-    /// What the page that holds a character is, and the character's line in the file.
-    pub(crate) fn place_of(&self, document: DocumentId, at: u32) -> Result<Option<Place>> {
+    /// Where a character of a document stands.
+    pub(crate) fn whereabouts(&self, document: DocumentId, at: u32) -> Result<Whereabouts> {
+        let mut pages = self.catalog().pages(document)?;
+        let page = pages.iter().rposition(|page| page.range.start <= at);
+        let page = page.map(|index| pages.swap_remove(index));
         let found = self.catalog().line_at(document, at)?;
-        Ok(found.map(|Line { kind, line, column }| Place {
-            unit: kind.unit(),
-            line,
-            line_unit: kind.line_unit(),
-            cell: column.zip(line).map(|(column, row)| format!("{}{row}", column_letters(column))),
-        }))
+        Ok(Whereabouts {
+            page: page.as_ref().and_then(|page| page.number),
+            label: page.and_then(|page| page.label),
+            place: found.map(|Line { kind, line, column }| Place {
+                unit: kind.unit(),
+                line,
+                line_unit: kind.line_unit(),
+                cell: column
+                    .zip(line)
+                    .map(|(column, row)| format!("{}{row}", column_letters(column))),
+            }),
+        })
     }
+
+    /// Where parts of the document at `path` stand on its pages, in the order of `ranges`.
+    pub fn places(&self, path: &str, ranges: &[TextRange]) -> Result<Vec<Vec<Rect>>> {
+        let document = self.document(path)?.id;
+        ranges.iter().map(|range| self.rects(document, CharRange::from(*range))).collect()
+    }
+
+    /// At most `length` bytes, and no more than [`LONGEST_READ`], of the file behind the
+    /// document at `path`, from byte `start`; fewer where the file ends before. Only files
+    /// of the library are read.
+    pub fn document_bytes(&self, path: &str, start: u64, length: u64) -> Result<Vec<u8>> {
+        self.document(path)?;
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.take(length.min(LONGEST_READ)).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|error| {
+            AppError::new(
+                ErrorCode::Unreadable,
+                format!("{path} cannot be opened: {error}"),
+                "Check that the file is still there and that you may read it.",
+            )
+        })
+    }
+
+    fn document(&self, path: &str) -> Result<DocumentRecord> {
+        self.catalog().document_at(path)?.ok_or_else(|| {
+            AppError::new(
+                ErrorCode::NotFound,
+                format!("{path} is no longer in the library"),
+                "It was removed, renamed or cannot be read any more.",
+            )
+        })
+    }
+}
+
+impl From<TextRange> for CharRange {
+    fn from(TextRange { start, end }: TextRange) -> Self {
+        Self::new(start, end.max(start))
+    }
+}
+
+/// Where something stands, in English words: `page 3`, `sheet 2, row 14`, `line 120`,
+/// `0:01:35`; empty where nothing is known.
+pub fn place_in_words(page: Option<u32>, label: Option<&str>, place: Option<&Place>) -> String {
+    let unit = place.and_then(|place| place.unit);
+    let page = page.map(|number| {
+        let name = match unit {
+            Some(PageUnit::Page) | None => "page",
+            Some(PageUnit::Slide) => "slide",
+            Some(PageUnit::Sheet) => "sheet",
+            Some(PageUnit::Chapter) => "chapter",
+            Some(PageUnit::Message) => "message",
+            Some(PageUnit::Member) => "file",
+            Some(PageUnit::Cell) => "cell",
+        };
+        match label {
+            Some(label) if unit == Some(PageUnit::Page) => format!("page {label}"),
+            _ => format!("{name} {number}"),
+        }
+    });
+    let line = place.and_then(|place| {
+        let line = place.line?;
+        Some(match place.line_unit {
+            LineUnit::Line => format!("line {line}"),
+            LineUnit::Row => format!("row {line}"),
+            LineUnit::Second => {
+                format!("{}:{:02}:{:02}", line / 3600, line / 60 % 60, line % 60)
+            }
+        })
+    });
+    [page, line].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The letters of a sheet's column, counted from 1: after Z comes AA.
@@ -163,6 +260,30 @@ mod tests {
         ];
         for (column, letters) in cases {
             assert_eq!(column_letters(column), letters);
+        }
+    }
+
+    #[test]
+    fn places_are_said_in_the_words_of_their_kind() {
+        let place = |unit, line, line_unit| Some(Place { unit, line, line_unit, cell: None });
+        let line = LineUnit::Line;
+        let cases = [
+            (Some(3), None, place(Some(PageUnit::Page), None, line), "page 3"),
+            (Some(3), Some("iv"), place(Some(PageUnit::Page), None, line), "page iv"),
+            (
+                Some(2),
+                None,
+                place(Some(PageUnit::Sheet), Some(14), LineUnit::Row),
+                "sheet 2, row 14",
+            ),
+            (Some(7), None, place(Some(PageUnit::Member), None, line), "file 7"),
+            (None, None, place(None, Some(120), line), "line 120"),
+            (None, None, place(None, Some(3_695), LineUnit::Second), "1:01:35"),
+            (Some(4), None, None, "page 4"),
+            (None, None, None, ""),
+        ];
+        for (page, label, place, expected) in cases {
+            assert_eq!(place_in_words(page, label, place.as_ref()), expected);
         }
     }
 

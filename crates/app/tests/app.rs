@@ -6,18 +6,19 @@ use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ErrorCode, FileState, Parts, SearchMode, SearchRequest,
-    SupportLevel,
+    SupportLevel, TextRange,
 };
 use lectern_domain::{
     ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch, DocumentId,
-    DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexedChunk, ModelError, Scope, Source,
-    TokenUsage,
+    DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexedChunk, LineUnit, ModelError, Scope,
+    Source, TokenUsage,
 };
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
 use lectern_ingest::DocumentReader;
@@ -241,6 +242,23 @@ async fn an_answer_is_streamed_checked_cited_and_kept() {
     assert!(world.app.conversations().unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn a_passage_stands_where_the_hit_does() {
+    let world = World::new(None, &[("rent.csv", "What,Amount\nRent,900 euros\n")]).await;
+    let request = AskRequest { no_answer: true, ..question("What is the rent?") };
+    let answer = world.app.ask(&request, |_| {}, &CancellationToken::new()).await.unwrap();
+    let search = SearchRequest {
+        query: "rent".into(),
+        k: 1,
+        mode: SearchMode::Hybrid,
+        filter: lectern_app::Filter::default(),
+    };
+    let hits = world.app.search(&search).await.unwrap().hits;
+    let place = answer.passages[0].place.as_ref();
+    assert_eq!(place.map(|place| (place.line, place.line_unit)), Some((Some(1), LineUnit::Row)));
+    assert_eq!(hits[0].place.as_ref(), place);
+}
+
 /// Starts to ask and returns when the first word has come.
 async fn ask_until_first_word(app: &App) -> tokio::task::JoinHandle<Option<AskEvent>> {
     let (first_word, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -302,8 +320,17 @@ async fn the_state_tells_what_is_searchable_and_what_is_missing() {
     assert_eq!((status.chunks, status.embedded_chunks), (1, 0));
     assert!(!status.model_installed);
     assert_eq!(status.problem.map(|problem| problem.code), Some(ErrorCode::ModelMissing));
-    let states: Vec<FileState> = status.files.unwrap().iter().map(|file| file.state).collect();
-    assert_eq!(states, [FileState::Failed, FileState::Skipped, FileState::Ready]);
+    let files = status.files.unwrap();
+    let states: Vec<(FileState, Option<&str>)> =
+        files.iter().map(|file| (file.state, file.kind.as_deref())).collect();
+    assert_eq!(
+        states,
+        [
+            (FileState::Failed, Some("docx")),
+            (FileState::Skipped, Some("md")),
+            (FileState::Ready, Some("md"))
+        ]
+    );
     assert_eq!(status.folders.len(), 1);
     world.app.set_paused(true).unwrap();
     assert!(world.app.status(false).unwrap().paused);
@@ -322,8 +349,36 @@ async fn a_source_is_shown_block_by_block() {
     let blocks: Vec<(u32, &str)> =
         source.blocks.iter().map(|block| (block.start, block.text.as_str())).collect();
     assert_eq!(blocks, [(0, "Lease"), (7, "The rent is 900 euros. It is due on the first.")]);
+    assert!(!source.changed);
+    std::fs::write(&path, "# Lease\n\nThe rent is 950 euros.").unwrap();
+    std::fs::File::options()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+        .unwrap();
+    assert!(world.app.source(path.to_str().unwrap()).unwrap().changed);
     std::fs::remove_file(&path).unwrap();
     assert!(world.app.source(path.to_str().unwrap()).unwrap().missing);
+}
+
+#[tokio::test]
+async fn only_files_of_the_library_are_given_to_the_page_and_only_in_parts() {
+    let world = World::new(None, &[RENT]).await;
+    let path = world.path("rent.md");
+    let path = path.to_str().unwrap();
+    let bytes = |start, length| world.app.document_bytes(path, start, length).unwrap();
+    let size = world.app.source(path).unwrap().bytes;
+    assert_eq!(size, RENT.1.len() as u64);
+    assert_eq!(bytes(2, 5), b"Lease");
+    assert_eq!(bytes(size - 6, 100), b"first.");
+    assert_eq!(bytes(size + 1, 1), b"");
+    let secret = world.directory.path().join("library/catalog.sqlite");
+    let refused = world.app.document_bytes(secret.to_str().unwrap(), 0, 10).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NotFound);
+    // A document without pages has no rectangles, and a range that is none is no error.
+    let ranges = [TextRange { start: 0, end: 5 }, TextRange { start: 9, end: 3 }];
+    assert_eq!(world.app.places(path, &ranges).unwrap(), [[], []]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lectern_domain::{DocumentId, FileId, FolderId};
+use lectern_domain::{DocumentId, DocumentKind, FileId, FolderId};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use crate::{Catalog, CatalogError, Result, folders::excluded_inside};
@@ -169,6 +169,8 @@ pub struct FileRecord {
     pub embedded_chunks: u32,
     /// Last change, nanoseconds since 1970.
     pub modified: i64,
+    /// What it was read as, or, where it was not, what its name stands for.
+    pub kind: Option<DocumentKind>,
 }
 
 /// Numbers of files and chunks.
@@ -536,6 +538,15 @@ impl Catalog {
         Ok(changed as u64)
     }
 
+    /// The time of the last change, in nanoseconds since 1970, that the file at `path` had when
+    /// it was last looked at.
+    pub fn modified_at(&self, path: &str) -> Result<Option<i64>> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT modified FROM file WHERE path = ?1")?;
+        Ok(statement.query_row([path], |row| row.get(0)).optional()?)
+    }
+
     /// The files at or below `path`, or all, by path.
     pub fn files(&self, path: Option<&str>) -> Result<Vec<FileRecord>> {
         let connection = self.lock();
@@ -546,17 +557,22 @@ impl Catalog {
                     (SELECT max(number) FROM page WHERE page.document = file.document),
                     coalesce(sums.chunks, 0), coalesce(sums.embedded, 0), file.modified,
                     file.state = 'failed' AND file.needs IS '{PASSWORD}',
-                    folder.missing OR EXISTS (SELECT 1 FROM mount WHERE away AND {})
+                    folder.missing OR EXISTS (SELECT 1 FROM mount WHERE away AND {}),
+                    document.kind
              FROM file JOIN folder ON folder.id = file.folder
              LEFT JOIN sums ON sums.document = file.document
+             LEFT JOIN document ON document.id = file.document
              WHERE ?1 IS NULL OR {} ORDER BY file.path",
             below("file.path", "mount.path"),
             below("file.path", "?1")
         ))?;
         let rows = statement.query_map([path], |row| {
+            let path: String = row.get(0)?;
+            let kind: Option<String> = row.get(9)?;
             Ok((
                 FileRecord {
-                    path: row.get(0)?,
+                    kind: kind.as_deref().map_or_else(|| kind_of(&path), DocumentKind::parse),
+                    path,
                     state: FileState::Pending,
                     reason: row.get(2)?,
                     pages: row.get(3)?,
@@ -642,6 +658,11 @@ impl Known {
 /// Seconds to wait after so many attempts.
 fn wait(attempts: u32) -> i64 {
     (1 << attempts.min(30)).min(LONGEST_WAIT)
+}
+
+/// The kind that a file's name stands for.
+fn kind_of(path: &str) -> Option<DocumentKind> {
+    DocumentKind::from_extension(Path::new(path).extension()?.to_str()?)
 }
 
 fn counts(connection: &Connection, path: Option<&str>) -> Result<Counts> {

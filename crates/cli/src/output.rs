@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
-    AddReport, Answer, AppError, Check, DocumentText, FileState, Hit, SearchReply, Status,
-    SupportLevel,
+    AddReport, Answer, AnswerPassage, AppError, Check, DocumentText, FileState, Hit, Place,
+    SearchReply, Status, SupportLevel, place_in_words,
 };
 use lectern_eval::Report;
 use serde::Serialize;
@@ -114,7 +114,8 @@ pub fn status(status: &Status) {
 /// Passages that were found.
 pub fn search(reply: &SearchReply) {
     for (rank, hit) in reply.hits.iter().enumerate() {
-        println!("{}. {}", rank + 1, place(&hit.document, hit.page, &hit.heading));
+        let place = place(&hit.document, (hit.page, &hit.label, &hit.place), &hit.heading);
+        println!("{}. {place}", rank + 1);
         println!("   {}\n", excerpt(hit));
     }
     println!("{} passages in {:.0} ms", reply.hits.len(), reply.milliseconds);
@@ -130,15 +131,24 @@ fn excerpt(hit: &Hit) -> String {
     words
 }
 
-fn place(document: &str, page: Option<u32>, heading: &[String]) -> String {
+fn place(
+    document: &str,
+    (page, label, place): (Option<u32>, &Option<String>, &Option<Place>),
+    heading: &[String],
+) -> String {
+    let words = place_in_words(page, label.as_deref(), place.as_ref());
     let mut place = document.to_owned();
-    if let Some(page) = page {
-        place.push_str(&format!(", page {page}"));
+    if !words.is_empty() {
+        place.push_str(&format!(", {words}"));
     }
     if let Some(heading) = heading.last() {
         place.push_str(&format!(" — {heading}"));
     }
     place
+}
+
+fn passage_place(passage: &AnswerPassage) -> String {
+    place(&passage.document, (passage.page, &passage.label, &passage.place), &passage.heading)
 }
 
 /// What follows an answer that was streamed: its sources and its doubts.
@@ -148,7 +158,11 @@ pub fn sources(answer: &Answer) {
         println!(
             "[{}] {}",
             citation.n,
-            place(&citation.document, citation.page, &citation.heading)
+            place(
+                &citation.document,
+                (citation.page, &citation.label, &citation.place),
+                &citation.heading
+            )
         );
         println!("    “{}”", citation.quote.split_whitespace().collect::<Vec<_>>().join(" "));
     }
@@ -164,7 +178,7 @@ pub fn sources(answer: &Answer) {
     if answer.abstained && !answer.passages.is_empty() {
         println!("nearest passages:");
         for passage in answer.passages.iter().take(3) {
-            println!("    {}", place(&passage.document, passage.page, &passage.heading));
+            println!("    {}", passage_place(passage));
         }
     }
     if answer.pending > 0 {
@@ -181,11 +195,7 @@ pub fn sources(answer: &Answer) {
 /// Passages without an answer.
 pub fn passages(answer: &Answer) {
     for passage in &answer.passages {
-        println!(
-            "{}\n   {}\n",
-            place(&passage.document, passage.page, &passage.heading),
-            passage.text
-        );
+        println!("{}\n   {}\n", passage_place(passage), passage.text);
     }
 }
 

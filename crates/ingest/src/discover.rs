@@ -140,7 +140,7 @@ fn found_file(path: &Path, metadata: &Metadata, rules: &FolderRules) -> FoundFil
     FoundFile {
         path: path.to_string_lossy().into_owned(),
         size,
-        modified: nanoseconds(metadata.modified()),
+        modified: modified_nanoseconds(metadata),
         stamp: stamp(metadata),
         skip,
     }
@@ -153,6 +153,11 @@ fn nanoseconds(time: io::Result<SystemTime>) -> i64 {
         .map_or(0, |age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }
 
+/// A file's last change in nanoseconds since 1970; 0 where the system does not say.
+pub fn modified_nanoseconds(metadata: &Metadata) -> i64 {
+    nanoseconds(metadata.modified())
+}
+
 /// When the file, or its entry in the file system, was last changed: programs can set the
 /// time of the last change back, but not this one. In nanoseconds since 1970, never 0.
 #[cfg(unix)]
@@ -163,7 +168,7 @@ pub(crate) fn stamp(metadata: &Metadata) -> i64 {
 
 #[cfg(not(unix))]
 pub(crate) fn stamp(metadata: &Metadata) -> i64 {
-    nanoseconds(metadata.modified()).max(1)
+    modified_nanoseconds(metadata).max(1)
 }
 
 /// Whether a change of the file after `now` would show in its [`stamp`]: not where it was

@@ -14,7 +14,7 @@ mod measure;
 mod rules;
 mod watch;
 
-pub use discover::{Discovered, discover};
+pub use discover::{Discovered, discover, modified_nanoseconds};
 pub use indexer::{
     DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Until,
     searchable_text,

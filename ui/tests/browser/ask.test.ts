@@ -16,6 +16,8 @@ describe('asking', () => {
     expect(await citation.evaluate((element) => element.tagName)).toBe('BUTTON');
     await citation.click();
     const viewer = page.getByTestId('viewer');
+    await expect.poll(() => viewer.getByTestId('page-field').inputValue()).toBe('2');
+    await viewer.getByRole('radio', { name: 'Text' }).check({ force: true });
     await viewer.getByText('page 2 of 3').waitFor();
     const highlight = viewer.getByTestId('highlight');
     expect(await highlight.innerText()).toBe(
@@ -186,6 +188,9 @@ describe.each(['light', 'dark'] as const)('in a %s window', (colorScheme) => {
     await ask(page, QUESTION);
     await page.getByTestId('passages').click();
     await page.getByTestId('citation-4').first().click();
+    await page.getByTestId('highlight-rect').first().waitFor();
+    await expectContrast(page);
+    await page.getByRole('radio', { name: 'Text' }).check({ force: true });
     await page.getByTestId('highlight').first().waitFor();
     await expectContrast(page);
   });

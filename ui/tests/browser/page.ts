@@ -91,7 +91,7 @@ function tooFaint(): string[] {
       .map((node) => node.textContent?.trim())
       .join('');
     if (words === '' || !element.checkVisibility({ opacityProperty: true })) continue;
-    if (element.closest(':disabled, .visually-hidden')) continue;
+    if (element.closest(':disabled, .visually-hidden, .textLayer')) continue;
     const style = getComputedStyle(element);
     const background = behind(element);
     const [high = 0, low = 0] = [

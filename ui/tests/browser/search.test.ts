@@ -16,7 +16,7 @@ describe('searching', () => {
       (await page.getByTestId('hit').locator('mark').allInnerTexts())[0]?.toLowerCase();
     await expect.poll(marked).toMatch(/^(water|boiler)$/);
     await page.getByTestId('hit').first().click();
-    await page.getByTestId('highlight').first().waitFor();
+    await page.getByTestId('highlight-rect').first().waitFor();
     expect(complaints).toEqual([]);
   });
 

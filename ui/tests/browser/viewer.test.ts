@@ -1,7 +1,156 @@
 import { describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
 import { ask, withBrowser } from './page';
 
 const open = withBrowser();
+
+/** Opens a citation, of a PDF by its text. */
+async function openText(page: Page, n: number): Promise<void> {
+  await page.getByTestId(`citation-${n}`).first().click();
+  await page.getByRole('radio', { name: 'Text' }).check({ force: true });
+}
+
+/** Waits until the page that is looked at is drawn. */
+async function drawn(page: Page): Promise<void> {
+  await page.locator('[data-testid=pdf-canvas][data-drawn=true]').first().waitFor();
+}
+
+/** How much of what the marks cover is ink, and how much ink there is beside them in their lines. */
+function inkUnderMarks(): { inside: number; outside: number } {
+  let inside = 0;
+  let outside = 0;
+  for (const mark of document.querySelectorAll<HTMLElement>('[data-testid=highlight-rect]')) {
+    const canvas = mark.parentElement?.querySelector('canvas');
+    const context = canvas?.getContext('2d');
+    if (!canvas || !context) continue;
+    const density = canvas.width / canvas.clientWidth;
+    const top = mark.offsetTop * density;
+    const height = mark.offsetHeight * density;
+    const left = mark.offsetLeft * density;
+    const right = left + mark.offsetWidth * density;
+    const { data } = context.getImageData(0, top, canvas.width, height);
+    for (let i = 0; i < data.length; i += 4) {
+      if ((data[i] ?? 255) > 100) continue;
+      const x = (i / 4) % canvas.width;
+      if (x >= left - 1 && x <= right + 1) inside++;
+      else outside++;
+    }
+  }
+  return { inside, outside };
+}
+
+describe('the pages of a PDF', () => {
+  it('are drawn, with the cited words marked and nothing else', async () => {
+    const { page, complaints } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-4').click();
+    await drawn(page);
+    const marks = page.getByTestId('highlight-rect');
+    await marks.first().waitFor();
+    // A whole line, so that all ink at its height is the quote's.
+    expect(await marks.count()).toBe(1);
+    await expect.poll(() => page.evaluate(inkUnderMarks)).toMatchObject({ outside: 0 });
+    expect((await page.evaluate(inkUnderMarks)).inside).toBeGreaterThan(400);
+    const box = await marks.first().boundingBox();
+    expect(box?.y).toBeGreaterThan(100);
+    expect(box?.y).toBeLessThan(700);
+    expect(complaints).toEqual([]);
+  });
+
+  it('follow the citations, the field and the wheel', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    const field = page.getByTestId('page-field');
+    await expect.poll(() => field.inputValue()).toBe('2');
+    await page.getByRole('button', { name: 'Next source' }).click();
+    await page.getByRole('button', { name: 'Next source' }).click();
+    await expect.poll(() => field.inputValue()).toBe('3');
+    await page.getByRole('button', { name: 'Next source' }).click();
+    await expect.poll(() => field.inputValue()).toBe('13');
+    await field.fill('12');
+    await field.press('Enter');
+    await expect.poll(() => field.inputValue()).toBe('12');
+    await page.getByTestId('pages').evaluate((element) => (element.scrollTop = 0));
+    await expect.poll(() => field.inputValue()).toBe('1');
+    await field.fill('none');
+    await field.press('Enter');
+    expect(await field.inputValue()).toBe('1');
+    // Far away pages are not drawn.
+    expect(await page.getByTestId('pdf-canvas').count()).toBeLessThan(6);
+  });
+
+  it('can be larger and smaller', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await drawn(page);
+    const width = async (): Promise<number> =>
+      (await page.getByTestId('pdf-canvas').first().boundingBox())?.width ?? 0;
+    const fit = await width();
+    await page.getByRole('button', { name: 'Larger' }).click();
+    await expect.poll(width).toBeGreaterThan(fit * 1.2);
+    await page.getByTestId('pages').focus();
+    await page.keyboard.press('Control+-');
+    await page.keyboard.press('Control+-');
+    await expect.poll(width).toBeLessThan(fit * 0.9);
+    await page.getByRole('button', { name: '80 %' }).click();
+    await expect.poll(width).toBe(fit);
+  });
+
+  it('give way to the text where they cannot be drawn', async () => {
+    const { page } = await open('speed=20&source=broken');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await page.getByText('The pages cannot be drawn.').waitFor();
+    await page.getByTestId('highlight').getByText('The tenant may end the lease').waitFor();
+  });
+
+  it('have text that can be selected', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await page.getByTestId('pages').getByText('Where several tenants have signed').waitFor();
+  });
+});
+
+describe('words in the document', () => {
+  it('are found on the pages, one after another', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await drawn(page);
+    await page.getByTestId('viewer').focus();
+    await page.keyboard.press('Control+f');
+    await page.getByTestId('find').fill('the  LANDLORD');
+    await page.getByText('1 of 4').waitFor();
+    const field = page.getByTestId('page-field');
+    await expect.poll(() => field.inputValue()).toBe('1');
+    await page.keyboard.press('Enter');
+    await page.getByText('2 of 4').waitFor();
+    await expect.poll(() => field.inputValue()).toBe('2');
+    await page.keyboard.press('Shift+Enter');
+    await page.keyboard.press('Shift+Enter');
+    await page.getByText('4 of 4').waitFor();
+    await expect.poll(() => field.inputValue()).toBe('3');
+    await page.getByTestId('find').fill('no such words');
+    await page.getByText('Not found').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByTestId('find').waitFor({ state: 'detached' });
+    expect(await page.getByTestId('viewer').count()).toBe(1);
+  });
+
+  it('are found in text', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, '费用是多少？');
+    await page.getByTestId('citation-2').click();
+    await page.getByRole('button', { name: 'Find in this document' }).click();
+    await page.getByTestId('find').fill('六');
+    await page.getByText('1 of 2').waitFor();
+    expect(await page.getByTestId('found').allInnerTexts()).toEqual(['六', '六']);
+    expect(await page.getByTestId('highlight').innerText()).toBe('费用为四万二千元');
+  });
+});
 
 describe('the source beside the answer', () => {
   it.each([
@@ -17,7 +166,7 @@ describe('the source beside the answer', () => {
   it('marks the cells of a table', async () => {
     const { page } = await open('speed=20');
     await ask(page, 'How do I end my lease?');
-    await page.getByTestId('citation-4').click();
+    await openText(page, 4);
     const cells = page.getByTestId('highlight');
     await cells.first().waitFor();
     expect(await cells.allInnerTexts()).toEqual([
@@ -30,11 +179,12 @@ describe('the source beside the answer', () => {
   it('steps through the citations', async () => {
     const { page } = await open('speed=20');
     await ask(page, 'How do I end my lease?');
-    await page.getByTestId('citation-3').click();
+    await openText(page, 3);
     await page.getByText('3 of 5').waitFor();
     await page.getByRole('button', { name: 'Next source' }).click();
     await page.getByTestId('viewer').getByText('Boiler manual', { exact: false }).first().waitFor();
     await page.getByRole('button', { name: 'Next source' }).click();
+    await page.getByRole('radio', { name: 'Text' }).check({ force: true });
     await page.getByTestId('highlight').getByText('returns it within six months').waitFor();
     expect(await page.getByRole('button', { name: 'Next source' }).isDisabled()).toBe(true);
   });
@@ -44,7 +194,7 @@ describe('the source beside the answer', () => {
     await ask(page, 'How do I end my lease?');
     await page.getByTestId('citation-2').focus();
     await page.keyboard.press('Enter');
-    await page.getByTestId('highlight').waitFor();
+    await page.getByTestId('highlight-rect').first().waitFor();
     await page.keyboard.press('Escape');
     await page.getByTestId('viewer').waitFor({ state: 'detached' });
     const focused = page.locator(':focus');
@@ -93,6 +243,13 @@ describe('the source beside the answer', () => {
     await page.getByTestId('citation-1').first().click();
     await page.getByText('The file is no longer there.').waitFor();
     expect(await page.getByRole('button', { name: 'Open in viewer' }).isDisabled()).toBe(true);
+  });
+
+  it('says when the file has changed since it was read', async () => {
+    const { page } = await open('speed=20&source=changed');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await page.getByText('This file has changed since it was read.').waitFor();
   });
 
   it('says when the document cannot be opened', async () => {

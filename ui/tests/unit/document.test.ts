@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { locateQuote, overlap, tableRows, toSections } from '../../src/lib/text/document';
+import {
+  locateQuote,
+  markedSpans,
+  overlap,
+  tableRows,
+  toSections,
+} from '../../src/lib/text/document';
 import { codePointLength } from '../../src/lib/text/offsets';
 import type { SourceBlock } from '../../src/lib/types';
 
@@ -100,4 +106,40 @@ it('keeps the places of table cells', () => {
   for (const cell of rows.flat()) {
     expect(text.slice(cell.from, cell.from + cell.text.length)).toBe(cell.text);
   }
+});
+
+describe('the marks of a text', () => {
+  it.each([
+    ['nothing', [], [['one two', null]]],
+    [
+      'one',
+      [{ from: 4, to: 7, kind: 'cited' }],
+      [
+        ['one ', null],
+        ['two', 'cited'],
+      ],
+    ],
+    [
+      'one inside another',
+      [
+        { from: 0, to: 7, kind: 'cited' },
+        { from: 2, to: 5, kind: 'current' },
+      ],
+      [
+        ['on', 'cited'],
+        ['e t', 'current'],
+        ['wo', 'cited'],
+      ],
+    ],
+  ] as const)('cut it where they begin and end: %s', (_, marks, expected) => {
+    const spans = markedSpans('one two', marks);
+    expect(spans.map(({ text, kind }) => [text, kind])).toEqual(expected);
+  });
+
+  it('count from where the text begins', () => {
+    expect(markedSpans('two', [{ from: 0, to: 5, kind: 'found' }], 4)).toEqual([
+      { text: 't', kind: 'found' },
+      { text: 'wo', kind: null },
+    ]);
+  });
 });

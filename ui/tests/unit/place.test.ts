@@ -119,12 +119,18 @@ describe('the reason of a file', () => {
     chunks: 0,
     embedded_chunks: 0,
     modified: '2026-03-14T09:26:53Z',
+    kind: 'pdf',
   };
 
   it.each<[Partial<FileStatus>, RegExp]>([
     [{}, /^$/],
     [{ reason: 'the file is damaged' }, /^the file is damaged$/],
-    [{ reason: 'locked', needs: 'password' }, /^This file is protected by a password\..* save a/],
+    [
+      { reason: 'locked', reason_code: 'password_needed' },
+      /^This file is protected by a password\..* save a/,
+    ],
+    [{ reason: 'big', reason_code: 'too_big', reason_detail: '200' }, /larger than 200 MB/],
+    [{ reason: 'big', reason_code: 'too_big' }, /too big/],
   ])('for %j says what is known', (known, words) => {
     expect(reasonText({ ...file, ...known })).toMatch(words);
   });

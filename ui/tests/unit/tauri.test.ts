@@ -30,6 +30,11 @@ describe('the commands', () => {
     ['conversation', { id: 7 }, () => tauri.conversation(7)],
     ['delete_conversation', { id: 7 }, () => tauri.deleteConversation(7)],
     ['source', { path: '/a' }, () => tauri.source('/a')],
+    [
+      'places',
+      { path: '/a', ranges: [{ start: 1, end: 2 }] },
+      () => tauri.places('/a', [{ start: 1, end: 2 }]),
+    ],
     ['open_path', { path: '/a' }, () => tauri.openPath('/a')],
     ['samples', {}, () => tauri.samples()],
   ])('%s takes %j', async (command, args, call) => {
@@ -40,6 +45,14 @@ describe('the commands', () => {
     });
     expect(await call()).toBe('reply');
     expect(calls).toEqual([[command, args]]);
+  });
+
+  it('take bytes as they are', async () => {
+    mockIPC((name, payload) => {
+      expect([name, payload]).toEqual(['document_bytes', { path: '/a', start: 3, length: 2 }]);
+      return new Uint8Array([37, 80]).buffer;
+    });
+    expect([...(await tauri.documentBytes('/a', 3, 2))]).toEqual([37, 80]);
   });
 
   it.each([

@@ -7,10 +7,12 @@ import type {
   Conversation,
   ConversationSummary,
   FileStatus,
+  Rect,
   SearchReply,
   SearchRequest,
   Source,
   Status,
+  TextRange,
 } from '../types';
 
 /** What the person does with files above the window. */
@@ -37,6 +39,10 @@ export interface Backend {
   conversation(id: number): Promise<Conversation>;
   deleteConversation(id: number): Promise<void>;
   source(path: string): Promise<Source>;
+  /** Where parts of a document stand on its pages, in the order of `ranges`. */
+  places(path: string, ranges: TextRange[]): Promise<Rect[][]>;
+  /** Bytes of the file behind a document; fewer than asked for where it ends. */
+  documentBytes(path: string, start: number, length: number): Promise<Uint8Array>;
   /** Opens the file in the system's own viewer. */
   openPath(path: string): Promise<void>;
   /** The folder of documents that comes with the application, if there is one. */

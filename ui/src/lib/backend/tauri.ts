@@ -28,6 +28,9 @@ export const tauri: Backend = {
   conversation: (id) => invoke('conversation', { id }),
   deleteConversation: (id) => invoke('delete_conversation', { id }),
   source: (path) => invoke('source', { path }),
+  places: (path, ranges) => invoke('places', { path, ranges }),
+  documentBytes: async (path, start, length) =>
+    new Uint8Array(await invoke<ArrayBuffer>('document_bytes', { path, start, length })),
   openPath: (path) => invoke('open_path', { path }),
   samples: () => invoke('samples'),
   pickFolders: () => pick(true),

@@ -1,4 +1,5 @@
 import { toAppError } from '../backend';
+import { errorText } from '../text/error';
 
 /** A message that does not stand in the way. */
 export interface Notice {
@@ -21,7 +22,7 @@ export class Notices {
   }
 
   fail(thrown: unknown): void {
-    const { message, hint } = toAppError(thrown);
+    const { message, hint } = errorText(toAppError(thrown));
     this.list = this.list.filter((notice) => notice.message !== message);
     this.#add('error', message, hint);
   }

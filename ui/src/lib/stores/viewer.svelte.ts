@@ -1,7 +1,13 @@
 import { toAppError, type Backend } from '../backend';
 import type { Reference } from '../text/references';
-import { locateQuote, toSections, type Range } from '../text/document';
-import type { AppError, Source } from '../types';
+import { locateQuote, toSections, type Mark, type Range } from '../text/document';
+import type { AppError, Rect, Source } from '../types';
+import { Find } from './find.svelte';
+
+/** A rectangle of a mark on a page. */
+export interface MarkedRect extends Rect {
+  kind: Mark['kind'];
+}
 
 /** The document beside the answer, and the passage that is marked in it. */
 export class Viewer {
@@ -10,18 +16,41 @@ export class Viewer {
   index = $state(0);
   source = $state.raw<Source | null>(null);
   error = $state.raw<AppError | null>(null);
+  /** The person wants to see a PDF's text instead of its pages, or its pages cannot be drawn. */
+  asText = $state(false);
+  /** Why the pages cannot be drawn, if so. */
+  pagesFailed = $state(false);
   readonly current = $derived(this.references[this.index] ?? null);
   readonly isOpen = $derived(this.current !== null);
   readonly sections = $derived(toSections(this.source?.blocks ?? []));
+  /** There are pages to be drawn. */
+  readonly hasPages = $derived(
+    this.source?.kind === 'pdf' && !this.source.missing && !this.pagesFailed,
+  );
+  readonly showsPages = $derived(this.hasPages && !this.asText);
   /** Where the passage stands, as far as the document still has it. */
   readonly highlight: Range | null = $derived.by(() => {
     if (this.source === null || this.current === null) return null;
     if (this.source.path !== this.current.document) return null;
     return locateQuote(this.source.blocks, this.current, this.current.quote);
   });
+  readonly find = new Find(() => this.source?.blocks ?? []);
+  /** What is marked in the text: the passage, and the words that are looked for. */
+  readonly marks: readonly Mark[] = $derived.by(() => {
+    const marks: Mark[] = this.find.found.map((range) => ({
+      ...range,
+      kind: range === this.find.current ? 'current' : 'found',
+    }));
+    if (this.highlight !== null && this.highlight.start < this.highlight.end)
+      marks.push({ ...this.highlight, kind: 'cited' });
+    return marks;
+  });
+  /** The same on the pages. */
+  rects = $state.raw<readonly MarkedRect[]>([]);
 
   readonly #backend: Backend;
   #opener: Element | null = null;
+  #placing = 0;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -40,6 +69,10 @@ export class Viewer {
     this.error = null;
     if (path === undefined || this.source?.path === path) return;
     this.source = null;
+    this.rects = [];
+    this.asText = false;
+    this.pagesFailed = false;
+    this.find.close();
     try {
       const source = await this.#backend.source(path);
       // The person may have gone on to another document meanwhile.
@@ -49,10 +82,43 @@ export class Viewer {
     }
   }
 
+  /** Bytes of the file that is shown. */
+  readBytes(start: number, length: number): Promise<Uint8Array> {
+    return this.#backend.documentBytes(this.source?.path ?? '', start, length);
+  }
+
+  /** Asks where the marks stand on the pages. Called whenever they have changed. */
+  async placeMarks(): Promise<void> {
+    const run = ++this.#placing;
+    const { marks, current, source, highlight } = this;
+    if (source === null || marks.length === 0) {
+      this.rects = [];
+      return;
+    }
+    // What came with the passage is right as long as it stands where it stood.
+    const kept = highlight?.start === current?.start ? current?.rects : undefined;
+    const asked = marks.filter(({ kind }) => kind !== 'cited' || !kept?.length);
+    let placed: Rect[][];
+    try {
+      const ranges = asked.map(({ start, end }) => ({ start, end }));
+      placed = ranges.length === 0 ? [] : await this.#backend.places(source.path, ranges);
+    } catch {
+      // The text is still there to look at; only the marks are missing.
+      placed = [];
+    }
+    if (run !== this.#placing) return;
+    const rects = asked.flatMap(({ kind }, index) =>
+      (placed[index] ?? []).map((rect) => ({ ...rect, kind })),
+    );
+    const cited = asked.length < marks.length ? (kept ?? []) : [];
+    this.rects = [...rects, ...cited.map((rect) => ({ ...rect, kind: 'cited' as const }))];
+  }
+
   close(): void {
     this.references = [];
     // The document may have changed by the time it is opened again.
     this.source = null;
+    this.find.close();
     if (this.#opener instanceof HTMLElement) this.#opener.focus();
     this.#opener = null;
   }

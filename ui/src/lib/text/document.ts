@@ -7,6 +7,11 @@ export interface Range {
   end: number;
 }
 
+/** A run of characters that is marked: what is cited, what is looked for, and of that what is shown. */
+export interface Mark extends Range {
+  kind: 'cited' | 'found' | 'current';
+}
+
 /** A block of a document, or a part of one that is too long to be drawn at once. */
 export interface Piece extends Range {
   kind: SourceBlock['kind'];
@@ -82,6 +87,56 @@ export function overlap(piece: Piece, range: Range | null): { from: number; to: 
   const from = utf16Index(piece.text, range.start - piece.start);
   const to = utf16Index(piece.text, range.end - piece.start);
   return from < to ? { from, to } : null;
+}
+
+/** A part of a text, marked or not. */
+export interface MarkedSpan {
+  text: string;
+  kind: Mark['kind'] | null;
+}
+
+/** A part of a piece's text that is marked, in UTF-16 units. */
+export interface MarkedPart {
+  from: number;
+  to: number;
+  kind: Mark['kind'];
+}
+
+/** The marked parts of a piece. */
+export function marksIn(piece: Piece, marks: readonly Mark[]): MarkedPart[] {
+  return marks.flatMap((mark) => {
+    const part = overlap(piece, mark);
+    return part === null ? [] : [{ ...part, kind: mark.kind }];
+  });
+}
+
+const STRENGTH = { cited: 0, found: 1, current: 2 } as const;
+
+/**
+ * Cuts `text`, which begins at `from` of the text that the parts count in, where marks begin and
+ * end. Where they overlap, what is looked for is seen.
+ */
+export function markedSpans(text: string, parts: readonly MarkedPart[], from = 0): MarkedSpan[] {
+  const cuts = new Set([0, text.length]);
+  for (const part of parts) {
+    for (const cut of [part.from - from, part.to - from]) {
+      if (cut > 0 && cut < text.length) cuts.add(cut);
+    }
+  }
+  const places = [...cuts].sort((a, b) => a - b);
+  const spans: MarkedSpan[] = [];
+  for (const [index, start] of places.slice(0, -1).entries()) {
+    const end = places[index + 1] ?? text.length;
+    const kind = parts
+      .filter((part) => part.from - from <= start && part.to - from >= end)
+      .map(({ kind }) => kind)
+      .reduce<Mark['kind'] | null>(
+        (best, kind) => (best === null || STRENGTH[kind] > STRENGTH[best] ? kind : best),
+        null,
+      );
+    spans.push({ text: text.slice(start, end), kind });
+  }
+  return spans;
 }
 
 /**

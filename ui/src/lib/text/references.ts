@@ -1,4 +1,4 @@
-import type { AnswerPassage, Citation } from '../types';
+import type { AnswerPassage, Citation, Rect } from '../types';
 import type { Whereabouts } from './place';
 
 /** A passage to be shown in its document. */
@@ -8,6 +8,8 @@ export interface Reference extends Whereabouts {
   start: number;
   end: number;
   quote: string;
+  /** Where it stands on its pages, where that came along. */
+  rects?: Rect[];
 }
 
 /**

@@ -19,6 +19,10 @@ document: string,
  */
 page: number | null, 
 /**
+ * What the document itself calls the page, such as `iv`, where it says so.
+ */
+label?: string, 
+/**
  * What the page is, and the line where it is known.
  */
 place?: Place, 

@@ -26,6 +26,14 @@ page_count: number | null,
  */
 missing: boolean, 
 /**
+ * The file is another one than when its text was read.
+ */
+changed: boolean, 
+/**
+ * The size of the file now; 0 where it is missing.
+ */
+bytes: number, 
+/**
  * Its text, block by block.
  */
 blocks: Array<SourceBlock>, };

@@ -21,7 +21,16 @@ function source(
     start += codePointLength(text) + 2;
     return block;
   });
-  return { path, kind, title, page_count: page, missing: false, blocks: placed };
+  return {
+    path,
+    kind,
+    title,
+    page_count: page,
+    missing: false,
+    changed: false,
+    bytes: 0,
+    blocks: placed,
+  };
 }
 
 export const lease = source(
@@ -281,6 +290,7 @@ export function passage(
     n,
     document: document.path,
     page: block.page,
+    place: placeOf(document),
     text: block.text,
     start: block.start,
     end: block.start + codePointLength(block.text),

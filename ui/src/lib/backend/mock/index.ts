@@ -4,6 +4,7 @@ import type { Backend, DragPhase, Unsubscribe } from '../backend';
 import { answerFrom, scriptFor } from './answers';
 import { documents, hit } from './documents';
 import { MockLibrary } from './library';
+import { drawPages, type DrawnPages } from './pages';
 
 /**
  * An application in memory, for the browser tests and for work on the page.
@@ -12,7 +13,8 @@ import { MockLibrary } from './library';
  * - `model=missing` no model is installed
  * - `ask=fail|abstain|hang` every question ends so
  * - `fail=add,source,search,…` these calls are rejected
- * - `source=missing` the files behind the documents are gone
+ * - `source=missing|changed|broken` the files behind the documents are gone, are others by now, or
+ *   cannot be drawn
  * - `problem` the library reports a problem
  * - `speed=10` everything ten times as fast
  *
@@ -41,6 +43,23 @@ export function createMock(parameters: URLSearchParams): Backend {
     if (failing.has(name))
       throw error('library', 'The disk is full.', 'Free some space and try again.');
     return structuredClone(reply());
+  }
+
+  const pages = new Map<Source, DrawnPages>();
+
+  /** The pages of a document, drawn when they are first asked for. */
+  function drawn(document: Source): DrawnPages {
+    const before = pages.get(document);
+    if (before) return before;
+    const now = drawPages(document);
+    pages.set(document, now);
+    return now;
+  }
+
+  function named(path: string): Source {
+    const found = documents.find((document) => document.path === path);
+    if (!found) throw error('not_found', 'The library has no such document.', '');
+    return found;
   }
 
   function known(): Source[] {
@@ -118,9 +137,19 @@ export function createMock(parameters: URLSearchParams): Backend {
     deleteConversation: (id) => call('delete', () => void answers.delete(id)),
     source: (path) =>
       call('source', () => {
-        const found = documents.find((document) => document.path === path);
-        if (!found) throw error('not_found', 'The library has no such document.', '');
-        return { ...found, missing: parameters.get('source') === 'missing' };
+        const found = named(path);
+        const state = parameters.get('source');
+        const missing = state === 'missing';
+        const bytes = missing || found.kind !== 'pdf' ? 0 : drawn(found).bytes.length;
+        return { ...found, missing, bytes, changed: state === 'changed' };
+      }),
+    places: (path, ranges) =>
+      call('places', () => ranges.map((range) => drawn(named(path)).rects(range))),
+    documentBytes: (path, start, length) =>
+      call('bytes', () => {
+        const { bytes } = drawn(named(path));
+        if (parameters.get('source') === 'broken') return new Uint8Array(Math.min(length, 64));
+        return bytes.slice(start, start + length);
       }),
     openPath: (path) => call('open', () => void console.info(`would open ${path}`)),
     samples: () => call('samples', () => '/usr/share/lectern/samples'),

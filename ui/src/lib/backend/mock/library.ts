@@ -41,10 +41,12 @@ export class MockLibrary {
           'the file is protected by a password',
         ),
         needs: 'password',
+        reason_code: 'password_needed',
       },
       {
         ...file('/home/ada/Documents/Flat/Floor plan.dwg', 'skipped'),
-        reason: 'Files of this kind are not read.',
+        reason: 'files of this kind cannot be read',
+        reason_code: 'unsupported',
       },
     );
     if (beginning.library === 'large') this.#folders.set('/home/ada/Archive', archive());
@@ -99,7 +101,13 @@ export class MockLibrary {
 
   retry(path: string): void {
     const found = this.files().find((other) => other.path === path);
-    if (found) Object.assign(found, { state: 'pending', reason: null, needs: undefined });
+    if (found)
+      Object.assign(found, {
+        state: 'pending',
+        reason: null,
+        reason_code: undefined,
+        needs: undefined,
+      });
     this.#changed(this.status());
     this.#continue();
   }
@@ -125,7 +133,10 @@ export class MockLibrary {
       Object.assign(
         reading,
         reading.path.includes('Scanned')
-          ? failed(reading.path, 'The pages are pictures without text.')
+          ? {
+              ...failed(reading.path, 'the file holds pictures of pages only'),
+              reason_code: 'needs_ocr',
+            }
           : file(reading.path, 'ready', 0),
       );
     }
@@ -149,6 +160,7 @@ function file(path: string, state: FileStatus['state'], embedded = PASSAGES): Fi
     chunks: ready ? PASSAGES : 0,
     embedded_chunks: ready ? embedded : 0,
     modified: '2026-03-14T09:26:53Z',
+    kind: path.split('.').at(-1) ?? null,
   };
 }
 
@@ -160,7 +172,11 @@ function archive(): FileStatus[] {
   return Array.from({ length: 3_000 }, (_, n) => {
     const path = `/home/ada/Archive/${2000 + (n % 25)}/Letter ${String(n + 1).padStart(4, '0')}.pdf`;
     return n % 100 === 7
-      ? failed(path, 'The file is damaged: its page table cannot be read.')
+      ? {
+          ...failed(path, 'the file is damaged: no cross-reference table'),
+          reason_code: 'damaged',
+          reason_detail: 'no cross-reference table',
+        }
       : file(path, 'ready');
   });
 }
