@@ -111,16 +111,20 @@ impl App {
     }
 
     /// Queues files that failed or were called off once more.
-    pub fn retry(&self, path: Option<&str>) -> Result<u64> {
-        let queued = self.catalog().retry(path)?;
+    pub fn retry(&self, path: Option<&Path>) -> Result<u64> {
+        let path = path.map(absolute).transpose()?;
+        let path = path.as_deref().map(Path::to_string_lossy);
+        let queued = self.catalog().retry(path.as_deref())?;
         self.tell_the_indexer();
         Ok(queued)
     }
 
     /// Calls off the reading of what waits at or below `path`, or of all. What was read
     /// stays, and [`App::retry`] queues the rest again. Returns how many files it were.
-    pub fn call_off(&self, path: Option<&str>) -> Result<u64> {
-        let called_off = self.catalog().call_off(path)?;
+    pub fn call_off(&self, path: Option<&Path>) -> Result<u64> {
+        let path = path.map(absolute).transpose()?;
+        let path = path.as_deref().map(Path::to_string_lossy);
+        let called_off = self.catalog().call_off(path.as_deref())?;
         self.tell_the_indexer();
         Ok(called_off)
     }
