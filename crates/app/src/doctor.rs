@@ -70,7 +70,9 @@ impl App {
 
     /// An error where the index holds what the catalogue does not know.
     async fn strangers_in_index(&self) -> crate::Result<String> {
-        let index = self.inner.parts.index.get().await?;
+        let Some(index) = self.index(&self.embedder()?).await? else {
+            return Ok("is empty".to_owned());
+        };
         let known = self.catalog().chunk_ids()?;
         let (texts, vectors) = (index.text_ids().await?, index.vector_ids().await?);
         let strangers: HashSet<_> =
@@ -122,7 +124,9 @@ impl App {
     }
 
     async fn index_state(&self) -> crate::Result<String> {
-        let index = self.inner.parts.index.get().await?;
+        let Some(index) = self.index(&self.embedder()?).await? else {
+            return Ok("is empty".to_owned());
+        };
         let (texts, vectors) = (index.text_ids().await?.len(), index.vector_ids().await?.len());
         Ok(format!("{texts} chunks searchable by words, {vectors} by meaning"))
     }

@@ -182,7 +182,9 @@ impl App {
             failed: counts.failed,
             skipped: counts.skipped,
             bytes_on_disk: bytes_below(&self.inner.directory),
-            embedder: parts.embedder.id().to_owned(),
+            embedder: self.embedder()?,
+            next_embedder: Some(parts.embedder.clone())
+                .filter(|next| self.embedder().is_ok_and(|embedder| embedder != *next)),
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
             paused: self.is_paused()?,
@@ -353,12 +355,14 @@ impl App {
         self.set_problem(None);
         let inner = &self.inner;
         let changed = inner.changed.clone();
+        let (index, embedding, successor) = self.open_to_write().await?;
         let parts = IndexerParts {
             // A connection of its own, so that a long transaction of the indexer
             // does not hold a search up.
             catalog: Arc::new(Catalog::open(&inner.directory.join(damage::CATALOG))?),
-            index: inner.parts.index.get().await?,
-            embedder: inner.parts.embedder.clone(),
+            index,
+            embedder: embedding.embedder,
+            successor,
             reader: {
                 let app = self.clone();
                 Box::new(move || (app.inner.parts.reader)())

@@ -12,13 +12,13 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
-    App, AppError, AskEvent, AskRequest, ErrorCode, FileState, Parts, SearchMode, SearchRequest,
-    SupportLevel, TextRange,
+    App, AppError, AskEvent, AskRequest, Embedding, ErrorCode, FileState, Parts, SearchMode,
+    SearchRequest, SupportLevel, TextRange,
 };
 use lectern_domain::{
-    ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch, DocumentId,
-    DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexedChunk, LineUnit, ModelError, Scope,
-    Source, TokenUsage,
+    Access, ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch,
+    DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk,
+    LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
 use lectern_ingest::DocumentReader;
@@ -88,7 +88,7 @@ impl ChunkIndex for WordIndex {
     async fn maintain(&self) -> Result<(), IndexError> {
         Ok(())
     }
-    async fn purge(&self) -> Result<(), IndexError> {
+    async fn purge(&self, _: &[String]) -> Result<(), IndexError> {
         Ok(())
     }
 }
@@ -131,6 +131,16 @@ impl DocumentReader for LocalReader {
     }
 }
 
+/// One and the same index for every embedder.
+struct OneIndex(Arc<dyn ChunkIndex>);
+
+#[async_trait]
+impl IndexStore for OneIndex {
+    async fn open(&self, _: &str, _: Access) -> Result<Arc<dyn ChunkIndex>, IndexError> {
+        Ok(self.0.clone())
+    }
+}
+
 /// Something that is there already, or is missing.
 struct Ready<T: ?Sized>(Option<Arc<T>>);
 
@@ -158,11 +168,15 @@ fn open(
     chat: Option<Arc<dyn ChatModel>>,
 ) -> Result<App, AppError> {
     let installed = chat.is_some();
-    let parts = Parts {
-        index: Arc::new(Ready(Some(index.clone()))),
+    let embedding = || Embedding {
         embedder: Arc::new(Ready::<dyn Embedder>(None)),
-        embedder_is_multilingual: true,
-        embedder_spread: 0.5,
+        is_multilingual: true,
+        spread: 0.5,
+    };
+    let parts = Parts {
+        index: Arc::new(OneIndex(index.clone())),
+        embedder: "test".to_owned(),
+        embedding: Box::new(move |_| Some(embedding())),
         chat: Arc::new(Ready(chat)),
         chat_installed: Box::new(move || installed),
         reader: Box::new(|| Box::new(LocalReader)),
@@ -436,8 +450,12 @@ async fn what_makes_no_sense_is_refused_with_a_code() {
     assert_eq!(found.passages.len(), 1);
 }
 
-/// Overwrites part of a file as a failing disk would.
+/// Overwrites part of a catalogue as a failing disk would.
 fn damage(path: &Path, from: usize, length: usize) {
+    // In the file itself, not in the log beside it.
+    let raw = rusqlite::Connection::open(path).unwrap();
+    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(raw);
     let mut bytes = std::fs::read(path).unwrap();
     let end = bytes.len().min(from + length);
     bytes[from..end].fill(0xa5);
@@ -463,10 +481,6 @@ async fn a_damaged_catalogue_comes_back_from_its_copy_and_follows_the_disk() {
 async fn damage_that_is_found_later_is_repaired_by_the_next_start() {
     let world = World::new(None, &[RENT]).await;
     let file = world.catalogue();
-    // In the file itself, not in the log beside it.
-    let raw = rusqlite::Connection::open(&file).unwrap();
-    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    drop(raw);
     damage(&file, 4096 * 4, 4096 * 12);
     let world = world.restart().unwrap();
     let checks = world.app.doctor().await;
@@ -481,12 +495,12 @@ async fn damage_that_is_found_later_is_repaired_by_the_next_start() {
 async fn without_a_copy_a_damaged_catalogue_is_left_alone_and_the_way_out_is_said() {
     let world = World::new(None, &[]).await;
     let file = world.catalogue();
-    std::fs::write(&file, "this is no database, and much longer than its header would be").unwrap();
+    damage(&file, 0, 4096);
     let before = std::fs::read(&file).unwrap();
-    let error = world.restart().map(|_| ()).unwrap_err();
+    let error = world.opened_again().map(|_| ()).unwrap_err();
     assert_eq!(error.code, ErrorCode::Library);
     assert!(error.hint.contains("catalog.sqlite"), "{error:?}");
-    assert_eq!(std::fs::read(&file).unwrap_or(before.clone()), before);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
 }
 
 #[tokio::test]
@@ -494,7 +508,7 @@ async fn a_damaged_catalogue_is_not_replaced_while_another_process_writes() {
     let world = World::new(None, &[RENT]).await;
     let lock = lectern_ingest::LibraryLock::try_acquire(world.catalogue().parent().unwrap());
     damage(&world.catalogue(), 0, 4096);
-    let error = world.restart().map(|_| ()).unwrap_err();
+    let error = world.opened_again().map(|_| ()).unwrap_err();
     assert!(error.hint.contains("Close every copy"), "{error:?}");
     drop(lock);
 }
@@ -564,12 +578,14 @@ async fn a_paused_folder_waits_and_a_cancelled_file_is_read_when_asked_for() {
     world.app.set_folder_paused(&folder, true).unwrap();
     world.app.work_until_idle(&cancel).await.ok();
     assert!(world.found("boat").await.is_empty());
-    assert_eq!(world.app.status(false).unwrap().pending, 1);
-    assert_eq!(world.app.call_off(Some(&folder)).unwrap(), 1);
+    // The other file may be looked at once more, so shortly after it was written.
+    let waiting = world.app.status(false).unwrap().pending;
+    assert!(waiting >= 1);
+    assert_eq!(world.app.call_off(Some(&folder)).unwrap(), waiting);
     world.app.set_folder_paused(&folder, false).unwrap();
     world.app.work_until_idle(&cancel).await.ok();
     assert!(world.found("boat").await.is_empty(), "it was called off");
-    assert_eq!(world.app.retry(Some(&folder)).unwrap(), 1);
+    assert_eq!(world.app.retry(Some(&folder)).unwrap(), waiting);
     world.app.work_until_idle(&cancel).await.ok();
     assert_eq!(world.found("boat").await, ["boat.md"]);
 }
