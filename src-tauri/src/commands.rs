@@ -33,7 +33,7 @@ pub fn remove_path(app: State<'_, App>, path: PathBuf) -> Result<()> {
 }
 
 #[tauri::command(async)]
-pub fn retry(app: State<'_, App>, path: Option<String>) -> Result<u64> {
+pub fn retry(app: State<'_, App>, path: Option<PathBuf>) -> Result<u64> {
     app.retry(path.as_deref())
 }
 

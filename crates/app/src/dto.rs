@@ -222,6 +222,8 @@ pub struct Status {
     pub bytes_on_disk: u64,
     /// The embedder in use.
     pub embedder: String,
+    /// The embedder that takes its place once its vectors are complete, if one is to.
+    pub next_embedder: Option<String>,
     /// The chat model in use.
     pub model: String,
     /// Whether the chat model's files are here.

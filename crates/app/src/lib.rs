@@ -11,6 +11,7 @@ mod conversations;
 mod damage;
 mod doctor;
 mod dto;
+mod embedding;
 mod error;
 mod filter;
 mod library;
@@ -30,7 +31,7 @@ use std::{
 pub use dto::*;
 use lectern_catalog::Catalog;
 pub use lectern_domain::ErrorCode;
-use lectern_domain::{ChatModel, ChunkIndex, Embedder, Source as Lazy};
+use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Source as Lazy};
 use lectern_ingest::DocumentReader;
 pub use models::*;
 pub use source::place_in_words;
@@ -43,20 +44,33 @@ pub type Result<T> = std::result::Result<T, AppError>;
 /// A function that starts a reader of documents; it is called when one is needed.
 pub type StartReader = Box<dyn Fn() -> Box<dyn DocumentReader> + Send + Sync>;
 
+/// A function that finds an embedder by its id.
+pub type FindEmbedding = Box<dyn Fn(&str) -> Option<Embedding> + Send + Sync>;
+
+/// An embedder and what is known of it.
+#[derive(Clone)]
+pub struct Embedding {
+    /// The embedder.
+    pub embedder: Arc<dyn Lazy<dyn Embedder>>,
+    /// Whether it knows more than English.
+    pub is_multilingual: bool,
+    /// How far apart its cosines lie for a question: the best passage's less those that have
+    /// nothing to do with it.
+    pub spread: f32,
+}
+
 /// A function that makes one check of `doctor`.
 pub type RunCheck = Box<dyn Fn() -> Check + Send + Sync>;
 
 /// The real parts behind the use cases. All of them are loaded when first needed.
 pub struct Parts {
     /// The search index.
-    pub index: Arc<dyn Lazy<dyn ChunkIndex>>,
-    /// The embedder.
-    pub embedder: Arc<dyn Lazy<dyn Embedder>>,
-    /// Whether the embedder knows more than English.
-    pub embedder_is_multilingual: bool,
-    /// How far apart its cosines lie for a question: the best passage's less those that have nothing to
-    /// do with it.
-    pub embedder_spread: f32,
+    pub index: Arc<dyn IndexStore>,
+    /// The embedder that is wanted, by its id. Another one answers until the vectors of this
+    /// one are complete.
+    pub embedder: String,
+    /// What belongs to an embedder, by its id; `None` where there is none of that id.
+    pub embedding: FindEmbedding,
     /// The chat model.
     pub chat: Arc<dyn Lazy<dyn ChatModel>>,
     /// Whether the chat model's files are here.
@@ -77,6 +91,10 @@ struct Inner {
     directory: PathBuf,
     catalog: Arc<Catalog>,
     parts: Parts,
+    /// The index that is searched, of the embedder that answers, once it was opened.
+    searched: Mutex<Option<(String, Arc<dyn ChunkIndex>)>>,
+    /// The embedder that answers, once it was asked for.
+    answering: Mutex<Option<Embedding>>,
     /// Rung when the indexer may have something to do.
     wake: Arc<Notify>,
     /// Rung when the library has changed.
@@ -109,6 +127,8 @@ impl App {
                 directory,
                 catalog: Arc::new(catalog),
                 parts,
+                searched: Mutex::default(),
+                answering: Mutex::default(),
                 wake: Arc::default(),
                 changed: Arc::default(),
                 events: broadcast::Sender::new(64),

@@ -111,16 +111,20 @@ impl App {
     }
 
     /// Queues files that failed or were called off once more.
-    pub fn retry(&self, path: Option<&str>) -> Result<u64> {
-        let queued = self.catalog().retry(path)?;
+    pub fn retry(&self, path: Option<&Path>) -> Result<u64> {
+        let path = path.map(absolute).transpose()?;
+        let path = path.as_deref().map(Path::to_string_lossy);
+        let queued = self.catalog().retry(path.as_deref())?;
         self.tell_the_indexer();
         Ok(queued)
     }
 
     /// Calls off the reading of what waits at or below `path`, or of all. What was read
     /// stays, and [`App::retry`] queues the rest again. Returns how many files it were.
-    pub fn call_off(&self, path: Option<&str>) -> Result<u64> {
-        let called_off = self.catalog().call_off(path)?;
+    pub fn call_off(&self, path: Option<&Path>) -> Result<u64> {
+        let path = path.map(absolute).transpose()?;
+        let path = path.as_deref().map(Path::to_string_lossy);
+        let called_off = self.catalog().call_off(path.as_deref())?;
         self.tell_the_indexer();
         Ok(called_off)
     }
@@ -178,7 +182,9 @@ impl App {
             failed: counts.failed,
             skipped: counts.skipped,
             bytes_on_disk: bytes_below(&self.inner.directory),
-            embedder: parts.embedder.id().to_owned(),
+            embedder: self.embedder()?,
+            next_embedder: Some(parts.embedder.clone())
+                .filter(|next| self.embedder().is_ok_and(|embedder| embedder != *next)),
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
             paused: self.is_paused()?,
@@ -349,12 +355,14 @@ impl App {
         self.set_problem(None);
         let inner = &self.inner;
         let changed = inner.changed.clone();
+        let (index, embedding, successor) = self.open_to_write().await?;
         let parts = IndexerParts {
             // A connection of its own, so that a long transaction of the indexer
             // does not hold a search up.
             catalog: Arc::new(Catalog::open(&inner.directory.join(damage::CATALOG))?),
-            index: inner.parts.index.get().await?,
-            embedder: inner.parts.embedder.clone(),
+            index,
+            embedder: embedding.embedder,
+            successor,
             reader: {
                 let app = self.clone();
                 Box::new(move || (app.inner.parts.reader)())

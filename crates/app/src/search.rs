@@ -11,14 +11,15 @@ use lectern_answer::{
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
-    CharRange, ChunkId, DocumentId, ErrorCode, ModelError, Rect as PageRect, Scope,
+    CharRange, ChunkId, ChunkIndex, ChunkMatch, DocumentId, ErrorCode, IndexError, ModelError,
+    Rect as PageRect, Scope,
 };
 use lectern_extract::rects;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    App, AppError, Filter, Hit, Ranking, Rect, Result, SearchMode, SearchReply, SearchRequest,
-    filter, milliseconds_since, query::Query, source::Whereabouts,
+    App, AppError, Embedding, Filter, Hit, Ranking, Rect, Result, SearchMode, SearchReply,
+    SearchRequest, filter, milliseconds_since, query::Query, source::Whereabouts,
 };
 
 /// Candidates of each leg for fusion, at least. More does not change the top of
@@ -94,10 +95,11 @@ impl App {
             ));
         }
         let filter = scope(filter, &query)?;
+        let embedding = self.embedding()?;
         let vector = if mode == SearchMode::Lexical {
             None
         } else {
-            self.query_vector(&query.text, mode).await?
+            query_vector(&embedding, &query.text, mode).await?
         };
         let words = (mode != SearchMode::Semantic).then_some(query.text.as_str());
         let least = if query.phrases.is_empty() { CANDIDATES } else { QUOTED_CANDIDATES };
@@ -105,11 +107,14 @@ impl App {
         let in_scope =
             || Ok::<_, AppError>(Scope::Documents(self.catalog().documents_in(&filter)?));
         let scope = if filter.is_empty() { Scope::All } else { in_scope()? };
-        let mut fused = self.candidates(words, vector.as_deref(), candidates, &scope).await?;
+        let mut fused =
+            self.candidates(&embedding, words, vector.as_deref(), candidates, &scope).await?;
         let mut records = self.records(&fused, &filter)?;
         // What was forgotten may still be in the index and crowd out what is there.
         if records.len() < fused.len() && records.len() < k {
-            fused = self.candidates(words, vector.as_deref(), candidates, &in_scope()?).await?;
+            fused = self
+                .candidates(&embedding, words, vector.as_deref(), candidates, &in_scope()?)
+                .await?;
             records = self.records(&fused, &filter)?;
         }
         let found = fused.into_iter().filter_map(|hit| {
@@ -138,33 +143,27 @@ impl App {
     /// The best chunks of both legs, fused; the places are those by words and by meaning.
     async fn candidates(
         &self,
+        embedding: &Embedding,
         words: Option<&str>,
         vector: Option<&[f32]>,
         candidates: usize,
         scope: &Scope,
     ) -> Result<Vec<Fused>> {
-        let index = self.inner.parts.index.get().await?;
-        let lexical = async {
-            match words {
-                Some(words) => index.lexical(words, candidates, scope).await,
-                None => Ok(Vec::new()),
+        let id = embedding.embedder.id();
+        let Some(index) = self.index(&id).await? else { return Ok(Vec::new()) };
+        let (lexical, semantic) = match legs(&*index, words, vector, candidates, scope).await {
+            Ok(found) => found,
+            Err(error) => {
+                // The one who writes may have made it anew or cleaned it meanwhile.
+                tracing::warn!("the index is opened once more: {error}");
+                self.forget_index();
+                let Some(index) = self.index(&id).await? else { return Ok(Vec::new()) };
+                legs(&*index, words, vector, candidates, scope).await?
             }
         };
-        let semantic = async {
-            match vector {
-                Some(vector) => index.semantic(vector, candidates, scope).await,
-                None => Ok(Vec::new()),
-            }
-        };
-        let (lexical, semantic) = tokio::try_join!(lexical, semantic)?;
         Ok(fuse(&[
             Leg { unit: LEXICAL_UNIT, asked: candidates, matches: lexical, nothing: Some(0.0) },
-            Leg {
-                unit: self.inner.parts.embedder_spread,
-                asked: candidates,
-                matches: semantic,
-                nothing: None,
-            },
+            Leg { unit: embedding.spread, asked: candidates, matches: semantic, nothing: None },
         ]))
     }
 
@@ -178,31 +177,6 @@ impl App {
         let ids: Vec<ChunkId> = fused.iter().map(|hit| hit.chunk).collect();
         let records = self.catalog().chunks(&ids, filter)?;
         Ok(records.into_iter().map(|record| (record.id, record)).collect())
-    }
-
-    /// The query's vector. Without the embedder, or in a script it does not know,
-    /// the words still find what they find; noise beside them would bury it.
-    async fn query_vector(&self, query: &str, mode: SearchMode) -> Result<Option<Vec<f32>>> {
-        let known = self.inner.parts.embedder_is_multilingual || is_mostly_latin(query);
-        if mode == SearchMode::Hybrid && !known {
-            return Ok(None);
-        }
-        match self.embed_query(query).await {
-            Ok(vector) => Ok(Some(vector)),
-            Err(error) if mode == SearchMode::Hybrid => {
-                tracing::warn!("searching by words only: {error}");
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn embed_query(&self, query: &str) -> std::result::Result<Vec<f32>, ModelError> {
-        let embedder = self.inner.parts.embedder.get().await?;
-        let query = query.to_owned();
-        spawn_blocking(move || embedder.embed_query(&query)).await.unwrap_or_else(|panic| {
-            Err(ModelError::new(ErrorCode::ModelFailed, panic.to_string(), ""))
-        })
     }
 
     /// Where a part of a document stands on its pages.
@@ -252,6 +226,61 @@ fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
     let room = k - first.len();
     first.extend(later.into_iter().take(room));
     first
+}
+
+/// The query's vector. Without the embedder, or in a script it does not know,
+/// the words still find what they find; noise beside them would bury it.
+async fn query_vector(
+    embedding: &Embedding,
+    query: &str,
+    mode: SearchMode,
+) -> Result<Option<Vec<f32>>> {
+    let known = embedding.is_multilingual || is_mostly_latin(query);
+    if mode == SearchMode::Hybrid && !known {
+        return Ok(None);
+    }
+    match embed_query(embedding, query).await {
+        Ok(vector) => Ok(Some(vector)),
+        Err(error) if mode == SearchMode::Hybrid => {
+            tracing::warn!("searching by words only: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn embed_query(
+    embedding: &Embedding,
+    query: &str,
+) -> std::result::Result<Vec<f32>, ModelError> {
+    let embedder = embedding.embedder.get().await?;
+    let query = query.to_owned();
+    spawn_blocking(move || embedder.embed_query(&query))
+        .await
+        .unwrap_or_else(|panic| Err(ModelError::new(ErrorCode::ModelFailed, panic.to_string(), "")))
+}
+
+/// What the index finds by words and by meaning.
+async fn legs(
+    index: &dyn ChunkIndex,
+    words: Option<&str>,
+    vector: Option<&[f32]>,
+    candidates: usize,
+    scope: &Scope,
+) -> std::result::Result<(Vec<ChunkMatch>, Vec<ChunkMatch>), IndexError> {
+    let lexical = async {
+        match words {
+            Some(words) => index.lexical(words, candidates, scope).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let semantic = async {
+        match vector {
+            Some(vector) => index.semantic(vector, candidates, scope).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    tokio::try_join!(lexical, semantic)
 }
 
 /// Whether most letters of `text` are Latin ones.

@@ -12,13 +12,13 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
-    App, AppError, AskEvent, AskRequest, ErrorCode, FileState, Parts, SearchMode, SearchRequest,
-    SupportLevel, TextRange,
+    App, AppError, AskEvent, AskRequest, Embedding, ErrorCode, FileState, Parts, SearchMode,
+    SearchRequest, SupportLevel, TextRange,
 };
 use lectern_domain::{
-    ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch, DocumentId,
-    DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexedChunk, LineUnit, ModelError, Scope,
-    Source, TokenUsage,
+    Access, ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch,
+    DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk,
+    LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
 use lectern_ingest::DocumentReader;
@@ -38,8 +38,8 @@ impl ChunkIndex for WordIndex {
     async fn add_vectors(&self, _: Vec<EmbeddedChunk>) -> Result<(), IndexError> {
         Ok(())
     }
-    async fn remove(&self, _: &[DocumentId]) -> Result<(), IndexError> {
-        // Forgetting does not depend on this.
+    async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError> {
+        self.0.lock().unwrap().retain(|_, (document, _)| !documents.contains(document));
         Ok(())
     }
     async fn remove_chunks(&self, chunks: &[ChunkId]) -> Result<(), IndexError> {
@@ -88,7 +88,7 @@ impl ChunkIndex for WordIndex {
     async fn maintain(&self) -> Result<(), IndexError> {
         Ok(())
     }
-    async fn purge(&self) -> Result<(), IndexError> {
+    async fn purge(&self, _: &[String]) -> Result<(), IndexError> {
         Ok(())
     }
 }
@@ -131,6 +131,16 @@ impl DocumentReader for LocalReader {
     }
 }
 
+/// One and the same index for every embedder.
+struct OneIndex(Arc<dyn ChunkIndex>);
+
+#[async_trait]
+impl IndexStore for OneIndex {
+    async fn open(&self, _: &str, _: Access) -> Result<Arc<dyn ChunkIndex>, IndexError> {
+        Ok(self.0.clone())
+    }
+}
+
 /// Something that is there already, or is missing.
 struct Ready<T: ?Sized>(Option<Arc<T>>);
 
@@ -147,7 +157,32 @@ impl<T: ?Sized + Send + Sync> Source<T> for Ready<T> {
 
 struct World {
     directory: tempfile::TempDir,
+    index: Arc<dyn ChunkIndex>,
     app: App,
+}
+
+/// Opens the library in `directory`, as a process of its own would.
+fn open(
+    directory: &Path,
+    index: &Arc<dyn ChunkIndex>,
+    chat: Option<Arc<dyn ChatModel>>,
+) -> Result<App, AppError> {
+    let installed = chat.is_some();
+    let embedding = || Embedding {
+        embedder: Arc::new(Ready::<dyn Embedder>(None)),
+        is_multilingual: true,
+        spread: 0.5,
+    };
+    let parts = Parts {
+        index: Arc::new(OneIndex(index.clone())),
+        embedder: "test".to_owned(),
+        embedding: Box::new(move |_| Some(embedding())),
+        chat: Arc::new(Ready(chat)),
+        chat_installed: Box::new(move || installed),
+        reader: Box::new(|| Box::new(LocalReader)),
+        checks: Vec::new(),
+    };
+    App::open(&directory.join("library"), parts)
 }
 
 impl World {
@@ -156,19 +191,8 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let index: Arc<dyn ChunkIndex> = Arc::new(WordIndex::default());
         let chat = chat.map(|speaker| Arc::new(speaker) as Arc<dyn ChatModel>);
-        let installed = chat.is_some();
-        let parts = Parts {
-            index: Arc::new(Ready(Some(index))),
-            embedder: Arc::new(Ready::<dyn Embedder>(None)),
-            embedder_is_multilingual: true,
-            embedder_spread: 0.5,
-            chat: Arc::new(Ready(chat)),
-            chat_installed: Box::new(move || installed),
-            reader: Box::new(|| Box::new(LocalReader)),
-            checks: Vec::new(),
-        };
-        let app = App::open(&directory.path().join("library"), parts).unwrap();
-        let world = Self { directory, app };
+        let app = open(directory.path(), &index, chat).unwrap();
+        let world = Self { directory, index, app };
         for (name, content) in files {
             let path = world.path(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -183,6 +207,22 @@ impl World {
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().canonicalize().unwrap().join("documents").join(name)
+    }
+
+    /// Opens the library once more, beside this.
+    fn opened_again(&self) -> Result<App, AppError> {
+        open(self.directory.path(), &self.index, None)
+    }
+
+    /// Ends the program and opens the library anew.
+    fn restart(self) -> Result<Self, AppError> {
+        let Self { directory, index, app } = self;
+        drop(app);
+        Ok(Self { app: open(directory.path(), &index, None)?, directory, index })
+    }
+
+    fn catalogue(&self) -> PathBuf {
+        self.directory.path().join("library/catalog.sqlite")
     }
 
     async fn found(&self, query: &str) -> Vec<String> {
@@ -408,4 +448,144 @@ async fn what_makes_no_sense_is_refused_with_a_code() {
     let passages = AskRequest { no_answer: true, ..question("What is the rent?") };
     let found = world.app.ask(&passages, |_| {}, &cancel).await.unwrap();
     assert_eq!(found.passages.len(), 1);
+}
+
+/// Overwrites part of a catalogue as a failing disk would.
+fn damage(path: &Path, from: usize, length: usize) {
+    // In the file itself, not in the log beside it.
+    let raw = rusqlite::Connection::open(path).unwrap();
+    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(raw);
+    let mut bytes = std::fs::read(path).unwrap();
+    let end = bytes.len().min(from + length);
+    bytes[from..end].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_catalogue_comes_back_from_its_copy_and_follows_the_disk() {
+    let world = World::new(None, &[RENT, ("boat.md", "The boat is blue.")]).await;
+    std::fs::write(world.path("boat.md"), "The ship is green.").unwrap();
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    let file = world.catalogue();
+    damage(&file, 0, 4096);
+    let world = world.restart().unwrap();
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    assert_eq!(world.found("rent").await, ["rent.md"]);
+    assert_eq!(world.found("ship").await, ["boat.md"]);
+    assert!(world.found("blue").await.is_empty());
+    assert!(file.with_extension("damaged.sqlite").exists(), "the damaged file is set aside");
+}
+
+#[tokio::test]
+async fn damage_that_is_found_later_is_repaired_by_the_next_start() {
+    let world = World::new(None, &[RENT]).await;
+    let file = world.catalogue();
+    damage(&file, 4096 * 4, 4096 * 12);
+    let world = world.restart().unwrap();
+    let checks = world.app.doctor().await;
+    let catalogue = checks.iter().find(|check| check.name == "catalogue").unwrap();
+    assert!(!catalogue.ok && !catalogue.hint.is_empty(), "{catalogue:?}");
+    let world = world.restart().unwrap();
+    assert!(world.app.doctor().await.iter().any(|check| check.name == "catalogue" && check.ok));
+    assert_eq!(world.found("rent").await, ["rent.md"]);
+}
+
+#[tokio::test]
+async fn without_a_copy_a_damaged_catalogue_is_left_alone_and_the_way_out_is_said() {
+    let world = World::new(None, &[]).await;
+    let file = world.catalogue();
+    damage(&file, 0, 4096);
+    let before = std::fs::read(&file).unwrap();
+    let error = world.opened_again().map(|_| ()).unwrap_err();
+    assert_eq!(error.code, ErrorCode::Library);
+    assert!(error.hint.contains("catalog.sqlite"), "{error:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_damaged_catalogue_is_not_replaced_while_another_process_writes() {
+    let world = World::new(None, &[RENT]).await;
+    let lock = lectern_ingest::LibraryLock::try_acquire(world.catalogue().parent().unwrap());
+    damage(&world.catalogue(), 0, 4096);
+    let error = world.opened_again().map(|_| ()).unwrap_err();
+    assert!(error.hint.contains("Close every copy"), "{error:?}");
+    drop(lock);
+}
+
+#[tokio::test]
+async fn a_second_process_joins_the_first() {
+    let world = World::new(None, &[RENT]).await;
+    let second = world.opened_again().unwrap();
+    world.app.work_in_background();
+    let other = world.directory.path().canonicalize().unwrap().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("boat.md"), "The boat is blue.").unwrap();
+    // Until the first has begun, the second is the one who works; either is right.
+    second.add(std::slice::from_ref(&other)).await.unwrap();
+    second.work_until_idle(&CancellationToken::new()).await.ok();
+    let states = second.files().unwrap();
+    assert!(states.iter().all(|file| file.state == FileState::Ready), "{states:?}");
+    assert_eq!(world.found("boat").await, ["boat.md"]);
+    world.app.shutdown();
+}
+
+#[tokio::test]
+async fn rules_take_effect_at_the_next_query() {
+    let world = World::new(None, &[RENT, ("drafts/boat.md", "The boat is blue.")]).await;
+    let folder = world.path("");
+    let rules = |ignore: &[&str], kinds: &[&str]| lectern_app::FolderRules {
+        ignore: ignore.iter().map(ToString::to_string).collect(),
+        kinds: kinds.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    world.app.set_rules(&folder, &rules(&["drafts/"], &[])).await.unwrap();
+    assert!(world.found("boat").await.is_empty());
+    assert_eq!(world.app.rules(&folder).unwrap().ignore, ["drafts/"]);
+    world.app.set_rules(&folder, &rules(&[], &[])).await.unwrap();
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    assert_eq!(world.found("boat").await, ["boat.md"]);
+    for wrong in [rules(&["a{b"], &[]), rules(&[], &["exe"])] {
+        let error = world.app.set_rules(&folder, &wrong).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidInput, "{wrong:?}");
+    }
+    let unknown = world.app.set_rules(&world.path("drafts"), &rules(&[], &[])).await.unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_what_was_forgotten() {
+    let world = World::new(None, &[RENT, ("drafts/boat.md", "The boat is blue.")]).await;
+    let bad = |checks: &[lectern_app::Check]| -> Vec<String> {
+        checks.iter().filter(|check| !check.ok).map(|check| check.name.clone()).collect()
+    };
+    let folder = world.path("");
+    assert_eq!(bad(&world.app.forgotten(&folder).await.unwrap()), ["files"]);
+    world.app.remove(std::slice::from_ref(&folder)).unwrap();
+    let left = bad(&world.app.forgotten(&folder).await.unwrap());
+    assert_eq!(left, ["texts", "search index", "traces"]);
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    let checks = world.app.forgotten(&folder).await.unwrap();
+    assert!(bad(&checks).is_empty(), "{checks:?}");
+}
+
+#[tokio::test]
+async fn a_paused_folder_waits_and_a_cancelled_file_is_read_when_asked_for() {
+    let world = World::new(None, &[RENT]).await;
+    let (folder, cancel) = (world.path(""), CancellationToken::new());
+    let write = |text: &str| std::fs::write(world.path("boat.md"), text).unwrap();
+    write("The boat is blue.");
+    world.app.set_folder_paused(&folder, true).unwrap();
+    world.app.work_until_idle(&cancel).await.ok();
+    assert!(world.found("boat").await.is_empty());
+    // The other file may be looked at once more, so shortly after it was written.
+    let waiting = world.app.status(false).unwrap().pending;
+    assert!(waiting >= 1);
+    assert_eq!(world.app.call_off(Some(&folder)).unwrap(), waiting);
+    world.app.set_folder_paused(&folder, false).unwrap();
+    world.app.work_until_idle(&cancel).await.ok();
+    assert!(world.found("boat").await.is_empty(), "it was called off");
+    assert_eq!(world.app.retry(Some(&folder)).unwrap(), waiting);
+    world.app.work_until_idle(&cancel).await.ok();
+    assert_eq!(world.found("boat").await, ["boat.md"]);
 }

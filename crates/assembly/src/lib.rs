@@ -5,9 +5,12 @@ mod lazy;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use lazy::Lazy;
-use lectern_app::{App, AppError, Check, Parts, Result};
-use lectern_domain::{ChatModel, ChunkIndex, Embedder, ErrorCode, ModelError};
+use lectern_app::{App, AppError, Check, Embedding, Parts, Result};
+use lectern_domain::{
+    Access, ChatModel, ChunkIndex, Embedder, ErrorCode, IndexError, IndexStore, ModelError,
+};
 use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
 use lectern_inference::{BertEmbedder, ChatOptions, CpuSupport, EmbedderOptions, MistralChat};
@@ -57,14 +60,15 @@ pub fn open(options: &Options) -> Result<App> {
         Some(id) => model(id).map_err(model_error)?.id.clone(),
         None => default_model(ModelRole::Chat).id.clone(),
     };
-    let embedder_model = default_model(ModelRole::Embedder);
-    let embedder_id = embedder_model.id.clone();
+    let embedder_id = default_model(ModelRole::Embedder).id.clone();
     let program = std::env::current_exe().map_err(|error| invalid(&error))?;
     let parts = Parts {
-        index: Arc::new(index(directory.join("index"), embedder_id.clone())),
-        embedder: Arc::new(embedder(store.clone(), embedder_id.clone())),
-        embedder_is_multilingual: embedder_model.languages.len() > 1,
-        embedder_spread: embedder_model.cosine_spread.unwrap_or(DEFAULT_SPREAD),
+        index: Arc::new(Indices { directory: directory.join("index") }),
+        embedder: embedder_id.clone(),
+        embedding: {
+            let store = store.clone();
+            Box::new(move |id| embedding(&store, id))
+        },
         chat: Arc::new(chat(store.clone(), chat_id.clone())),
         chat_installed: {
             let (store, id) = (store.clone(), chat_id.clone());
@@ -83,19 +87,34 @@ pub fn open(options: &Options) -> Result<App> {
     App::open(&directory, parts)
 }
 
-fn index(directory: PathBuf, embedder: String) -> Lazy<dyn ChunkIndex> {
-    Lazy::new(embedder.clone(), move || {
-        let (directory, embedder) = (directory.clone(), embedder.clone());
-        async move {
-            let index = LanceIndex::open(&directory, &embedder, DIMENSIONS).await.map_err(|error| {
-                ModelError::new(
-                    ErrorCode::Library,
-                    error.to_string(),
-                    "Close other copies of Lectern and try again, or delete the folder `index` in the library: it is made again.",
-                )
-            })?;
-            Ok(Arc::new(index) as Arc<dyn ChunkIndex>)
-        }
+/// Where the indices of a library lie.
+struct Indices {
+    directory: PathBuf,
+}
+
+#[async_trait]
+impl IndexStore for Indices {
+    async fn open(
+        &self,
+        embedder: &str,
+        access: Access,
+    ) -> std::result::Result<Arc<dyn ChunkIndex>, IndexError> {
+        let index = match access {
+            Access::Search => {
+                LanceIndex::open_to_search(&self.directory, embedder, DIMENSIONS).await?
+            }
+            Access::Write => LanceIndex::open(&self.directory, embedder, DIMENSIONS).await?,
+        };
+        Ok(Arc::new(index))
+    }
+}
+
+fn embedding(store: &ModelStore, id: &str) -> Option<Embedding> {
+    let found = model(id).ok().filter(|model| model.role == ModelRole::Embedder)?;
+    Some(Embedding {
+        embedder: Arc::new(embedder(store.clone(), id.to_owned())),
+        is_multilingual: found.languages.len() > 1,
+        spread: found.cosine_spread.unwrap_or(DEFAULT_SPREAD),
     })
 }
 

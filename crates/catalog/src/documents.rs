@@ -9,7 +9,10 @@ use lectern_domain::{
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Catalog, CatalogError, Result, ScopeFilter, files::scope_condition};
+use crate::{Catalog, CatalogError, Result, ScopeFilter, files::scope_condition, forgetting};
+
+/// The setting that names the embedder whose vectors answer.
+const EMBEDDER_SETTING: &str = "embedder";
 
 /// What was read from a file, on its way into the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,6 +190,53 @@ impl Catalog {
              ORDER BY chunk.id LIMIT ?1",
             limit as i64,
         )
+    }
+
+    /// The next chunks after `after`, by id, of documents in use, whether or not they have a
+    /// vector.
+    pub fn chunks_after(&self, after: ChunkId, limit: usize) -> Result<Vec<QueuedChunk>> {
+        let condition = format!(
+            "chunk.id > ?1 AND EXISTS (SELECT 1 FROM file WHERE file.document = chunk.document)
+             ORDER BY chunk.id LIMIT {limit}"
+        );
+        queued(&self.lock(), &condition, after.0)
+    }
+
+    /// Has another embedder answer from now on, whose vectors are those of `vectors`.
+    pub fn swap_embedder(&self, embedder: &str, vectors: &HashSet<ChunkId>) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        {
+            let mut select = transaction.prepare("SELECT id, embedded FROM chunk")?;
+            let mut update = transaction.prepare("UPDATE chunk SET embedded = ?2 WHERE id = ?1")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let (id, was): (i64, bool) = (row.get(0)?, row.get(1)?);
+                let is = vectors.contains(&ChunkId(id));
+                if was != is {
+                    update.execute(params![id, is])?;
+                }
+            }
+        }
+        transaction.execute(
+            "INSERT INTO setting (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [EMBEDDER_SETTING, embedder],
+        )?;
+        // The vectors of the one before are of no use any more.
+        forgetting::ask_to_purge(&transaction)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The embedder whose vectors answer, by its id, where one was ever chosen.
+    pub fn embedder(&self) -> Result<Option<String>> {
+        self.setting(EMBEDDER_SETTING)
+    }
+
+    /// Chooses the embedder of a library that has no vectors yet.
+    pub fn set_embedder(&self, embedder: &str) -> Result<()> {
+        self.set_setting(EMBEDDER_SETTING, embedder)
     }
 
     /// The next chunks without a vector of files that somebody edits or looks at, the

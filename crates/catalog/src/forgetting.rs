@@ -26,6 +26,8 @@ pub struct Remains {
     pub indexed: u64,
     /// Something was forgotten, and the files of the library were not cleaned since.
     pub unpurged: bool,
+    /// It is left out on purpose, which has to be remembered.
+    pub excluded: bool,
     /// Answers that name it. They are the person's own and stay.
     pub answers: u64,
 }
@@ -50,6 +52,10 @@ impl Catalog {
             )?,
             indexed: count("SELECT count(*) FROM garbage", &[])?,
             unpurged: purge_is_asked(&connection)?,
+            excluded: count(
+                &format!("SELECT count(*) FROM exclusion WHERE {}", below("path", "?1")),
+                &[&path],
+            )? > 0,
             answers: count("SELECT count(*) FROM turn WHERE instr(answer, ?1) > 0", &[&quoted])?,
         })
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path};
 
 use lectern_catalog::{
     Attached, Catalog, CatalogError, Counts, FileState, FoundFile, Line, Look, NewDocument,
-    QueuedFile, ReadOutcome, ScopeFilter,
+    QueuedFile, ReadOutcome, ScopeFilter, restore,
 };
 use lectern_domain::{
     Anchor, Block, BlockKind, CharRange, Chunk, ChunkId, ColumnAnchor, DocumentId, DocumentKind,
@@ -466,4 +466,178 @@ fn a_library_of_the_first_version_gains_what_is_new() {
     assert!(catalog.files(None).unwrap()[0].needs_password);
     drop(catalog);
     assert!(Catalog::open(&path).is_ok());
+}
+
+#[test]
+fn what_cannot_be_reached_is_tried_again_after_longer_and_longer() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let folder = catalog.add_folder("/f", 0).unwrap();
+    look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+    let mut now = 1_000;
+    let mut pauses = Vec::new();
+    while let Some(file) = catalog.take_file(now, false).unwrap() {
+        let locked = ReadOutcome::Unreachable("in use".into());
+        catalog.finish_without_document(&file, &locked, now).unwrap();
+        let due = (1..10_000).find(|pause| catalog.queue_due(now + pause).unwrap());
+        let Some(pause) = due else { break };
+        pauses.push(pause);
+        now += pause;
+    }
+    assert_eq!(pauses, [4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600, 600]);
+    // What has another fault is not tried at all.
+    for outcome in [ReadOutcome::Failed("damaged".into()), ReadOutcome::Skipped("none".into())] {
+        catalog.retry(None).unwrap();
+        look(&catalog, folder.id, "/f", &[found("/f/a.md", now)]).unwrap();
+        let file = catalog.take_file(now, false).unwrap().unwrap();
+        catalog.finish_without_document(&file, &outcome, now).unwrap();
+        assert!(!catalog.queue_due(i64::MAX).unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_never_rests_is_read_less_and_less_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.log", "0")]);
+    let folder = catalog.folders().unwrap()[0].id;
+    let mut read_at = Vec::new();
+    for second in 1..200_i64 {
+        let newest = catalog.newest_file().unwrap();
+        let files = [found("/f/a.log", second * 1_000_000_000)];
+        let seen = Look {
+            root: "/f/a.log",
+            found: &files,
+            unreadable: &[],
+            newest,
+            now: second,
+            urgent: true,
+        };
+        catalog.reconcile(folder, &seen).unwrap();
+        catalog.queue_due(second).unwrap();
+        if let Some(file) = catalog.take_file(second, false).unwrap() {
+            read(&catalog, file, &second.to_string());
+            read_at.push(second);
+        }
+    }
+    assert_eq!(read_at[..5], [1, 2, 3, 4, 5], "somebody who saves is not kept waiting");
+    assert!(read_at.len() < 20, "{read_at:?}");
+}
+
+#[test]
+fn what_is_edited_or_looked_at_comes_first_and_small_before_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let folder = catalog.add_folder("/f", 0).unwrap();
+    let sized = |path: &str, size| FoundFile { size, ..found(path, 1) };
+    let files = [sized("/f/large", 900), sized("/f/small", 10), sized("/f/seen", 5_000)];
+    look(&catalog, folder.id, "/f", &files).unwrap();
+    let newest = catalog.newest_file().unwrap();
+    let edited = [sized("/f/edited", 700)];
+    let seen =
+        Look { root: "/f/edited", found: &edited, unreadable: &[], newest, now: 50, urgent: true };
+    catalog.reconcile(folder.id, &seen).unwrap();
+    assert!(catalog.hurry("/f/seen", 60).unwrap());
+    assert!(!catalog.hurry("/f/unknown", 60).unwrap());
+    let mut order = Vec::new();
+    while let Some(file) = catalog.take_file(100, false).unwrap() {
+        order.push((file.path, file.urgent));
+    }
+    let expected =
+        [("/f/seen", true), ("/f/edited", true), ("/f/small", false), ("/f/large", false)];
+    assert_eq!(order, expected.map(|(path, urgent)| (path.to_owned(), urgent)));
+}
+
+#[test]
+fn the_files_of_a_paused_folder_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let folder = catalog.add_folder("/f", 0).unwrap();
+    look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
+    catalog.set_folder_paused(folder.id, true).unwrap();
+    assert_eq!(catalog.take_file(0, false).unwrap(), None);
+    assert!(!catalog.has_work(0).unwrap());
+    catalog.set_folder_paused(folder.id, false).unwrap();
+    read(&catalog, take(&catalog), "text");
+    catalog.set_folder_paused(folder.id, true).unwrap();
+    assert!(catalog.chunks_to_embed(9).unwrap().is_empty());
+}
+
+#[test]
+fn a_library_that_is_brought_to_this_version_leaves_a_copy_of_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("catalog.sqlite");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(include_str!("data/schema_2.sql")).unwrap();
+    raw.execute_batch("INSERT INTO folder (path, added) VALUES ('/f', 0); PRAGMA user_version = 2")
+        .unwrap();
+    drop(raw);
+    assert_eq!(Catalog::open(&path).unwrap().folders().unwrap().len(), 1);
+    let copy = rusqlite::Connection::open(path.with_extension("copy.sqlite")).unwrap();
+    let version: i32 = copy.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+    // And the copy can take its place again.
+    drop(copy);
+    assert!(restore(&path).unwrap());
+    assert_eq!(Catalog::open(&path).unwrap().folders().unwrap()[0].path, "/f");
+}
+
+#[test]
+fn every_version_of_the_schema_becomes_this_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let columns = |path: &Path| {
+        drop(Catalog::open(path).unwrap());
+        let raw = rusqlite::Connection::open(path).unwrap();
+        let mut statement = raw
+            .prepare(
+                "SELECT m.type, m.name, c.name, c.type FROM sqlite_master AS m
+                 LEFT JOIN pragma_table_info(m.name) AS c ORDER BY 1, 2, 3",
+            )
+            .unwrap();
+        let rows = statement
+            .query_map([], |row| {
+                Ok(format!(
+                    "{} {} {} {}",
+                    row.get::<_, String>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+                    row.get::<_, Option<String>>(3)?.unwrap_or_default()
+                ))
+            })
+            .unwrap();
+        rows.collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    let fresh = columns(&directory.path().join("fresh.sqlite"));
+    let old = [include_str!("data/schema_1.sql"), include_str!("data/schema_2.sql")];
+    for (version, schema) in (1..).zip(old) {
+        let path = directory.path().join(format!("{version}.sqlite"));
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        raw.execute_batch(schema).unwrap();
+        raw.pragma_update(None, "user_version", version).unwrap();
+        drop(raw);
+        assert_eq!(columns(&path), fresh, "version {version}");
+    }
+}
+
+#[test]
+fn a_catalogue_that_cannot_be_written_to_can_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let texts = [("/f/a.md", "text")];
+    drop(library(directory.path(), &texts));
+    let catalog = Catalog::open_read_only(&directory.path().join("catalog.sqlite")).unwrap();
+    assert_eq!(all_chunks(&catalog, &ScopeFilter::default()), ["/f/a.md"]);
+    assert!(matches!(catalog.set_setting("a", "b"), Err(CatalogError::ReadOnly)));
+}
+
+#[test]
+fn a_full_disk_is_said_to_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "text")]);
+    let raw = rusqlite::Connection::open(directory.path().join("catalog.sqlite")).unwrap();
+    raw.execute_batch("PRAGMA max_page_count = 1").unwrap();
+    let error = raw
+        .execute("INSERT INTO setting VALUES ('x', hex(zeroblob(1000000)))", [])
+        .map_err(CatalogError::from)
+        .unwrap_err();
+    assert!(matches!(error, CatalogError::Full), "{error}");
+    assert!(catalog.set_setting("small", "still fits").is_ok());
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lectern_app::{Filter, SearchMode};
+use lectern_app::{Filter, FolderRules, SearchMode};
 
 /// So many hits, where nobody says how many.
 pub const DEFAULT_HITS: u32 = 10;
@@ -114,8 +114,80 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         mode: Mode,
     },
+    /// Show or change what inside a folder belongs to the library. What is not named stays
+    /// as it is.
+    Rules {
+        /// A folder that was added.
+        folder: PathBuf,
+        #[command(flatten)]
+        rules: RuleArguments,
+    },
+    /// Hold reading and embedding until they are resumed.
+    Pause {
+        /// One folder that was added; all work where there is none.
+        folder: Option<PathBuf>,
+    },
+    /// Go on with reading and embedding.
+    Resume {
+        /// One folder that was added; all work where there is none.
+        folder: Option<PathBuf>,
+    },
+    /// Call off the reading of what waits.
+    Cancel {
+        /// At or below this path; everything where there is none.
+        path: Option<PathBuf>,
+    },
+    /// Read once more what failed or was called off.
+    Retry {
+        /// At or below this path; everything where there is none.
+        path: Option<PathBuf>,
+    },
     /// Check the machine, the models and the library.
-    Doctor,
+    Doctor {
+        /// Show that nothing is left of what was at or below this path.
+        #[arg(long, value_name = "PATH")]
+        forgotten: Option<PathBuf>,
+    },
+}
+
+/// Changes of a folder's rules.
+#[derive(Debug, Clone, Args)]
+pub struct RuleArguments {
+    /// Leave out what fits this pattern of .gitignore's syntax (may be given several times,
+    /// instead of all patterns before).
+    #[arg(long, value_name = "PATTERN")]
+    ignore: Option<Vec<String>>,
+    /// Whether hidden files and folders belong to it.
+    #[arg(long, value_name = "BOOL")]
+    hidden: Option<bool>,
+    /// Only files of these types; `all` for every type.
+    #[arg(long, value_name = "pdf,md,…", value_delimiter = ',')]
+    types: Option<Vec<String>>,
+    /// Leave out larger files; 0 for no limit.
+    #[arg(long, value_name = "MB")]
+    max_size: Option<u32>,
+    /// Forget every rule first.
+    #[arg(long)]
+    reset: bool,
+}
+
+impl RuleArguments {
+    /// The rules that come of `before`; `None` where nothing is to be changed.
+    pub fn applied_to(self, before: FolderRules) -> Option<FolderRules> {
+        let Self { ignore, hidden, types, max_size, reset } = self;
+        if !reset && ignore.is_none() && hidden.is_none() && types.is_none() && max_size.is_none() {
+            return None;
+        }
+        let before = if reset { FolderRules::default() } else { before };
+        Some(FolderRules {
+            ignore: ignore.unwrap_or(before.ignore),
+            hidden: hidden.unwrap_or(before.hidden),
+            kinds: types.map_or(before.kinds, |types| {
+                types.into_iter().filter(|kind| kind != "all").collect()
+            }),
+            max_megabytes: max_size.map_or(before.max_megabytes, |size| (size > 0).then_some(size)),
+        })
+    }
 }
 
 /// What `batch` does with each line.

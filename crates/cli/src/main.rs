@@ -136,8 +136,37 @@ async fn execute(
             let report = lectern_eval::evaluate(app, &set, mode.into()).await?;
             if json { output::json(&report) } else { output::evaluation(&report) }
         }
-        Command::Doctor => {
-            let checks = app.doctor().await;
+        Command::Rules { folder, rules } => {
+            if let Some(rules) = rules.applied_to(app.rules(&folder)?) {
+                app.set_rules(&folder, &rules).await?;
+                go_on_in_background(app)?;
+            }
+            let rules = app.rules(&folder)?;
+            if json { output::json(&rules) } else { output::rules(&rules) }
+        }
+        Command::Pause { folder } => pause(app, folder, true)?,
+        Command::Resume { folder } => {
+            pause(app, folder, false)?;
+            go_on_in_background(app)?;
+        }
+        Command::Cancel { path } => {
+            let count = app.call_off(path.as_deref())?;
+            if json {
+                output::json(&serde_json::json!({ "cancelled": count }));
+            }
+        }
+        Command::Retry { path } => {
+            let count = app.retry(path.as_deref())?;
+            go_on_in_background(app)?;
+            if json {
+                output::json(&serde_json::json!({ "queued": count }));
+            }
+        }
+        Command::Doctor { forgotten } => {
+            let checks = match forgotten {
+                Some(path) => app.forgotten(&path).await?,
+                None => app.doctor().await,
+            };
             if json {
                 output::json(&checks)
             } else {
@@ -149,6 +178,13 @@ async fn execute(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn pause(app: &App, folder: Option<PathBuf>, paused: bool) -> Result<()> {
+    match folder {
+        Some(folder) => app.set_folder_paused(&folder, paused),
+        None => app.set_paused(paused),
+    }
 }
 
 async fn add(

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
-    AddReport, Answer, AnswerPassage, AppError, Check, DocumentText, FileState, Hit, Place,
-    SearchReply, Status, SupportLevel, place_in_words,
+    AddReport, Answer, AnswerPassage, AppError, Check, DocumentText, FileState, FolderRules, Hit,
+    Place, SearchReply, Status, SupportLevel, place_in_words,
 };
 use lectern_eval::Report;
 use serde::Serialize;
@@ -95,8 +95,12 @@ pub fn status(status: &Status) {
         println!("paused");
     }
     for folder in &status.folders {
-        let missing = if folder.missing { " (not found at the moment)" } else { "" };
-        println!("folder     {}{missing}", folder.path);
+        let missing = if folder.missing { " (away at the moment)" } else { "" };
+        let paused = if folder.paused { " (paused)" } else { "" };
+        println!("folder     {}{missing}{paused}", folder.path);
+        if let Some(polled) = &folder.polled {
+            println!("           {polled}");
+        }
     }
     for file in status.files.iter().flatten() {
         let state = match file.state {
@@ -107,7 +111,8 @@ pub fn status(status: &Status) {
             FileState::Failed => "failed",
         };
         let reason = file.reason.as_ref().map_or(String::new(), |reason| format!(" — {reason}"));
-        println!("{state:8} {}{reason}", file.path);
+        let away = if file.away { " (away)" } else { "" };
+        println!("{state:8} {}{away}{reason}", file.path);
     }
 }
 
@@ -222,6 +227,19 @@ pub fn evaluation(report: &Report) {
             m.questions, m.ndcg_10, m.recall_10, m.recall_100, m.top_1, m.mrr, m.p50_ms, m.p95_ms
         );
     }
+}
+
+/// The rules of a folder.
+pub fn rules(rules: &FolderRules) {
+    let list = |items: &[String], none: &str| match items {
+        [] => none.to_owned(),
+        items => items.join(", "),
+    };
+    println!("ignored    {}", list(&rules.ignore, "nothing besides what never belongs"));
+    println!("hidden     {}", if rules.hidden { "belong to it" } else { "left out" });
+    println!("types      {}", list(&rules.kinds, "all"));
+    let size = rules.max_megabytes.map(|size| format!("up to {size} MB"));
+    println!("size       {}", size.as_deref().unwrap_or("any"));
 }
 
 /// The checks of `doctor`.

@@ -83,9 +83,26 @@ pub trait ChunkIndex: Send + Sync {
     /// prunes. To be called after larger changes, by the one writer.
     async fn maintain(&self) -> Result<(), IndexError>;
     /// Leaves nothing of what was removed on the disk: rewrites what still holds removed
-    /// rows, and drops older versions at once, and what belongs to embedders that are
-    /// not in use. A search in another process that is under way may have to be repeated.
-    async fn purge(&self) -> Result<(), IndexError>;
+    /// rows, and drops older versions at once, and the vectors of all other embedders than
+    /// these. A search in another process that is under way may have to be repeated.
+    async fn purge(&self, embedders: &[String]) -> Result<(), IndexError>;
+}
+
+/// What an index is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Only to search: what is missing or damaged is left to the one writer, and is an error.
+    Search,
+    /// To write, as the only one who does: what is missing or damaged is made anew.
+    Write,
+}
+
+/// Where the indices of a library are opened.
+#[async_trait]
+pub trait IndexStore: Send + Sync {
+    /// Opens the index with the vectors of an embedder, by its id.
+    async fn open(&self, embedder: &str, access: Access)
+    -> Result<Arc<dyn ChunkIndex>, IndexError>;
 }
 
 /// Counts tokens as a model does, so that text can be cut to the model's measure.

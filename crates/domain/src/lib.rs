@@ -23,8 +23,8 @@ pub use document::{
 pub use error::{ErrorCode, ModelError};
 pub use ids::{ChunkId, ConversationId, DocumentId, FileId, FolderId};
 pub use index::{
-    ChunkIndex, EmbeddedChunk, Embedder, IndexError, IndexedChunk, Reranker, Scope, Source,
-    TokenCounter,
+    Access, ChunkIndex, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk, Reranker,
+    Scope, Source, TokenCounter,
 };
 pub use sentences::{is_cjk, sentences};
 pub use text::{CharRange, char_slice};

@@ -174,6 +174,7 @@ pub fn run_worker() -> ExitCode {
 }
 
 fn serve(read: fn(&Path, DocumentKind) -> Answer) -> ExitCode {
+    yield_to_others();
     // Before there is another thread: only this one and its later ones are confined.
     confine();
     let (requests, queue) = std::sync::mpsc::channel::<Request>();
@@ -265,6 +266,16 @@ fn confine_calls() -> bool {
         .and_then(BpfProgram::try_from)
         .is_ok_and(|program| apply_filter(&program).is_ok())
 }
+
+/// Nobody waits for the reader: what a person does goes first.
+#[cfg(unix)]
+fn yield_to_others() {
+    // Where the system refuses, it reads all the same.
+    let _ = rustix::process::nice(10);
+}
+
+#[cfg(not(unix))]
+fn yield_to_others() {}
 
 #[cfg(unix)]
 fn limit_memory(bytes: u64) {
@@ -372,7 +383,7 @@ impl Reader {
     fn start(&self) -> Result<Worker, ReadFailure> {
         let broken = |reason: &str| {
             let message = format!("the reading process could not be started: {reason}");
-            ReadFailure::new(ReadFailureReason::Crashed, message)
+            ReadFailure::new(ReadFailureReason::Unreadable, message)
         };
         let mut command = Command::new(&self.program);
         command

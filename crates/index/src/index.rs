@@ -61,7 +61,8 @@ enum Search<'a> {
 
 impl LanceIndex {
     /// Opens the index in `directory`, and makes what is missing or cannot be
-    /// read. Vectors are kept by embedder, each of `dimensions` numbers.
+    /// read. Vectors are kept by embedder, each of `dimensions` numbers. Only for the one
+    /// process that writes.
     ///
     /// # Errors
     ///
@@ -75,22 +76,32 @@ impl LanceIndex {
         std::fs::create_dir_all(directory).map_err(|error| {
             IndexError::Store(format!("{} cannot be made: {error}", directory.display()))
         })?;
-        let texts = Definition {
-            name: "chunks".to_string(),
-            schema: schema(Field::new(TERMS, DataType::Utf8, false), []),
-            cache: Cache { index: 128 * MIB, metadata: 16 * MIB },
-        };
-        let embedder = ("lectern.embedder".to_string(), embedder_id.to_string());
-        let vectors = Definition {
-            name: format!("{VECTORS}{}", table_name(embedder_id)),
-            schema: schema(Field::new(VECTOR, vector_type(dimensions)?, false), [embedder]),
-            cache: Cache { index: 16 * MIB, metadata: 16 * MIB },
-        };
+        let (texts, vectors) = definitions(embedder_id, dimensions)?;
         Ok(Self {
             directory: directory.to_path_buf(),
             dimensions,
             texts: Box::pin(open_or_create(directory, &texts)).await?,
             vectors: Box::pin(open_or_create(directory, &vectors)).await?,
+            writing: Mutex::new(()),
+        })
+    }
+
+    /// Opens the index in `directory` to search it, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When something is missing or cannot be read.
+    pub async fn open_to_search(
+        directory: &Path,
+        embedder_id: &str,
+        dimensions: usize,
+    ) -> Result<Self, IndexError> {
+        let (texts, vectors) = definitions(embedder_id, dimensions)?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            dimensions,
+            texts: Box::pin(table::open_as_it_is(directory, &texts)).await?,
+            vectors: Box::pin(table::open_as_it_is(directory, &vectors)).await?,
             writing: Mutex::new(()),
         })
     }
@@ -311,9 +322,10 @@ impl ChunkIndex for LanceIndex {
         texts.and(vectors)
     }
 
-    async fn purge(&self) -> Result<(), IndexError> {
+    async fn purge(&self, embedders: &[String]) -> Result<(), IndexError> {
         let _writing = self.writing.lock().await;
-        let kept = [self.vectors.name().to_string()];
+        let mut kept = vec![self.vectors.name().to_string()];
+        kept.extend(embedders.iter().map(|embedder| vectors_of(embedder)));
         Box::pin(table::drop_others(&self.directory, VECTORS, &kept)).await?;
         Box::pin(table::purge(&self.texts)).await?;
         Box::pin(table::purge(&self.vectors)).await
@@ -335,6 +347,30 @@ fn lexical_query(query: &QueryTerms) -> FtsQuery {
     }
     let characters = any_of(&query.characters, CHARACTER_WEIGHT);
     BooleanQuery::new([(Occur::Should, terms.into()), (Occur::Should, characters.into())]).into()
+}
+
+/// What the table of texts and the table of vectors are to be.
+fn definitions(
+    embedder_id: &str,
+    dimensions: usize,
+) -> Result<(Definition, Definition), IndexError> {
+    let texts = Definition {
+        name: "chunks".to_string(),
+        schema: schema(Field::new(TERMS, DataType::Utf8, false), []),
+        cache: Cache { index: 128 * MIB, metadata: 16 * MIB },
+    };
+    let embedder = ("lectern.embedder".to_string(), embedder_id.to_string());
+    let vectors = Definition {
+        name: vectors_of(embedder_id),
+        schema: schema(Field::new(VECTOR, vector_type(dimensions)?, false), [embedder]),
+        cache: Cache { index: 16 * MIB, metadata: 16 * MIB },
+    };
+    Ok((texts, vectors))
+}
+
+/// The name of the table of an embedder's vectors.
+fn vectors_of(embedder_id: &str) -> String {
+    format!("{VECTORS}{}", table_name(embedder_id))
 }
 
 async fn chunk_ids(table: &Table) -> Result<HashSet<ChunkId>, IndexError> {

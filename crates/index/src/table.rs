@@ -93,16 +93,7 @@ pub(crate) async fn open_or_create(
     for _ in 0..ROLLBACKS + 4 {
         // A new session each time: its caches may know the version that is gone.
         let connection = connect(directory, definition.cache).await?;
-        // In a task of its own, since Lance panics on a manifest that was cut off.
-        let opening = tokio::spawn(open(connection.clone(), definition.clone()));
-        let opened = match opening.await {
-            Ok(opened) => opened,
-            Err(error) if error.is_panic() => {
-                Err(lancedb::Error::Runtime { message: error.to_string() })
-            }
-            Err(error) => return Err(IndexError::Store(error.to_string())),
-        };
-        let error = match opened {
+        let error = match open_apart(&connection, definition, true).await? {
             Ok(Some(table)) => return Ok(table),
             Ok(None) => {
                 warn!(table = name, "the table is of another form and is made anew");
@@ -128,6 +119,36 @@ pub(crate) async fn open_or_create(
             .map_err(|error| IndexError::Damaged(error.to_string()))?;
     }
     Err(IndexError::Damaged(format!("{name} cannot be made anew")))
+}
+
+/// Opens the table, and leaves it as it is where that cannot be done.
+pub(crate) async fn open_as_it_is(
+    directory: &Path,
+    definition: &Definition,
+) -> Result<Table, IndexError> {
+    let name = &definition.name;
+    let connection = connect(directory, definition.cache).await?;
+    match open_apart(&connection, definition, false).await? {
+        Ok(Some(table)) => Ok(table),
+        Ok(None) => Err(IndexError::Damaged(format!("{name} is of another form"))),
+        Err(error) if is_damage(&error) => Err(IndexError::Damaged(error.to_string())),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Opens the table in a task of its own, since Lance panics on a manifest that was cut off.
+async fn open_apart(
+    connection: &Connection,
+    definition: &Definition,
+    may_write: bool,
+) -> Result<Result<Option<Table>, lancedb::Error>, IndexError> {
+    match tokio::spawn(open(connection.clone(), definition.clone(), may_write)).await {
+        Ok(opened) => Ok(opened),
+        Err(error) if error.is_panic() => {
+            Ok(Err(lancedb::Error::Runtime { message: error.to_string() }))
+        }
+        Err(error) => Err(IndexError::Store(error.to_string())),
+    }
 }
 
 async fn connect(directory: &Path, cache: Cache) -> Result<Connection, IndexError> {
@@ -165,9 +186,12 @@ pub(crate) async fn drop_others(
 }
 
 /// The table, if it is of this definition. All its files have been opened once.
+///
+/// Without `may_write`, a table that cannot be searched as it is counts as of another one.
 async fn open(
     connection: Connection,
     definition: Definition,
+    may_write: bool,
 ) -> Result<Option<Table>, lancedb::Error> {
     let table = connection.open_table(&definition.name).execute().await?;
     if table.schema().await? != definition.schema {
@@ -186,6 +210,9 @@ async fn open(
             },
             None => false,
         };
+        if !usable && !may_write {
+            return Ok(None);
+        }
         if !usable {
             create_terms_index(&table).await?;
         }

@@ -440,3 +440,98 @@ async fn a_damaged_bm25_index_is_made_anew_from_the_table() {
         assert_eq!(find(&index, "notice").await, [10, 11, 12], "{what}");
     }
 }
+
+#[tokio::test]
+async fn what_only_the_index_knows_is_removed_by_its_own_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = open(directory.path()).await;
+    index.add_texts(vec![text(10, "ferry one"), text(11, "ferry two")]).await.unwrap();
+    index
+        .add_vectors(vec![vector(10, [1.0, 0.0, 0.0]), vector(12, [0.0, 1.0, 0.0])])
+        .await
+        .unwrap();
+    index.remove_chunks(&[ChunkId(11), ChunkId(12), ChunkId(99)]).await.unwrap();
+    assert_eq!(find(&index, "ferry").await, [10]);
+    assert_eq!(index.text_ids().await.unwrap(), chunks([10]));
+    assert_eq!(index.vector_ids().await.unwrap(), chunks([10]));
+}
+
+/// Every file below a directory, with its bytes.
+fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_purge_leaves_nothing_of_what_was_removed_nor_of_embedders_not_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    for embedder in ["old", "next"] {
+        let index = LanceIndex::open(directory.path(), embedder, 3).await.unwrap();
+        index.add_vectors(vec![vector(10, [0.0, 0.0, 1.0])]).await.unwrap();
+    }
+    let index = open(directory.path()).await;
+    index
+        .add_texts(vec![text(10, "the secretive platypus"), text(20, "the public ferry")])
+        .await
+        .unwrap();
+    index
+        .add_vectors(vec![vector(10, [1.0, 0.0, 0.0]), vector(20, [0.0, 1.0, 0.0])])
+        .await
+        .unwrap();
+    index.maintain().await.unwrap();
+    let holds = |word: &str| {
+        contents(directory.path())
+            .into_iter()
+            .filter(|(_, bytes)| bytes.windows(word.len()).any(|at| at == word.as_bytes()))
+            .count()
+    };
+    assert!(holds("platypu") > 0, "the test would show nothing");
+    index.remove(&[DocumentId(1)]).await.unwrap();
+    index.purge(&["next".to_string()]).await.unwrap();
+    assert_eq!(holds("platypu"), 0);
+    assert_eq!(find(&index, "ferry").await, [20]);
+    assert!(find(&index, "platypus").await.is_empty());
+    assert_eq!(nearest(&index, [1.0, 0.0, 0.0]).await, [20]);
+    let tables: Vec<String> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().to_string())
+        .filter(|name| name.starts_with("vectors_"))
+        .collect();
+    assert_eq!(tables.len(), 2, "{tables:?}");
+    assert!(!tables.contains(&"vectors_old.lance".to_string()), "{tables:?}");
+}
+
+#[tokio::test]
+async fn who_only_searches_changes_nothing_whatever_is_missing_or_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let to_search = || LanceIndex::open_to_search(directory.path(), EMBEDDER, 3);
+    assert!(to_search().await.is_err());
+    assert!(contents(directory.path()).is_empty());
+    let index = open(directory.path()).await;
+    index.add_texts(vec![text(10, "the ferry")]).await.unwrap();
+    let reader = to_search().await.unwrap();
+    assert_eq!(find(&reader, "ferry").await, [10]);
+    index.add_texts(vec![text(20, "another ferry")]).await.unwrap();
+    assert_eq!(find(&reader, "ferry").await, [10, 20]);
+    drop((index, reader));
+    for manifest in files(directory.path(), "manifest") {
+        empty(&manifest);
+    }
+    let before = contents(directory.path());
+    assert!(to_search().await.is_err());
+    assert!(contents(directory.path()) == before);
+    assert!(
+        find(&open(directory.path()).await, "ferry").await.is_empty(),
+        "and who writes repairs"
+    );
+}

@@ -198,3 +198,138 @@ fn is_mount_point(path: &Path, metadata: &Metadata) -> bool {
 fn is_mount_point(_: &Path, _: &Metadata) -> bool {
     false
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    fn names(
+        folder: &Path,
+        start: &str,
+        rules: &FolderRules,
+        excluded: &HashSet<PathBuf>,
+    ) -> Vec<String> {
+        let start = if start.is_empty() { folder.to_owned() } else { folder.join(start) };
+        let mut names: Vec<String> = discover(folder, &start, rules, excluded, |_| {})
+            .found
+            .into_iter()
+            .map(|file| {
+                Path::new(&file.path).strip_prefix(folder).unwrap().display().to_string()
+                    + file.skip.map_or("", |_| " (skipped)")
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn finds_documents_and_leaves_out_what_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let none = [
+            ".hidden/d.md",
+            ".e.md",
+            "node_modules/f.md",
+            "sub/node_modules/x/g.md",
+            "~$draft.docx",
+            "Thumbs.db",
+            "Notes.app/Contents/h.md",
+            "secret/h.md",
+            "built/i.md",
+        ];
+        for path in none.iter().chain(&["a.md", "sub/b.txt", "sub/deep/c.pdf", "Icon/j.md"]) {
+            write(root, &[(path, "x")]);
+        }
+        write(root, &[("empty.txt", ""), ("built/CACHEDIR.TAG", "")]);
+        #[cfg(unix)]
+        for (to, name) in [(root.to_owned(), "sub/loop"), (root.join("a.md"), "sub/same.md")] {
+            std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+        }
+        let excluded = HashSet::from([root.join("secret")]);
+        let cases: [(&str, &[&str]); 11] = [
+            ("", &["Icon/j.md", "a.md", "empty.txt (skipped)", "sub/b.txt", "sub/deep/c.pdf"]),
+            ("sub", &["sub/b.txt", "sub/deep/c.pdf"]),
+            ("sub/b.txt", &["sub/b.txt"]),
+            ("secret/h.md", &[]),
+            (".hidden", &[]),
+            ("sub/node_modules/x/g.md", &[]),
+            ("built/i.md", &[]),
+            ("sub/loop", &[]),
+            ("sub/loop/a.md", &[]),
+            ("sub/same.md", &[]),
+            ("gone", &[]),
+        ];
+        for (start, expected) in cases {
+            let found = names(root, start, &FolderRules::default(), &excluded);
+            assert_eq!(found, expected, "{start}");
+        }
+    }
+
+    #[test]
+    fn rules_and_ignore_files_say_what_belongs_to_the_library() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let files = [
+            ("a.md", "a"),
+            ("big.txt", "a text of many characters"),
+            ("drafts/b.md", "b"),
+            ("drafts/keep.md", "b"),
+            (".notes/c.md", "c"),
+            (".git/d.md", "d"),
+            ("node_modules/e.md", "e"),
+            ("sub/build/f.md", "f"),
+            ("build/g.md", "g"),
+        ];
+        write(root, &files);
+        let all =
+            ["a.md", "big.txt", "build/g.md", "drafts/b.md", "drafts/keep.md", "sub/build/f.md"];
+        let ignore = |patterns: &[&str]| FolderRules {
+            ignore: patterns.iter().map(ToString::to_string).collect(),
+            ..FolderRules::default()
+        };
+        let without = |gone: &[&str]| -> Vec<String> {
+            all.iter().filter(|name| !gone.contains(name)).map(ToString::to_string).collect()
+        };
+        let with = |more: &str| {
+            let mut names = without(&[]);
+            names.push(more.to_owned());
+            names.sort();
+            names
+        };
+        let big = FolderRules { max_bytes: Some(20), ..FolderRules::default() };
+        let kinds = FolderRules { kinds: vec!["txt".into()], ..FolderRules::default() };
+        let hidden = FolderRules { hidden: true, ..FolderRules::default() };
+        let cases: [(FolderRules, Vec<String>); 9] = [
+            (ignore(&[]), without(&[])),
+            (ignore(&["drafts/"]), without(&["drafts/b.md", "drafts/keep.md"])),
+            (ignore(&["drafts/*", "!keep.md"]), without(&["drafts/b.md"])),
+            (ignore(&["/build"]), without(&["build/g.md"])),
+            (ignore(&["# none", "", "*.tx[t]"]), without(&["big.txt"])),
+            (ignore(&["!node_modules/"]), with("node_modules/e.md")),
+            (kinds, vec!["big.txt".into()]),
+            (hidden, with(".notes/c.md")),
+            (big, {
+                let mut names = without(&["big.txt"]);
+                names.insert(1, "big.txt (skipped)".into());
+                names
+            }),
+        ];
+        for (rules, expected) in cases {
+            assert_eq!(names(root, "", &rules, &HashSet::new()), expected, "{rules:?}");
+        }
+        // The file in the folder, the inner one before the outer one and both before the rules.
+        write(root, &[(".lecternignore", "*.md"), ("sub/.lecternignore", "!f.md")]);
+        let found = names(root, "", &ignore(&["big.txt"]), &HashSet::new());
+        assert_eq!(found, ["sub/build/f.md"]);
+        assert_eq!(names(root, "a.md", &ignore(&[]), &HashSet::new()), [""; 0]);
+    }
+}

@@ -1,7 +1,7 @@
 //! The one writer of a library: it takes files from the queue to the two indices.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     fs::{self, File},
     future::Future,
     io,
@@ -132,6 +132,8 @@ pub struct IndexerParts {
     pub index: Arc<dyn ChunkIndex>,
     /// Loaded when the first chunk waits for its vector.
     pub embedder: Arc<dyn Source<dyn Embedder>>,
+    /// The embedder that is to take the place of this one, if one is.
+    pub successor: Option<Successor>,
     /// Starts readers of files: one for what waits, and one beside it for what somebody
     /// has just changed.
     pub reader: Box<dyn Fn() -> Box<dyn DocumentReader> + Send + Sync>,
@@ -143,6 +145,32 @@ pub struct IndexerParts {
     pub wake: Arc<Notify>,
     /// How many answers a person waits for: work that nobody waits for is held meanwhile.
     pub awaited: watch::Receiver<usize>,
+}
+
+/// An embedder that is to take another one's place: its vectors are made while those of
+/// the other answer, and answer once they are complete. Nothing has changed where that
+/// is called off before.
+pub struct Successor {
+    /// The index with its vectors.
+    pub index: Arc<dyn ChunkIndex>,
+    /// The embedder.
+    pub embedder: Arc<dyn Source<dyn Embedder>>,
+}
+
+/// How far a [`Successor`] is.
+struct Succession {
+    successor: Successor,
+    /// The chunks that have its vectors.
+    held: HashSet<ChunkId>,
+    /// Chunks up to this one were met since the last time round.
+    met: ChunkId,
+    /// All of them had their vectors.
+    complete: bool,
+}
+
+enum Advance {
+    Further,
+    Complete,
 }
 
 /// When [`Indexer::run`] returns.
@@ -173,6 +201,9 @@ pub struct Indexer {
     no_vectors: bool,
     /// Nor can it be had for its measure.
     no_measure: bool,
+    succession: Option<Succession>,
+    /// Its embedder cannot be had.
+    no_successor: bool,
 }
 
 impl Indexer {
@@ -189,6 +220,8 @@ impl Indexer {
             commits: 0,
             no_vectors: false,
             no_measure: false,
+            succession: None,
+            no_successor: false,
         }
     }
 
@@ -263,6 +296,7 @@ impl Indexer {
                     // What was missing may have come.
                     self.no_vectors = false;
                     self.no_measure = false;
+                    self.no_successor = false;
                     return Ok(());
                 }
                 () = stirred(watch) => return Ok(()),
@@ -332,6 +366,18 @@ impl Indexer {
         if !strangers.is_empty() {
             self.parts.index.remove_chunks(&strangers).await?;
             self.commits += 1;
+        }
+        if let Some(successor) = self.parts.successor.take() {
+            let mut held = successor.index.vector_ids().await?;
+            let known = catalog.chunk_ids()?;
+            let strangers: Vec<ChunkId> =
+                held.iter().filter(|id| !known.contains(id)).copied().collect();
+            if !strangers.is_empty() {
+                successor.index.remove_chunks(&strangers).await?;
+                held.retain(|id| known.contains(id));
+            }
+            let met = ChunkId(0);
+            self.succession = Some(Succession { successor, held, met, complete: true });
         }
         (self.parts.changed)();
         Ok(())
@@ -432,7 +478,7 @@ impl Indexer {
             || self.read_files(false).await?
             || self.drop_unused()?
             || self.index_leftovers().await?
-            || (!self.no_vectors && self.embed(false).await?)
+            || (!self.no_vectors && (self.embed(false).await? || self.succeed().await?))
             || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
             || self.purge().await?;
         if worked {
@@ -465,6 +511,9 @@ impl Indexer {
             return Ok(false);
         }
         self.parts.index.remove(&garbage).await?;
+        if let Some(succession) = &self.succession {
+            succession.successor.index.remove(&garbage).await?;
+        }
         self.parts.catalog.clear_garbage(&garbage)?;
         self.commits += 1;
         self.changed_chunks += garbage.len();
@@ -624,7 +673,7 @@ impl Indexer {
             self.follow().await?;
             loop {
                 match self.do_what_is_urgent().await {
-                    Ok(true) => {}
+                    Ok(true) => (self.parts.changed)(),
                     // Without an embedder the main loop meets the same, and tells.
                     Ok(false) | Err(IngestError::Embedder(_)) => return Ok(()),
                     Err(error) => return Err(error),
@@ -705,6 +754,86 @@ impl Indexer {
         Ok(true)
     }
 
+    /// The vectors of these chunks, or of the first of them where something comes first.
+    async fn vectors_of(
+        &mut self,
+        embedder: &Arc<dyn Embedder>,
+        chunks: Vec<QueuedChunk>,
+        urgent: bool,
+    ) -> Result<Vec<EmbeddedChunk>, IngestError> {
+        let catalog = self.parts.catalog.clone();
+        let mut embedded = Vec::with_capacity(chunks.len());
+        for step in chunks.chunks(EMBED_STEP) {
+            if !urgent {
+                self.let_the_person_pass().await;
+            }
+            embedded.extend(vectors(embedder, step.to_vec()).await?);
+            let first =
+                if urgent { catalog.has_urgent_files()? } else { catalog.has_work(now())? };
+            if first || self.cancel.is_cancelled() || self.is_urged()? {
+                break;
+            }
+        }
+        Ok(embedded)
+    }
+
+    /// Makes some of the vectors of the embedder that is to take the place of the one in
+    /// use, and has it take the place when they are complete.
+    async fn succeed(&mut self) -> Result<bool, IngestError> {
+        if self.no_successor {
+            return Ok(false);
+        }
+        let Some(mut succession) = self.succession.take() else { return Ok(false) };
+        match self.advance(&mut succession).await {
+            Ok(Advance::Complete) => {
+                let Succession { successor, held, .. } = succession;
+                self.parts.catalog.swap_embedder(&successor.embedder.id(), &held)?;
+                (self.parts.index, self.parts.embedder) = (successor.index, successor.embedder);
+                Ok(true)
+            }
+            result => {
+                self.succession = Some(succession);
+                match result {
+                    Err(IngestError::Embedder(error)) => {
+                        tracing::warn!("the other embedder cannot be had: {error}");
+                        self.no_successor = true;
+                        (self.parts.problem)(Some(error));
+                        Ok(false)
+                    }
+                    result => result.map(|_| true),
+                }
+            }
+        }
+    }
+
+    async fn advance(&mut self, succession: &mut Succession) -> Result<Advance, IngestError> {
+        let chunks = self.parts.catalog.chunks_after(succession.met, EMBED_COMMIT)?;
+        let Some(last) = chunks.last().map(|chunk| chunk.id) else {
+            // Chunks came and went meanwhile; only a round without any to be done is the end.
+            if std::mem::replace(&mut succession.complete, true) {
+                return Ok(Advance::Complete);
+            }
+            succession.met = ChunkId(0);
+            return Ok(Advance::Further);
+        };
+        let waiting: Vec<QueuedChunk> =
+            chunks.into_iter().filter(|chunk| !succession.held.contains(&chunk.id)).collect();
+        if waiting.is_empty() {
+            succession.met = last;
+            return Ok(Advance::Further);
+        }
+        succession.complete = false;
+        let embedder = succession.successor.embedder.get().await?;
+        let embedded = self.vectors_of(&embedder, waiting, false).await?;
+        let ids: Vec<ChunkId> = embedded.iter().map(|chunk| chunk.id).collect();
+        succession.successor.index.add_vectors(embedded).await?;
+        self.commits += 1;
+        // What was not done now is met in the next round.
+        succession.met = last;
+        succession.held.extend(ids);
+        Ok(Advance::Further)
+    }
+
     /// Puts the index in order after so many changed chunks or commits.
     async fn maintain(&mut self, chunks: usize, commits: usize) -> Result<bool, IngestError> {
         if self.changed_chunks < chunks && self.commits < commits {
@@ -721,7 +850,8 @@ impl Indexer {
         if !catalog.is_purge_asked()? {
             return Ok(false);
         }
-        self.parts.index.purge().await?;
+        let successor = self.succession.iter().map(|s| s.successor.embedder.id());
+        self.parts.index.purge(&successor.collect::<Vec<_>>()).await?;
         blocking(move || catalog.purge()).await?;
         Ok(true)
     }

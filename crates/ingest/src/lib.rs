@@ -16,8 +16,8 @@ mod watch;
 
 pub use discover::{Discovered, discover, modified_nanoseconds};
 pub use indexer::{
-    DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Until,
-    searchable_text,
+    DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Successor,
+    Until, searchable_text,
 };
 pub use lock::LibraryLock;
 pub use look::look;

@@ -5,11 +5,18 @@
 
 mod common;
 
-use std::sync::atomic::Ordering;
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use common::World;
+use common::{LazyEmbedder, MemoryIndex, World};
 use lectern_catalog::FileState;
-use lectern_ingest::{IngestError, LibraryLock, PAUSED_SETTING, Until};
+use lectern_domain::{ChunkId, DocumentId};
+use lectern_ingest::{IngestError, LibraryLock, PAUSED_SETTING, Successor, Until};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -36,7 +43,7 @@ async fn an_unchanged_library_is_not_read_again() {
     world.run().await.unwrap();
     assert_eq!(world.reads.load(Ordering::SeqCst), 1, "a copy is not read twice");
     world.run().await.unwrap();
-    std::fs::rename(world.folder().join("a.md"), world.folder().join("moved.md")).unwrap();
+    fs::rename(world.folder().join("a.md"), world.folder().join("moved.md")).unwrap();
     world.run().await.unwrap();
     assert_eq!(world.reads.load(Ordering::SeqCst), 1, "nor is a moved file");
     assert_eq!(world.index.twice.load(Ordering::SeqCst), 0);
@@ -51,7 +58,7 @@ async fn follows_edits_and_removals_between_two_runs() {
     world.write("c.md", "Goes.");
     world.run().await.unwrap();
     world.write("a.md", "New words.");
-    std::fs::remove_file(world.folder().join("c.md")).unwrap();
+    fs::remove_file(world.folder().join("c.md")).unwrap();
     world.run().await.unwrap();
     assert_eq!(world.indexed(), ["a\nNew words.", "b\nStays."]);
     assert_eq!(world.index.vectors.lock().unwrap().len(), 2);
@@ -63,11 +70,11 @@ async fn a_folder_that_cannot_be_found_keeps_its_files() {
     world.write("a.md", "Kept.");
     world.run().await.unwrap();
     let away = world.directory.path().join("away");
-    std::fs::rename(world.folder(), &away).unwrap();
+    fs::rename(world.folder(), &away).unwrap();
     world.run().await.unwrap();
     assert!(world.catalog.folders().unwrap()[0].missing);
     assert_eq!(world.indexed(), ["a\nKept."]);
-    std::fs::rename(&away, world.folder()).unwrap();
+    fs::rename(&away, world.folder()).unwrap();
     world.run().await.unwrap();
     assert!(!world.catalog.folders().unwrap()[0].missing);
     assert_eq!(world.reads.load(Ordering::SeqCst), 1);
@@ -122,7 +129,7 @@ async fn watching_follows_the_disk_and_a_pause_holds_it() {
     world.wait_for(|world| world.states() == ["a.md ready"]).await;
     world.write("b.md", "Second.");
     world.wait_for(|world| world.states() == ["a.md ready", "b.md ready"]).await;
-    std::fs::remove_file(world.folder().join("a.md")).unwrap();
+    fs::remove_file(world.folder().join("a.md")).unwrap();
     world.wait_for(|world| world.indexed() == ["b\nSecond."]).await;
 
     world.catalog.set_setting(PAUSED_SETTING, "true").unwrap();
@@ -146,9 +153,9 @@ async fn a_folder_that_was_away_is_followed_again() {
     let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
     world.wait_for(|world| world.states() == ["a.md ready"]).await;
     let away = world.directory.path().join("away");
-    std::fs::rename(world.folder(), &away).unwrap();
+    fs::rename(world.folder(), &away).unwrap();
     world.wait_for(|world| world.catalog.folders().unwrap()[0].missing).await;
-    std::fs::rename(&away, world.folder()).unwrap();
+    fs::rename(&away, world.folder()).unwrap();
     world.wait_for(|world| !world.catalog.folders().unwrap()[0].missing).await;
     world.write("b.md", "Second.");
     world.wait_for(|world| world.states() == ["a.md ready", "b.md ready"]).await;
@@ -192,4 +199,160 @@ fn one_process_at_a_time_has_the_lock() {
     assert!(LibraryLock::try_acquire(directory.path()).unwrap().is_none());
     drop(first);
     assert!(LibraryLock::try_acquire(directory.path()).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_was_just_edited_does_not_wait_for_what_is_being_read() {
+    let world = World::new();
+    world.write("slow.md", "A book of a thousand pages.");
+    let cancel = CancellationToken::new();
+    let mut indexer = world.indexer(cancel.clone());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    world.wait_for(|world| world.states() == ["slow.md reading"]).await;
+    world.write("note.md", "A short note.");
+    world
+        .wait_for(|world| {
+            let vectors = world.catalog.counts(None).unwrap().embedded_chunks;
+            world.states() == ["note.md ready", "slow.md reading"] && vectors == 1
+        })
+        .await;
+    world.gate.send_replace(true);
+    world.wait_for(|world| world.states() == ["note.md ready", "slow.md ready"]).await;
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2, "the book was not begun anew");
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn while_somebody_waits_for_an_answer_only_what_was_just_edited_is_read() {
+    let world = World::new();
+    world.write("old.md", "From before.");
+    world.awaited.send_replace(1);
+    let cancel = CancellationToken::new();
+    let mut indexer = world.indexer(cancel.clone());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    world.wait_for(|world| world.states() == ["old.md pending"]).await;
+    world.awaited.send_replace(0);
+    world.wait_for(|world| world.states() == ["old.md ready"]).await;
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_renamed_while_the_program_runs_is_not_read_again() {
+    let world = World::new();
+    for name in ["z/one.md", "z/two.md"] {
+        world.write(name, name);
+    }
+    let cancel = CancellationToken::new();
+    let mut indexer = world.indexer(cancel.clone());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    world.wait_for(|world| world.states() == ["z/one.md ready", "z/two.md ready"]).await;
+    // The new name comes before the old one and after it.
+    let steps: [(&str, &str, &[&str]); 3] = [
+        ("z", "a", &["a/one.md ready", "a/two.md ready"]),
+        ("a/one.md", "a/zwei.md", &["a/two.md ready", "a/zwei.md ready"]),
+        ("a/zwei.md", "a/eins.md", &["a/eins.md ready", "a/two.md ready"]),
+    ];
+    for (from, to, states) in steps {
+        fs::rename(world.folder().join(from), world.folder().join(to)).unwrap();
+        world.wait_for(|world| world.states() == states).await;
+    }
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
+    assert_eq!(world.index.twice.load(Ordering::SeqCst), 0);
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_place_where_a_drive_was_keeps_its_files_until_something_else_is_there() {
+    let world = World::new();
+    world.write("drive/a.md", "On a drive.");
+    world.run().await.unwrap();
+    let drive = world.folder().join("drive");
+    world.catalog.set_mount(drive.to_str().unwrap(), Some(false)).unwrap();
+    // What is left of a drive that was unmounted.
+    fs::remove_file(drive.join("a.md")).unwrap();
+    world.run().await.unwrap();
+    assert_eq!(world.states(), ["drive/a.md ready"]);
+    assert!(world.catalog.files(None).unwrap()[0].away);
+    world.write("drive/b.md", "Not on that drive.");
+    world.run().await.unwrap();
+    assert_eq!(world.states(), ["drive/b.md ready"]);
+    assert!(!world.catalog.files(None).unwrap()[0].away);
+}
+
+#[tokio::test]
+async fn a_link_that_is_made_while_the_program_runs_is_not_followed() {
+    let world = World::new();
+    let outside = world.folder().with_file_name("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret.md"), "Nobody may read this.").unwrap();
+    world.write("a.md", "First.");
+    let cancel = CancellationToken::new();
+    let mut indexer = world.indexer(cancel.clone());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    world.wait_for(|world| world.states() == ["a.md ready"]).await;
+    #[cfg(unix)]
+    for (to, name) in [(outside.join("secret.md"), "b.md"), (outside, "c"), (world.folder(), "d")] {
+        std::os::unix::fs::symlink(to, world.folder().join(name)).unwrap();
+    }
+    world.write("z.md", "Last.");
+    world.wait_for(|world| world.states().last().is_some_and(|last| last == "z.md ready")).await;
+    assert_eq!(world.states(), ["a.md ready", "z.md ready"]);
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_only_the_index_knows_goes_at_the_next_start() {
+    let world = World::new();
+    world.write("a.md", "Words.");
+    world.run().await.unwrap();
+    // As after a power cut that took the catalogue's last moments.
+    let stranger = (DocumentId(70), "Lost.".to_owned());
+    world.index.texts.lock().unwrap().insert(ChunkId(70), stranger);
+    world.write("b.md", "More.");
+    world.run().await.unwrap();
+    assert_eq!(world.indexed(), ["a\nWords.", "b\nMore."]);
+    assert_eq!(world.index.twice.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn another_embedder_takes_over_when_its_vectors_are_complete_and_not_before() {
+    let world = World::new();
+    // More than are committed at once.
+    for n in 0..300 {
+        world.write(&format!("{n}.md"), &format!("Number {n}."));
+    }
+    world.catalog.set_embedder("length").unwrap();
+    world.run().await.unwrap();
+    let index = Arc::new(MemoryIndex::default());
+    let embedder = Arc::new(LazyEmbedder { id: "other", missing: AtomicBool::new(true) });
+    let successor = || Successor { index: index.clone(), embedder: embedder.clone() };
+    let chosen = || world.catalog.embedder().unwrap().unwrap();
+
+    // It cannot be had: the old one answers, also for what is new.
+    *world.successor.lock().unwrap() = Some(successor());
+    world.write("new.md", "Number 301.");
+    world.run().await.unwrap();
+    assert_eq!((chosen().as_str(), index.vectors.lock().unwrap().len()), ("length", 0));
+    assert_eq!(world.catalog.counts(None).unwrap().embedded_chunks, 301);
+
+    // Ended in between, nothing has changed.
+    embedder.missing.store(false, Ordering::SeqCst);
+    *world.successor.lock().unwrap() = Some(successor());
+    let mut indexer = world.indexer(CancellationToken::new());
+    tokio::select! {
+        _ = indexer.run(Until::Idle) => {}
+        () = world.wait_for(|_| !index.vectors.lock().unwrap().is_empty()) => {}
+    }
+    assert_eq!(chosen(), "length");
+    assert_eq!(world.index.vectors.lock().unwrap().len(), 301);
+    *world.successor.lock().unwrap() = Some(successor());
+    fs::remove_file(world.folder().join("7.md")).unwrap();
+    world.run().await.unwrap();
+    assert_eq!((chosen().as_str(), index.vectors.lock().unwrap().len()), ("other", 300));
+    assert_eq!(world.catalog.counts(None).unwrap().embedded_chunks, 300);
+    assert_eq!(index.twice.load(Ordering::SeqCst), 0);
 }

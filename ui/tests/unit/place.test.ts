@@ -115,6 +115,7 @@ describe('the reason of a file', () => {
     path: '/a.pdf',
     state: 'failed',
     reason: null,
+    away: false,
     pages: null,
     chunks: 0,
     embedded_chunks: 0,

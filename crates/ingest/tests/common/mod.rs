@@ -18,7 +18,7 @@ use lectern_domain::{
     IndexError, IndexedChunk, ModelError, Scope, Source,
 };
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
-use lectern_ingest::{DocumentReader, Indexer, IndexerParts, IngestError, Until};
+use lectern_ingest::{DocumentReader, Indexer, IndexerParts, IngestError, Successor, Until};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +80,7 @@ impl ChunkIndex for MemoryIndex {
     async fn maintain(&self) -> Result<(), IndexError> {
         Ok(())
     }
-    async fn purge(&self) -> Result<(), IndexError> {
+    async fn purge(&self, _: &[String]) -> Result<(), IndexError> {
         Ok(())
     }
 }
@@ -104,13 +104,14 @@ impl Embedder for LengthEmbedder {
 
 /// An embedder that may be missing.
 pub struct LazyEmbedder {
+    pub id: &'static str,
     pub missing: AtomicBool,
 }
 
 #[async_trait]
 impl Source<dyn Embedder> for LazyEmbedder {
     fn id(&self) -> String {
-        "length".into()
+        self.id.to_owned()
     }
     async fn get(&self) -> Result<Arc<dyn Embedder>, ModelError> {
         if self.missing.load(Ordering::SeqCst) {
@@ -120,13 +121,17 @@ impl Source<dyn Embedder> for LazyEmbedder {
     }
 }
 
-/// Reads in this process and counts.
-pub struct LocalReader(Arc<AtomicUsize>);
+/// Reads in this process and counts. A file whose name begins with `slow` is not read
+/// before the gate opens.
+pub struct LocalReader(Arc<AtomicUsize>, watch::Receiver<bool>);
 
 #[async_trait]
 impl DocumentReader for LocalReader {
     async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
         self.0.fetch_add(1, Ordering::SeqCst);
+        if path.file_name().unwrap().to_str().unwrap().starts_with("slow") {
+            self.1.wait_for(|open| *open).await.unwrap();
+        }
         read_document(path, kind)
     }
 }
@@ -141,6 +146,8 @@ pub struct World {
     pub changed: Arc<Notify>,
     pub wake: Arc<Notify>,
     pub awaited: watch::Sender<usize>,
+    pub gate: watch::Sender<bool>,
+    pub successor: Mutex<Option<Successor>>,
 }
 
 impl World {
@@ -152,11 +159,13 @@ impl World {
             directory,
             catalog: Arc::new(catalog),
             index: Arc::default(),
-            embedder: Arc::new(LazyEmbedder { missing: AtomicBool::new(false) }),
+            embedder: Arc::new(LazyEmbedder { id: "length", missing: AtomicBool::new(false) }),
             reads: Arc::default(),
             changed: Arc::default(),
             wake: Arc::default(),
             awaited: watch::Sender::default(),
+            gate: watch::Sender::default(),
+            successor: Mutex::default(),
         };
         world.catalog.add_folder(world.folder().to_str().unwrap(), 0).unwrap();
         world
@@ -174,12 +183,14 @@ impl World {
 
     pub fn indexer(&self, cancel: CancellationToken) -> Indexer {
         let (changed, reads) = (self.changed.clone(), self.reads.clone());
+        let gate = self.gate.subscribe();
         Indexer::new(
             IndexerParts {
                 catalog: self.catalog.clone(),
                 index: self.index.clone(),
                 embedder: self.embedder.clone(),
-                reader: Box::new(move || Box::new(LocalReader(reads.clone()))),
+                successor: self.successor.lock().unwrap().take(),
+                reader: Box::new(move || Box::new(LocalReader(reads.clone(), gate.clone()))),
                 changed: Box::new(move || changed.notify_one()),
                 problem: Box::new(|_| {}),
                 wake: self.wake.clone(),

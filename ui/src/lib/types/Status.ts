@@ -40,6 +40,10 @@ bytes_on_disk: number,
  */
 embedder: string, 
 /**
+ * The embedder that takes its place once its vectors are complete, if one is to.
+ */
+next_embedder: string | null, 
+/**
  * The chat model in use.
  */
 model: string, 

@@ -70,6 +70,7 @@ export class MockLibrary {
       skipped: sum((folder) => folder.skipped),
       bytes_on_disk: 2_400_000 + chunks * 9_000,
       embedder: 'multilingual-e5-small',
+      next_embedder: null,
       model: 'qwen3-4b-q4_k_m',
       model_installed: this.#beginning.modelInstalled,
       paused: this.paused,

@@ -1,0 +1,109 @@
+//! The embedder that answers, the one that may be about to take its place, and the index that
+//! belongs to each.
+
+use std::sync::Arc;
+
+use lectern_domain::{Access, ChunkIndex, ErrorCode, IndexError};
+use lectern_ingest::Successor;
+
+use crate::{App, AppError, Embedding, Result, locked};
+
+impl App {
+    /// The id of the embedder whose vectors answer.
+    pub(crate) fn embedder(&self) -> Result<String> {
+        Ok(self.catalog().embedder()?.unwrap_or_else(|| self.inner.parts.embedder.clone()))
+    }
+
+    /// The embedder whose vectors answer. Another process may have put another in its place.
+    pub(crate) fn embedding(&self) -> Result<Embedding> {
+        let id = self.embedder()?;
+        let mut answering = locked(&self.inner.answering);
+        if let Some(embedding) = answering.as_ref().filter(|found| found.embedder.id() == id) {
+            return Ok(embedding.clone());
+        }
+        let found = (self.inner.parts.embedding)(&id);
+        let embedding = match found {
+            Some(embedding) => embedding,
+            // The indexer will see the same, and make its vectors.
+            None => self.find_embedding(&self.inner.parts.embedder)?,
+        };
+        Ok(answering.insert(embedding).clone())
+    }
+
+    /// The index with an embedder's vectors, to be searched; `None` while nothing is in it.
+    pub(crate) async fn index(&self, id: &str) -> Result<Option<Arc<dyn ChunkIndex>>> {
+        let known = locked(&self.inner.searched).clone();
+        if let Some((_, index)) = known.filter(|(found, _)| *found == id) {
+            return Ok(Some(index));
+        }
+        match self.inner.parts.index.open(id, Access::Search).await {
+            Ok(index) => {
+                self.search_in(id.to_owned(), index.clone());
+                Ok(Some(index))
+            }
+            // It is made with the first passages.
+            Err(_) if self.catalog().counts(None)?.chunks == 0 => Ok(None),
+            Err(error) => Err(AppError::new(
+                ErrorCode::Library,
+                error.to_string(),
+                "It is made anew from the catalogue by whoever reads: `lectern sync`, or the window.",
+            )),
+        }
+    }
+
+    /// Has the index be opened anew, which may have been made anew by another process.
+    pub(crate) fn forget_index(&self) {
+        locked(&self.inner.searched).take();
+    }
+
+    fn search_in(&self, embedder: String, index: Arc<dyn ChunkIndex>) {
+        *locked(&self.inner.searched) = Some((embedder, index));
+    }
+
+    /// Opens what the indexer writes to: the index of the embedder that answers, and, while
+    /// another one is wanted, that one's.
+    pub(crate) async fn open_to_write(
+        &self,
+    ) -> Result<(Arc<dyn ChunkIndex>, Embedding, Option<Successor>)> {
+        let parts = &self.inner.parts;
+        let wanted = parts.embedder.as_str();
+        let mut id = self.embedder()?;
+        if (parts.embedding)(&id).is_none() {
+            // It is gone from the program, so its vectors cannot be searched.
+            id = wanted.to_owned();
+        }
+        if self.catalog().embedder()?.as_deref() != Some(id.as_str()) {
+            self.catalog().set_embedder(&id)?;
+        }
+        let open = |id: String| async move {
+            parts.index.open(&id, Access::Write).await.map_err(not_writable)
+        };
+        let index = open(id.clone()).await?;
+        let successor = if id == wanted {
+            None
+        } else {
+            let embedder = self.find_embedding(wanted)?.embedder;
+            Some(Successor { index: open(wanted.to_owned()).await?, embedder })
+        };
+        self.search_in(id, index.clone());
+        Ok((index, self.embedding()?, successor))
+    }
+
+    fn find_embedding(&self, id: &str) -> Result<Embedding> {
+        (self.inner.parts.embedding)(id).ok_or_else(|| {
+            AppError::new(
+                ErrorCode::ModelMissing,
+                format!("this version of Lectern does not know the embedder {id}"),
+                "`lectern sync` reads the library with one that it knows.",
+            )
+        })
+    }
+}
+
+fn not_writable(error: IndexError) -> AppError {
+    AppError::new(
+        ErrorCode::Library,
+        error.to_string(),
+        "Check that the disk is not full and that the library's folder can be written. The folder `index` in it may be deleted; it is made again.",
+    )
+}
