@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -104,9 +104,12 @@ pub struct Downloads {
     inner: Arc<Inner>,
 }
 
+/// Certificates are read and proxies asked for when the first download begins, not before.
+type MakeNetwork = Box<dyn FnOnce() -> Result<Network, Problem> + Send>;
+
 struct Inner {
     store: ModelStore,
-    network: Result<Network, Problem>,
+    network: LazyLock<Result<Network, Problem>, MakeNetwork>,
     known: Mutex<BTreeMap<String, Entry>>,
     /// One at a time: several would only share the line.
     turn: Semaphore,
@@ -121,12 +124,15 @@ struct Entry {
 impl Downloads {
     /// Downloads into `store`. Nothing is fetched before it is asked for. Where the network
     /// cannot be used, each download says why.
-    pub fn new(store: ModelStore, network: Result<Network, ModelsError>) -> Self {
-        let network = network.map_err(|error| Problem::from(&error));
+    pub fn new(
+        store: ModelStore,
+        network: impl FnOnce() -> Result<Network, ModelsError> + Send + 'static,
+    ) -> Self {
+        let network: MakeNetwork = Box::new(|| network().map_err(|error| Problem::from(&error)));
         let downloads = Self {
             inner: Arc::new(Inner {
                 store,
-                network,
+                network: LazyLock::new(network),
                 known: Mutex::default(),
                 turn: Semaphore::new(1),
                 told: broadcast::Sender::new(64),

@@ -31,6 +31,6 @@ pub use machine::{
     too_big,
 };
 pub use network::{Network, Patience};
-pub use pace::{Pace, QUESTION_TOKENS, Size};
+pub use pace::{Pace, QUESTION_TOKENS, Size, instructions, threads, use_threads};
 pub use slot::{Choice, Loaded, Slot};
 pub use store::{Installed, ModelStore};

@@ -7,6 +7,7 @@
 //! the products (norms, activations, conversions, sampling) is a share that was found on the
 //! models of `docs/benchmarks.md`.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use lectern_gguf::Shape;
@@ -48,9 +49,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// What a pace is measured with: processor, instructions and threads.
-    pub fn machine(threads: usize) -> String {
+    fn machine(threads: usize) -> String {
         format!("{} {} {threads}", std::env::consts::ARCH, Isa::current().name())
+    }
+
+    /// Whether it was measured with the processor's instructions and threads of now.
+    pub fn is_of_this_computer(&self) -> bool {
+        self.machine == Self::machine(lectern_kernels::threads())
     }
 
     /// Measures this processor with the threads that models use. Takes about a second, with all
@@ -91,6 +96,22 @@ impl Pace {
         let place = (((width as f64).ln() - narrow) / (wide - narrow)).clamp(0., 1.);
         self.products[0] + place * (self.products[1] - self.products[0])
     }
+}
+
+/// How many threads models use.
+pub fn threads() -> usize {
+    lectern_kernels::threads()
+}
+
+/// Has models use so many threads; false where one was used already.
+pub fn use_threads(threads: u32) -> bool {
+    let threads = usize::try_from(threads).ok().and_then(NonZeroUsize::new);
+    threads.is_some_and(lectern_kernels::set_threads)
+}
+
+/// The name of the processor's instructions that are used.
+pub fn instructions() -> &'static str {
+    Isa::current().name()
 }
 
 /// What a model's pace depends on.
