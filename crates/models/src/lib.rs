@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod download;
+mod e5;
 mod error;
 mod import;
 mod machine;

@@ -113,12 +113,13 @@ mod tests {
 
     #[test]
     fn settings_have_ranges() {
-        let of = |change: fn(&mut ModelSettings)| {
+        type Change = fn(&mut ModelSettings);
+        let of = |change: Change| {
             let mut settings = ModelSettings::default();
             change(&mut settings);
             check(&settings, &[Device::Cpu]).err().map(|error| error.message)
         };
-        let cases: [(fn(&mut ModelSettings), &str); 12] = [
+        let cases: [(Change, &str); 12] = [
             (|_| (), ""),
             (|s| s.context_tokens = Some(8192), ""),
             (|s| s.context_tokens = Some(10), "the context"),
