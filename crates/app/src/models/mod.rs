@@ -335,6 +335,10 @@ fn pace_of(file: &PathBuf) -> Pace {
         return pace;
     }
     let pace = Pace::measure();
+    // It serves this process; the next one measures again.
+    if lectern_models::Machine::is_busy() {
+        return pace;
+    }
     // Where it cannot be kept, it is measured again next time.
     if let (Ok(content), Some(folder)) = (serde_json::to_vec(&pace), file.parent()) {
         let kept = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(file, content));
