@@ -6,6 +6,16 @@ use std::{fs, path::Path};
 
 const COMMANDS: &[&str] = &[
     "status",
+    "models",
+    "get_model",
+    "pause_download",
+    "resume_download",
+    "cancel_download",
+    "import_model",
+    "use_model",
+    "removal_preview",
+    "remove_model",
+    "set_model_settings",
     "files",
     "add_paths",
     "remove_path",

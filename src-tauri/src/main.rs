@@ -2,6 +2,7 @@
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 mod commands;
+mod models;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,16 @@ fn main() -> ExitCode {
         })
         .invoke_handler(tauri::generate_handler![
             commands::status,
+            models::models,
+            models::get_model,
+            models::pause_download,
+            models::resume_download,
+            models::cancel_download,
+            models::import_model,
+            models::use_model,
+            models::removal_preview,
+            models::remove_model,
+            models::set_model_settings,
             commands::files,
             commands::add_paths,
             commands::remove_path,

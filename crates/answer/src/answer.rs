@@ -32,6 +32,8 @@ pub struct AnswerOptions {
     pub max_tokens: usize,
     /// 0 is deterministic.
     pub temperature: f32,
+    /// What the person wants of every answer, in their words; empty for nothing.
+    pub instructions: String,
     /// When to abstain.
     pub abstain: AbstainOptions,
     /// Lets the check see paraphrases, for the price of a model's run per sentence.
@@ -47,6 +49,7 @@ impl Default for AnswerOptions {
             min_passage_tokens: pack.min_tokens,
             max_tokens: 256,
             temperature: 0.0,
+            instructions: String::new(),
             abstain: AbstainOptions::default(),
             embedder: None,
         }
@@ -183,7 +186,7 @@ pub async fn answer(
     }
     let mut checking = Checking { checker: Arc::new(checker), done: Vec::new() };
     let request = ChatRequest {
-        messages: prompt::messages(&question, &packed.sources),
+        messages: prompt::messages(&question, &packed.sources, &options.instructions),
         max_tokens: options.max_tokens,
         temperature: options.temperature,
     };
@@ -267,7 +270,7 @@ async fn choose(
         passages.iter().take(options.max_passages).map(|passage| passage.text.as_str()).collect();
     let scale = model.count_tokens(&sample).await? as f32 / estimate_tokens(&sample).max(1) as f32;
     let count = |text: &str| (estimate_tokens(text) as f32 * scale).ceil() as usize;
-    let frame: usize = prompt::messages(question, &[])
+    let frame: usize = prompt::messages(question, &[], &options.instructions)
         .iter()
         .map(|message| count(&message.content) + TEMPLATE_TOKENS)
         .sum();

@@ -95,6 +95,7 @@ impl App {
             }
         };
         let loaded = milliseconds();
+        let settings = self.model_settings()?;
         let input = AnswerInput {
             question: standalone,
             passages: found.clone(),
@@ -102,6 +103,8 @@ impl App {
             options: AnswerOptions {
                 prompt_tokens: PROMPT_TOKENS,
                 max_passages: PROMPT_PASSAGES,
+                temperature: settings.temperature,
+                instructions: settings.instructions,
                 ..AnswerOptions::default()
             },
         };
@@ -115,7 +118,13 @@ impl App {
             },
             cancel.clone(),
         )
-        .await?;
+        .await
+        .inspect_err(|error| {
+            // An engine that failed once fails again; the next question loads it anew.
+            if error.code == ErrorCode::ModelFailed {
+                self.inner.parts.models.chat.release();
+            }
+        })?;
         self.fill(&mut reply, made, &found)?;
         reply.milliseconds.first_token = reply.milliseconds.first_token.map(|time| loaded + time);
         reply.milliseconds.total = milliseconds();

@@ -75,6 +75,8 @@ pub struct Parts {
     pub chat: Arc<dyn Lazy<dyn ChatModel>>,
     /// Whether the chat model's files are here.
     pub chat_installed: Box<dyn Fn() -> bool + Send + Sync>,
+    /// What chooses, fetches and keeps models.
+    pub models: ModelParts,
     /// The reader of documents.
     pub reader: StartReader,
     /// What `doctor` looks at besides the library.
@@ -122,7 +124,7 @@ impl App {
             .canonicalize()
             .map_err(|error| error::library_directory(directory, &error))?;
         let (catalog, read_only) = damage::open(&directory)?;
-        Ok(Self {
+        let app = Self {
             inner: Arc::new(Inner {
                 directory,
                 catalog: Arc::new(catalog),
@@ -137,7 +139,9 @@ impl App {
                 asking: Mutex::default(),
                 shutdown: CancellationToken::new(),
             }),
-        })
+        };
+        app.open_models()?;
+        Ok(app)
     }
 
     /// The library's directory.

@@ -312,6 +312,7 @@ impl App {
             }
         });
         self.report_changes();
+        self.work_on_models();
     }
 
     /// Sends the state to [`App::events`] whenever it has changed.

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
-    App, AppError, AskEvent, AskRequest, Embedding, ErrorCode, FileState, Parts, SearchMode,
-    SearchRequest, SupportLevel, TextRange,
+    App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
+    FileState, ModelParts, Parts, SearchMode, SearchRequest, SupportLevel, TextRange,
 };
 use lectern_domain::{
     Access, ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch,
@@ -22,6 +22,8 @@ use lectern_domain::{
 };
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
 use lectern_ingest::DocumentReader;
+use lectern_models::{Downloads, ModelStore, ModelsError, Places};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 /// Finds chunks by how many of the query's words they hold.
@@ -155,6 +157,25 @@ impl<T: ?Sized + Send + Sync> Source<T> for Ready<T> {
     }
 }
 
+/// No models, and none that could be loaded.
+fn no_models(directory: &Path) -> ModelParts {
+    let store = ModelStore::of(directory.join("models"), &[]);
+    let unreachable =
+        |reason: &str| ModelsError::Unreachable { host: "hub".into(), reason: reason.into() };
+    let choice = ChatChoice { id: "test".into(), context_tokens: 4096, device: Device::Auto };
+    ModelParts {
+        downloads: Downloads::new(store.clone(), move || Err(unreachable("it is a test"))),
+        store,
+        chat: Arc::new(ChatSlot::new(choice, |_| async {
+            Err(ModelError::new(ErrorCode::ModelMissing, "not installed", "install it"))
+        })),
+        chat_is_given: false,
+        devices: vec![Device::Cpu],
+        places: Places::default(),
+        pace: OnceCell::new(),
+    }
+}
+
 struct World {
     directory: tempfile::TempDir,
     index: Arc<dyn ChunkIndex>,
@@ -179,6 +200,7 @@ fn open(
         embedding: Box::new(move |_| Some(embedding())),
         chat: Arc::new(Ready(chat)),
         chat_installed: Box::new(move || installed),
+        models: no_models(directory),
         reader: Box::new(|| Box::new(LocalReader)),
         checks: Vec::new(),
     };

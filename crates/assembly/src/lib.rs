@@ -7,14 +7,19 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Dura
 
 use async_trait::async_trait;
 use lazy::Lazy;
-use lectern_app::{App, AppError, Check, Embedding, Parts, Result};
+use lectern_app::{
+    App, AppError, ChatChoice, ChatSlot, Check, Device, Embedding, ModelParts, Parts, Result,
+};
 use lectern_domain::{
     Access, ChatModel, ChunkIndex, Embedder, ErrorCode, IndexError, IndexStore, ModelError,
 };
 use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
 use lectern_inference::{BertEmbedder, ChatOptions, CpuSupport, EmbedderOptions, MistralChat};
-use lectern_models::{Installed, ModelRole, ModelStore, ModelsError, default_model, model};
+use lectern_models::{
+    Downloads, Installed, ModelRole, ModelStore, ModelsError, Network, Places, default_model,
+};
+use tokio::sync::OnceCell;
 
 /// The first argument that makes the executable a reader process.
 const WORKER_ARGUMENT: &str = "read-worker";
@@ -25,7 +30,7 @@ const DIMENSIONS: usize = 384;
 /// The spread of cosines of an embedder that nobody has measured.
 const DEFAULT_SPREAD: f32 = 0.3;
 
-/// Prompt and answer together. More would cost memory and, on a CPU, patience.
+/// Prompt and answer together, until the library's settings say otherwise.
 const CONTEXT_TOKENS: usize = 4096;
 
 /// What one document may cost its reader.
@@ -37,7 +42,7 @@ const READER_LIMITS: Limits =
 pub struct Options {
     /// The library's directory; the platform's data directory if `None`.
     pub library: Option<PathBuf>,
-    /// The chat model's id; the catalogue's default if `None`.
+    /// The chat model's id; the library's choice if `None`.
     pub chat_model: Option<String>,
 }
 
@@ -57,9 +62,10 @@ pub fn open(options: &Options) -> Result<App> {
     };
     let store = ModelStore::new(ModelStore::default_root().map_err(model_error)?);
     let chat_id = match &options.chat_model {
-        Some(id) => model(id).map_err(model_error)?.id.clone(),
+        Some(id) => store.model(id).map_err(model_error)?.id,
         None => default_model(ModelRole::Chat).id.clone(),
     };
+    let chat = Arc::new(chat(store.clone(), chat_id));
     let embedder_id = default_model(ModelRole::Embedder).id.clone();
     let program = std::env::current_exe().map_err(|error| invalid(&error))?;
     let parts = Parts {
@@ -69,10 +75,19 @@ pub fn open(options: &Options) -> Result<App> {
             let store = store.clone();
             Box::new(move |id| embedding(&store, id))
         },
-        chat: Arc::new(chat(store.clone(), chat_id.clone())),
+        chat: chat.clone(),
         chat_installed: {
-            let (store, id) = (store.clone(), chat_id.clone());
-            Box::new(move || store.find(&id).is_ok())
+            let (store, chat) = (store.clone(), chat.clone());
+            Box::new(move || store.find(&chat.choice().id).is_ok())
+        },
+        models: ModelParts {
+            downloads: Downloads::new(store.clone(), Network::from_environment),
+            store: store.clone(),
+            chat: chat.clone(),
+            chat_is_given: options.chat_model.is_some(),
+            devices: devices(),
+            places: Places::of_this_computer(),
+            pace: OnceCell::new(),
         },
         reader: Box::new(move || {
             let arguments = vec![OsString::from(WORKER_ARGUMENT)];
@@ -80,8 +95,8 @@ pub fn open(options: &Options) -> Result<App> {
         }),
         checks: vec![
             Box::new(check_cpu),
-            check_model(store.clone(), embedder_id, "embedder"),
-            check_model(store, chat_id, "chat model"),
+            check_model(store.clone(), move || embedder_id.clone(), "embedder"),
+            check_model(store, move || chat.choice().id, "chat model"),
         ],
     };
     App::open(&directory, parts)
@@ -145,19 +160,34 @@ fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
     })
 }
 
-fn chat(store: ModelStore, id: String) -> Lazy<dyn ChatModel> {
-    Lazy::new(id.clone(), move || {
-        let (store, id) = (store.clone(), id.clone());
+fn chat(store: ModelStore, id: String) -> ChatSlot {
+    let choice = ChatChoice { id, context_tokens: CONTEXT_TOKENS, device: Device::Auto };
+    ChatSlot::new(choice, move |choice| {
+        let store = store.clone();
         async move {
+            let ChatChoice { id, context_tokens, device } = choice;
             let installed = find(&store, &id)?;
             let options = ChatOptions {
                 gguf: installed.gguf().unwrap_or_else(|| installed.path("model.gguf")),
-                context_tokens: installed.model.context_tokens.min(CONTEXT_TOKENS),
+                context_tokens: installed.model.context_tokens.min(context_tokens),
+                cpu_only: device == Device::Cpu,
                 id,
             };
             Ok(Arc::new(MistralChat::load(options).await?) as Arc<dyn ChatModel>)
         }
     })
+}
+
+/// Where this build can run a chat model.
+fn devices() -> Vec<Device> {
+    let mut devices = vec![Device::Cpu];
+    if cfg!(feature = "metal") {
+        devices.push(Device::Metal);
+    }
+    if cfg!(feature = "cuda") {
+        devices.push(Device::Cuda);
+    }
+    devices
 }
 
 fn find(store: &ModelStore, id: &str) -> std::result::Result<Installed, ModelError> {
@@ -179,8 +209,13 @@ fn check_cpu() -> Check {
     Check { name: "processor".into(), ok, detail, hint: hint.to_owned() }
 }
 
-fn check_model(store: ModelStore, id: String, name: &'static str) -> lectern_app::RunCheck {
+fn check_model(
+    store: ModelStore,
+    id: impl Fn() -> String + Send + Sync + 'static,
+    name: &'static str,
+) -> lectern_app::RunCheck {
     Box::new(move || {
+        let id = id();
         let (ok, detail, hint) = match store.find(&id).and_then(|_| store.verify(&id)) {
             Ok(()) => (true, format!("{id} is complete"), String::new()),
             Err(error) => (false, error.to_string(), error.hint().to_owned()),

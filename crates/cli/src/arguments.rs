@@ -16,7 +16,7 @@ pub struct Arguments {
     /// The library's folder (default: the platform's data directory).
     #[arg(long, global = true, env = "LECTERN_LIBRARY", value_name = "DIR")]
     pub library: Option<PathBuf>,
-    /// The chat model's id (default: the one recommended for people).
+    /// The chat model's id, for this call (default: the one that `models use` chose).
     #[arg(long, global = true, env = "LECTERN_CHAT_MODEL", value_name = "ID")]
     pub model: Option<String>,
     /// Print JSON for programs.
@@ -142,6 +142,12 @@ pub enum Command {
         /// At or below this path; everything where there is none.
         path: Option<PathBuf>,
     },
+    /// Models: what there is, what fits this computer, downloads, and settings.
+    Models {
+        /// What to do; `list` where nothing is said.
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
     /// Check the machine, the models and the library.
     Doctor {
         /// Show that nothing is left of what was at or below this path.
@@ -188,6 +194,76 @@ impl RuleArguments {
             max_megabytes: max_size.map_or(before.max_megabytes, |size| (size > 0).then_some(size)),
         })
     }
+}
+
+/// What `models` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ModelsCommand {
+    /// The models there are, and which are installed.
+    List,
+    /// Fetch a model, or go on with it. Ctrl-C pauses.
+    Get {
+        /// The model's id.
+        id: String,
+        /// Also where this computer has too little memory for it.
+        #[arg(long)]
+        anyway: bool,
+    },
+    /// Use a GGUF file on this computer; it is linked and not copied where that can be.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Answer with this model from now on.
+    Use {
+        /// The model's id.
+        id: String,
+    },
+    /// Remove a model's files.
+    Remove {
+        /// The model's id.
+        id: String,
+    },
+    /// How the models would run on this computer, which is recommended, and why.
+    Fit,
+    /// Set how the chat model runs; says how it is set.
+    Set(SettingsArguments),
+}
+
+/// How the chat model runs.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingsArguments {
+    /// Tokens of prompt and reply together; 0 for the usual.
+    #[arg(long, value_name = "TOKENS")]
+    pub context: Option<u32>,
+    /// Threads; 0 for the usual. In force at the next start.
+    #[arg(long)]
+    pub threads: Option<u32>,
+    /// 0 for the same answer each time, up to 2.
+    #[arg(long)]
+    pub temperature: Option<f32>,
+    /// What you want of every answer, in your words.
+    #[arg(long, value_name = "TEXT")]
+    pub instructions: Option<String>,
+    /// Where it runs.
+    #[arg(long, value_enum)]
+    pub device: Option<DeviceName>,
+    /// Minutes after the last answer until it leaves the memory; 0 keeps it.
+    #[arg(long, value_name = "MINUTES")]
+    pub idle: Option<u32>,
+}
+
+/// Where a chat model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceName {
+    /// The best there is.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// Apple's graphics.
+    Metal,
+    /// NVIDIA's graphics.
+    Cuda,
 }
 
 /// What `batch` does with each line.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod batch;
+mod models;
 mod output;
 
 use std::{
@@ -135,6 +136,10 @@ async fn execute(
             work(app, false, false, quiet, cancel).await?;
             let report = lectern_eval::evaluate(app, &set, mode.into()).await?;
             if json { output::json(&report) } else { output::evaluation(&report) }
+        }
+        Command::Models { command } => {
+            let command = command.unwrap_or(arguments::ModelsCommand::List);
+            models::run(app, command, json, quiet, cancel).await?;
         }
         Command::Rules { folder, rules } => {
             if let Some(rules) = rules.applied_to(app.rules(&folder)?) {

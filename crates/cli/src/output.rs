@@ -6,8 +6,9 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
-    AddReport, Answer, AnswerPassage, AppError, Check, DocumentText, FileState, FolderRules, Hit,
-    Place, SearchReply, Status, SupportLevel, place_in_words,
+    AddReport, Answer, AnswerPassage, AppError, Check, DocumentText, Download, DownloadState,
+    FileState, Fit, FolderRules, Hit, ModelEntry, ModelSettings, Models, OtherProgram, Place,
+    RecommendationReason, RemovedModel, SearchReply, Status, SupportLevel, Verdict, place_in_words,
 };
 use lectern_eval::Report;
 use serde::Serialize;
@@ -250,4 +251,173 @@ pub fn doctor(checks: &[Check]) {
             println!("     → {}", check.hint);
         }
     }
+}
+
+/// The progress of a download; silent where nobody watches.
+pub fn download_bar(quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Shows how far a download is on a progress bar.
+pub fn show_download(bar: &ProgressBar, download: &Download) {
+    if let Some(total) = download.bytes_total {
+        bar.set_length(total);
+    }
+    bar.set_position(download.bytes_done);
+    let pace = download.bytes_per_second.map(|pace| format!("{:.1} MB/s", pace as f64 / 1e6));
+    let left = download.seconds_left.map(|left| format!("{} left", duration(left)));
+    let message = match download.state {
+        DownloadState::Waiting => "waiting".to_owned(),
+        DownloadState::Checking => "checking".to_owned(),
+        DownloadState::Retrying => match &download.error {
+            Some(error) => format!("{}; trying again", error.message),
+            None => "trying again".to_owned(),
+        },
+        _ => pace.into_iter().chain(left).collect::<Vec<_>>().join(", "),
+    };
+    bar.set_message(message);
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// The models there are.
+pub fn models(models: &Models) {
+    for model in &models.models {
+        let state = match (&model.download, model.installed) {
+            (_, true) if model.in_use => "in use",
+            (_, true) => "installed",
+            (Some(download), false) => match download.state {
+                DownloadState::Paused | DownloadState::Failed => "stopped",
+                _ => "coming",
+            },
+            (None, false) => "",
+        };
+        println!("{state:9} {:35} {:>8}  {}", model.id, size(model.bytes), model.name);
+        if let Some(problem) = &model.problem {
+            println!("          {}", problem.message);
+        }
+    }
+    if !models.found.is_empty() {
+        println!("\nOf other programs; `lectern models import FILE` takes one without a copy:");
+    }
+    for found in &models.found {
+        let program = match found.program {
+            OtherProgram::LmStudio => "LM Studio",
+            OtherProgram::Ollama => "Ollama",
+            OtherProgram::Gpt4all => "GPT4All",
+            OtherProgram::HubCache => "model hub",
+        };
+        println!("{program:9} {:35} {:>8}  {}", found.name, size(found.bytes), found.path);
+        if let Some(problem) = &found.problem {
+            println!("          {}", problem.message);
+        }
+    }
+    println!("\nIn {}; `lectern models fit` says how they would run here.", models.directory);
+}
+
+/// How the models would run on this computer.
+pub fn fit(models: &Models) {
+    let machine = &models.machine;
+    println!(
+        "This computer: {} of memory, {} free for a model; {} cores, {} threads, {}",
+        size(machine.memory_bytes),
+        size(machine.available_memory_bytes),
+        machine.cores,
+        machine.threads,
+        machine.instructions
+    );
+    for card in &machine.graphics {
+        let memory = card.memory_bytes.map(|memory| format!(", {}", size(memory)));
+        println!("Graphics: {}{}", card.name, memory.unwrap_or_default());
+    }
+    println!();
+    for model in &models.models {
+        let mark = if model.recommended { "→" } else { " " };
+        println!("{mark} {:35} {}", model.id, fit_in_words(&model.fit));
+    }
+    println!("\n{}", recommendation(models));
+}
+
+/// How a model would run, in words.
+fn fit_in_words(fit: &Fit) -> String {
+    let memory = size(fit.memory_bytes);
+    let pace = match (fit.first_token_seconds, fit.tokens_per_second) {
+        (Some(first), Some(pace)) => {
+            format!("answers start after about {first} s, {pace} tokens a second")
+        }
+        _ => format!("takes {memory} of memory"),
+    };
+    let said = match fit.verdict {
+        Verdict::Good | Verdict::Unknown => pace,
+        Verdict::Slow => format!("slow: {pace}"),
+        Verdict::Tight => {
+            format!("{pace}; close other programs first, it takes {memory} of memory")
+        }
+        Verdict::TooBig => format!("too large for this computer: it takes {memory} of memory"),
+    };
+    if fit.disk_full { said + "; there is too little room on the disk" } else { said }
+}
+
+fn recommendation(models: &Models) -> String {
+    let Some(id) = &models.recommendation.id else {
+        return "No model fits into this computer's memory.".into();
+    };
+    let why = match models.recommendation.reason {
+        RecommendationReason::MostAbleThatIsQuick => {
+            "the most able that answers without much waiting here"
+        }
+        RecommendationReason::QuickestThatFits => "the quickest; all are slow here",
+        RecommendationReason::MostAbleThatFits => "the most able that fits; its pace is not known",
+        RecommendationReason::NoneFits => "none fits",
+    };
+    format!("Recommended: {id}, {why}.")
+}
+
+/// One model, and what has become of it.
+pub fn model(model: &ModelEntry, what: &str) {
+    println!("{} ({}) {what}: {}", model.name, model.id, fit_in_words(&model.fit));
+    if let Some(origin) = &model.linked_to {
+        println!("It is linked to {origin}.");
+    }
+}
+
+/// What removing a model did.
+pub fn removed(removed: &RemovedModel) {
+    println!("{} is removed; {} are free again.", removed.id, size(removed.freed_bytes));
+    if let Some(next) = &removed.now_in_use {
+        println!("{next} answers from now on.");
+    }
+}
+
+/// How the chat model is set.
+pub fn settings(settings: &ModelSettings) {
+    let usual =
+        |number: Option<u32>| number.map_or("the usual".to_owned(), |number| number.to_string());
+    println!("context       {}", usual(settings.context_tokens));
+    println!("threads       {}", usual(settings.threads));
+    println!("temperature   {}", settings.temperature);
+    println!("instructions  {}", settings.instructions);
+    println!("device        {}", format!("{:?}", settings.device).to_lowercase());
+    println!("idle minutes  {}", settings.idle_minutes);
 }

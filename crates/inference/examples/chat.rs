@@ -33,8 +33,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let max_tokens = arguments.next().map_or(Ok(200), |tokens| tokens.parse())?;
 
     let start = Instant::now();
-    let options =
-        ChatOptions { id: gguf.clone(), gguf: PathBuf::from(gguf), context_tokens: 4_096 };
+    let options = ChatOptions {
+        id: gguf.clone(),
+        gguf: PathBuf::from(gguf),
+        context_tokens: 4_096,
+        cpu_only: false,
+    };
     let model =
         MistralChat::load(options).await.inspect_err(|error| eprintln!("{}", error.hint))?;
     let loaded = start.elapsed().as_secs_f64();

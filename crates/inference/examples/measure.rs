@@ -46,8 +46,12 @@ fn main() -> Result<()> {
 
 async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
     let start = Instant::now();
-    let options =
-        ChatOptions { id: gguf.to_owned(), gguf: PathBuf::from(gguf), context_tokens: 2_048 };
+    let options = ChatOptions {
+        id: gguf.to_owned(),
+        gguf: PathBuf::from(gguf),
+        context_tokens: 2_048,
+        cpu_only: false,
+    };
     let model = MistralChat::load(options).await?;
     let load = start.elapsed().as_secs_f64();
     let (mut prefill, mut decode, mut prompt) = (Vec::new(), Vec::new(), 0);
@@ -110,8 +114,12 @@ async fn interrupt(model: &MistralChat, text: &str) -> Result<f64> {
 }
 
 async fn perplexity(gguf: &str, lines: usize, text: &str) -> Result<()> {
-    let options =
-        ChatOptions { id: gguf.to_owned(), gguf: PathBuf::from(gguf), context_tokens: 2_048 };
+    let options = ChatOptions {
+        id: gguf.to_owned(),
+        gguf: PathBuf::from(gguf),
+        context_tokens: 2_048,
+        cpu_only: false,
+    };
     let model = MistralChat::load(options).await?;
     println!("{:.4}", model.perplexity(text).await?);
     for line in text.lines().filter(|line| !line.is_empty()).take(lines) {

@@ -50,6 +50,8 @@ pub struct ChatOptions {
     /// How many tokens prompt and reply may have together; less where the model
     /// was made for less.
     pub context_tokens: usize,
+    /// Leaves a graphics card alone that the program is built for.
+    pub cpu_only: bool,
 }
 
 /// A chat model that runs in this process on mistral.rs. Dropping it unloads the
@@ -105,7 +107,8 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         .context_tokens()
         .and_then(|tokens| usize::try_from(tokens).ok())
         .map_or(options.context_tokens, |tokens| tokens.min(options.context_tokens));
-    let device = mistralrs::best_device(false).map_err(|error| no_card(&error.to_string()))?;
+    let device =
+        mistralrs::best_device(options.cpu_only).map_err(|error| no_card(&error.to_string()))?;
     check_memory(path, &header, context_tokens, &device)?;
 
     let paths = model_paths(path);
@@ -553,7 +556,8 @@ mod tests {
     const SMOLLM2: &str = "smollm2-135m-instruct-q4_1/model.gguf";
 
     async fn load(gguf: PathBuf, context_tokens: usize) -> Result<MistralChat, ModelError> {
-        MistralChat::load(ChatOptions { id: "test".into(), gguf, context_tokens }).await
+        MistralChat::load(ChatOptions { id: "test".into(), gguf, context_tokens, cpu_only: false })
+            .await
     }
 
     async fn smollm2() -> &'static MistralChat {

@@ -92,7 +92,7 @@ async fn load() -> MistralChat {
         PathBuf::from,
     );
     let gguf = root.join("smollm2-135m-instruct-q4_1/model.gguf");
-    let options = ChatOptions { id: "test".into(), gguf, context_tokens: 2_048 };
+    let options = ChatOptions { id: "test".into(), gguf, context_tokens: 2_048, cpu_only: false };
     MistralChat::load(options).await.expect("run `make models` first")
 }
 

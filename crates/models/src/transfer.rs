@@ -62,6 +62,8 @@ pub(crate) struct Transfer<'a> {
     /// Where it grows.
     pub(crate) part: &'a Path,
     pub(crate) expected: Expected,
+    /// How many failures in a row, without a byte between them, end it.
+    pub(crate) failures: u32,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) step: &'a (dyn Fn(Step<'_>) + Send + Sync),
 }
@@ -109,7 +111,7 @@ impl Transfer<'_> {
                     }
                     failures += 1;
                     let patience = &self.network.patience;
-                    if failures > patience.failures {
+                    if failures > self.failures {
                         return Err(error);
                     }
                     (self.step)(Step::Retrying(&error));

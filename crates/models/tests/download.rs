@@ -87,7 +87,7 @@ impl World {
         let index = format!("{}/simple", self.hub.url);
         let network =
             Network::new(&self.hub.url, &index, self.hub.certificate.as_deref(), IMPATIENT);
-        Downloads::new(self.store(), network)
+        Downloads::new(self.store(), move || network)
     }
 
     async fn get(&self) -> Result<(), ModelsError> {
@@ -489,7 +489,7 @@ async fn a_process_that_downloads() {
     let model = model(Some(&content()), vec![hub_source()]);
     let store = ModelStore::of(Path::new(&folder), vec![model].leak());
     let network = Network::new(&url, &url, None, IMPATIENT);
-    Downloads::new(store, network).get("tiny", &CancellationToken::new()).await.unwrap();
+    Downloads::new(store, move || network).get("tiny", &CancellationToken::new()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

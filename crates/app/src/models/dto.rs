@@ -204,6 +204,8 @@ pub enum DownloadState {
     Paused,
     /// It stopped for a reason and goes on from there when it is resumed.
     Failed,
+    /// It was given up, and nothing of it is left.
+    Cancelled,
     /// The model is installed.
     Done,
 }

@@ -3,4 +3,4 @@
 /**
  * Where a download is on its way.
  */
-export type DownloadState = "waiting" | "running" | "retrying" | "checking" | "paused" | "failed" | "done";
+export type DownloadState = "waiting" | "running" | "retrying" | "checking" | "paused" | "failed" | "cancelled" | "done";
