@@ -23,6 +23,8 @@ const COMMANDS: &[&str] = &[
     "document_bytes",
     "open_path",
     "samples",
+    "delete_everything",
+    "save_text",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

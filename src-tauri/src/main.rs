@@ -56,6 +56,8 @@ fn main() -> ExitCode {
             commands::document_bytes,
             commands::open_path,
             commands::samples,
+            commands::delete_everything,
+            commands::save_text,
         ])
         .build(tauri::generate_context!());
     match built {

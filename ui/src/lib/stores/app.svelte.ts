@@ -2,12 +2,13 @@ import { getContext, setContext } from 'svelte';
 import type { Backend } from '../backend';
 import { Conversations } from './conversation.svelte';
 import { Library } from './library.svelte';
+import { Models } from './models.svelte';
 import { Notices } from './notices.svelte';
 import { Search } from './search.svelte';
-import { Settings } from './settings.svelte';
+import type { Settings, TextSize } from './settings.svelte';
 import { Viewer } from './viewer.svelte';
 
-export type View = 'ask' | 'search' | 'library';
+export type View = 'ask' | 'search' | 'library' | 'models' | 'settings';
 
 /** Everything the window shows. */
 export class App {
@@ -18,6 +19,7 @@ export class App {
   readonly settings: Settings;
   readonly notices = new Notices();
   readonly library: Library;
+  readonly models: Models;
   readonly conversations: Conversations;
   readonly search: Search;
   readonly viewer: Viewer;
@@ -26,6 +28,7 @@ export class App {
     this.backend = backend;
     this.settings = settings;
     this.library = new Library(backend, this.notices);
+    this.models = new Models(backend, this.notices);
     this.conversations = new Conversations(backend, this.notices);
     this.search = new Search(backend);
     this.viewer = new Viewer(backend);
@@ -33,7 +36,12 @@ export class App {
 
   async start(): Promise<void> {
     try {
+      await this.backend.onApp((event) => {
+        if (event.type === 'download') this.models.follow(event.download);
+        if (event.type === 'models') void this.models.load();
+      });
       await this.library.start();
+      if (this.settings.textSize !== '100') await this.#zoom();
     } catch (thrown) {
       this.notices.fail(thrown);
     }
@@ -47,6 +55,32 @@ export class App {
 
   newQuestion(): void {
     this.conversations.startNew();
+    this.go('ask');
+  }
+
+  async setTextSize(size: TextSize): Promise<void> {
+    this.settings.setTextSize(size);
+    try {
+      await this.#zoom();
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
+  }
+
+  #zoom(): Promise<void> {
+    return this.backend.setZoom(Number(this.settings.textSize) / 100);
+  }
+
+  /** Forgets all that the library holds, and begins anew. */
+  async deleteEverything(): Promise<void> {
+    try {
+      await this.backend.deleteEverything();
+      this.library.status = await this.backend.status();
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
+    this.conversations.startNew();
+    await this.conversations.loadList();
     this.go('ask');
   }
 

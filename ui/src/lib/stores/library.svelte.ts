@@ -25,10 +25,8 @@ export class Library {
   /** Learns the state and follows it from now on. */
   async start(): Promise<void> {
     await this.#backend.onApp((event) => {
-      if (event.type === 'problem') {
-        this.#notices.fail(event.error);
-        return;
-      }
+      if (event.type === 'problem') this.#notices.fail(event.error);
+      if (event.type !== 'library') return;
       this.status = event.status;
       if (this.#watching > 0) void this.#loadFiles();
     });

@@ -3,6 +3,10 @@ import { preferredLocale, setLocale, type Locale } from '../messages/index.svelt
 export type Theme = 'system' | 'light' | 'dark';
 export type Language = 'system' | Locale;
 
+/** How large the window's page is drawn, in per cent. */
+export const TEXT_SIZES = ['100', '115', '130', '150', '200'] as const;
+export type TextSize = (typeof TEXT_SIZES)[number];
+
 const THEMES: readonly [Theme, ...Theme[]] = ['system', 'light', 'dark'];
 const LANGUAGES: readonly [Language, ...Language[]] = ['system', 'en', 'zh'];
 
@@ -10,6 +14,7 @@ const LANGUAGES: readonly [Language, ...Language[]] = ['system', 'en', 'zh'];
 export class Settings {
   theme = $state<Theme>(kept('theme', THEMES));
   language = $state<Language>(kept('language', LANGUAGES));
+  textSize = $state<TextSize>(kept('textSize', TEXT_SIZES));
   readonly #dark = matchMedia('(prefers-color-scheme: dark)');
 
   constructor() {
@@ -27,6 +32,11 @@ export class Settings {
     this.language = language;
     localStorage.setItem('language', language);
     this.#apply();
+  }
+
+  setTextSize(size: TextSize): void {
+    this.textSize = size;
+    localStorage.setItem('textSize', size);
   }
 
   #apply(): void {

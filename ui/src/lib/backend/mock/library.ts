@@ -10,7 +10,8 @@ const PASSAGES = 24;
 export interface Beginning {
   /** `empty`, `ready`, `kinds` (with a folder of every kind of place) or `large`. */
   library: string;
-  modelInstalled: boolean;
+  /** The chat model that is installed and in use. */
+  chatModel: () => string | null;
   problem: AppError | null;
   /** How many times faster than life things happen. */
   speed: number;
@@ -68,10 +69,11 @@ export class MockLibrary {
       pending: sum((folder) => folder.pending),
       failed: sum((folder) => folder.failed),
       skipped: sum((folder) => folder.skipped),
+      directory: '/home/ada/.local/share/lectern',
       bytes_on_disk: 2_400_000 + chunks * 9_000,
       embedder: 'multilingual-e5-small',
-      model: 'qwen3-4b-q4_k_m',
-      model_installed: this.#beginning.modelInstalled,
+      model: this.#beginning.chatModel() ?? 'qwen3-4b-q4_k_m',
+      model_installed: this.#beginning.chatModel() !== null,
       paused: this.paused,
       reading: this.files().find(({ state }) => state === 'reading')?.path ?? null,
       problem: this.#beginning.problem,
