@@ -26,8 +26,14 @@ describe('the first minutes', () => {
 
   it('let one search while the model is being fetched', async () => {
     const { page } = await open('model=missing');
-    await page.getByTestId('model-offer').getByRole('button', { name: /Get it/ }).click();
-    await page.getByTestId('download').getByText(/of 2.5 GB/).waitFor();
+    await page
+      .getByTestId('model-offer')
+      .getByRole('button', { name: /Get it/ })
+      .click();
+    await page
+      .getByTestId('download')
+      .getByText(/of 2.5 GB/)
+      .waitFor();
     await page.getByTestId('model-offer').getByRole('button', { name: 'Search instead' }).click();
     await page.getByTestId('search').fill('water');
     await page.getByTestId('hit').first().waitFor();
@@ -80,7 +86,9 @@ describe('models', () => {
     await dialog.getByRole('button', { name: 'Remove' }).click();
     await row.waitFor({ state: 'detached' });
     // What searches by meaning stays.
-    expect(await page.getByRole('button', { name: 'Remove multilingual-e5-small' }).count()).toBe(0);
+    expect(await page.getByRole('button', { name: 'Remove multilingual-e5-small' }).count()).toBe(
+      0,
+    );
   });
 
   it('take the wishes of the person', async () => {

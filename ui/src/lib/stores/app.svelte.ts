@@ -1,9 +1,12 @@
 import { getContext, setContext } from 'svelte';
 import type { Backend } from '../backend';
+import { t } from '../messages/index.svelte';
+import { conversationMarkdown, fileName } from '../text/markdown';
 import { Conversations } from './conversation.svelte';
 import { Library } from './library.svelte';
 import { Models } from './models.svelte';
 import { Notices } from './notices.svelte';
+import { Scope } from './scope.svelte';
 import { Search } from './search.svelte';
 import type { Settings, TextSize } from './settings.svelte';
 import { Viewer } from './viewer.svelte';
@@ -23,6 +26,8 @@ export class App {
   readonly conversations: Conversations;
   readonly search: Search;
   readonly viewer: Viewer;
+  /** Where questions look. */
+  readonly scope = new Scope();
 
   constructor(backend: Backend, settings: Settings) {
     this.backend = backend;
@@ -30,7 +35,10 @@ export class App {
     this.library = new Library(backend, this.notices);
     this.models = new Models(backend, this.notices);
     this.conversations = new Conversations(backend, this.notices);
-    this.search = new Search(backend);
+    this.search = new Search(
+      backend,
+      () => this.library.status?.folders.map(({ path }) => path) ?? [],
+    );
     this.viewer = new Viewer(backend);
   }
 
@@ -82,6 +90,26 @@ export class App {
     this.conversations.startNew();
     await this.conversations.loadList();
     this.go('ask');
+  }
+
+  /** Shows a document of the library beside whatever is shown. */
+  async showFile(path: string): Promise<void> {
+    const reference = { n: null, document: path, page: null, start: 0, end: 0, quote: '' };
+    await this.viewer.open([reference], 0);
+  }
+
+  /** Writes the conversation that is shown into a file, where the person wants it. */
+  async exportConversation(): Promise<void> {
+    const answers = this.conversations.turns.flatMap(({ answer }) => answer ?? []);
+    const [first] = answers;
+    if (first === undefined) return;
+    try {
+      const text = conversationMarkdown(answers);
+      const path = await this.backend.saveText(fileName(first.question), text);
+      if (path !== null) this.notices.inform(t('answer.exported', { path }));
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
   }
 
   showFolder(path: string): void {

@@ -168,11 +168,22 @@ const abstention: Script = {
   sentences: [sentence('The documents say nothing about this.', [], 'none', 0)],
 };
 
+const sold: Script = {
+  text:
+    'The shops sold this in the *first* week:\n\n' +
+    '| City | Sold |\n|---|---|\n| Lisbon | 412 [1] |\n| Turin | 287 [2] |\n',
+  abstained: false,
+  passages: [passage(1, sheets, 'Lisbon | 412', 0.9), passage(2, sheets, 'Turin | 287', 0.9)],
+  citations: [cite(1, sheets, 'Lisbon | 412'), cite(2, sheets, 'Turin | 287')],
+  sentences: [],
+};
+
 /** Which script a question plays. */
 export function scriptFor(question: string, always: string | null): Script {
   if (always === 'abstain' || /president|nothing/i.test(question)) return abstention;
   if (/\p{Script=Han}/u.test(question)) return relocation;
   if (/tomato/i.test(question)) return tomatoes;
+  if (/table/i.test(question)) return sold;
   if (/book|keeper/i.test(question)) return book;
   if (/launch|lamp/i.test(question)) return launch;
   return notice;

@@ -1,5 +1,15 @@
 import { queryTerms } from '../../text/terms';
-import type { Answer, AppError, AppEvent, AskEvent, AskRequest, Hit, Source } from '../../types';
+import { isWithin } from '../../text/path';
+import type {
+  Answer,
+  AppError,
+  AppEvent,
+  AskEvent,
+  AskRequest,
+  Filter,
+  Hit,
+  Source,
+} from '../../types';
 import type { Backend, DragPhase, Unsubscribe } from '../backend';
 import { answerFrom, scriptFor } from './answers';
 import { documents, hit } from './documents';
@@ -86,7 +96,10 @@ export function createMock(parameters: URLSearchParams): Backend {
     const wait = (milliseconds: number): Promise<void> =>
       new Promise((resolve) => setTimeout(resolve, milliseconds / speed));
     const behaviour = parameters.get('ask');
-    const script = scriptFor(request.question, behaviour);
+    const script = { ...scriptFor(request.question, behaviour) };
+    const inScope = ({ document }: { document: string }): boolean =>
+      documents.some((other) => other.path === document && passes(other, request.filter));
+    script.passages = script.passages.filter(inScope);
     let isStopped = false;
     const stop = new Promise<void>((resolve) => {
       stopped = () => {
@@ -131,8 +144,11 @@ export function createMock(parameters: URLSearchParams): Backend {
     retry: (path) => call('retry', () => library.retry(path)),
     pause: () => call('pause', () => library.pause(true)),
     resume: () => call('resume', () => library.pause(false)),
-    search: ({ query, k }) =>
-      call('search', () => ({ hits: find(query, known()).slice(0, k), milliseconds: 6.2 })),
+    search: ({ query, k, filter }) =>
+      call('search', () => {
+        const scope = known().filter((document) => passes(document, filter));
+        return { hits: find(query, scope).slice(0, k), milliseconds: 6.2 };
+      }),
     ask: (request, onEvent) => play(request, (event) => onEvent(structuredClone(event))),
     stop: async () => stopped?.(),
     conversations: () =>
@@ -209,6 +225,11 @@ function onMockDrag(listener: (phase: DragPhase) => void, add: () => void): Unsu
   };
   window.addEventListener('mock:drag', handle);
   return () => window.removeEventListener('mock:drag', handle);
+}
+
+function passes({ path, kind }: Source, filter: Filter): boolean {
+  const within = filter.in.length === 0 || filter.in.some((folder) => isWithin(path, folder));
+  return within && (filter.type.length === 0 || filter.type.includes(kind));
 }
 
 function find(query: string, documents: readonly Source[]): Hit[] {
