@@ -61,7 +61,7 @@ describe('the library', () => {
     await page.getByTestId('state-failed').click();
     await page.getByText('This file is protected by a password.').waitFor();
     expect(await page.getByTestId('files').locator('tbody tr').count()).toBe(1);
-    await page.getByRole('button', { name: 'Try to read Old contract.pdf again' }).click();
+    await page.getByRole('button', { name: 'Try again: Old contract.pdf' }).click();
     await page.getByText('No file matches.').waitFor();
     await page.getByTestId('state-all').click();
     await page.getByRole('button', { name: 'Show Old contract.pdf' }).waitFor();

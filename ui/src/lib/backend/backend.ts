@@ -31,7 +31,8 @@ export interface Backend {
   files(): Promise<FileStatus[]>;
   addPaths(paths: string[]): Promise<AddReport>;
   removePath(path: string): Promise<void>;
-  retry(path: string): Promise<void>;
+  /** Queues a file that failed once more, or all that did. */
+  retry(path: string | null): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   search(request: SearchRequest): Promise<SearchReply>;

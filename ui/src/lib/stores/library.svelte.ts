@@ -79,6 +79,11 @@ export class Library {
     await this.#attempt(() => this.#backend.retry(path));
   }
 
+  /** Queues every file that failed once more. */
+  async retryAll(): Promise<void> {
+    await this.#attempt(() => this.#backend.retry(null));
+  }
+
   async togglePause(): Promise<void> {
     await this.#attempt(async () => {
       await (this.status?.paused ? this.#backend.resume() : this.#backend.pause());

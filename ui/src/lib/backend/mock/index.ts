@@ -20,7 +20,7 @@ import { drawPages, type DrawnPages } from './pages';
 /**
  * An application in memory, for the browser tests and for work on the page.
  *
- * - `library=empty|ready|kinds|large` how the library begins
+ * - `library=empty|ready|kinds|large|long` how the library begins
  * - `model=missing|offline|small` no chat model is installed; and no download comes to its end; or
  *   none fits this computer
  * - `ask=fail|abstain|hang` every question ends so

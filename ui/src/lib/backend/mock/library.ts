@@ -8,7 +8,7 @@ const PASSAGES = 24;
 
 /** How the mock begins. */
 export interface Beginning {
-  /** `empty`, `ready`, `kinds` (with a folder of every kind of place) or `large`. */
+  /** `empty`, `ready`, `kinds` (with a folder of every kind of place), `large` or `long` (names). */
   library: string;
   /** The chat model that is installed and in use. */
   chatModel: () => string | null;
@@ -50,6 +50,10 @@ export class MockLibrary {
         reason_code: 'unsupported',
       },
     );
+    if (beginning.library === 'long') {
+      this.#folders.set(LONG, longNames());
+      this.#continue();
+    }
     if (beginning.library === 'large') this.#folders.set('/home/ada/Archive', archive());
   }
 
@@ -98,18 +102,26 @@ export class MockLibrary {
 
   remove(path: string): void {
     this.#folders.delete(path);
+    for (const [folder, files] of this.#folders) {
+      this.#folders.set(
+        folder,
+        files.filter((file) => file.path !== path),
+      );
+    }
     this.#changed(this.status());
   }
 
-  retry(path: string): void {
-    const found = this.files().find((other) => other.path === path);
-    if (found)
-      Object.assign(found, {
-        state: 'pending',
-        reason: null,
-        reason_code: undefined,
-        needs: undefined,
-      });
+  retry(path: string | null): void {
+    for (const file of this.files()) {
+      if (path === null ? file.state === 'failed' : file.path === path) {
+        Object.assign(file, {
+          state: 'pending',
+          reason: null,
+          reason_code: undefined,
+          needs: undefined,
+        });
+      }
+    }
     this.#changed(this.status());
     this.#continue();
   }
@@ -168,6 +180,19 @@ function file(path: string, state: FileStatus['state'], embedded = PASSAGES): Fi
 
 function failed(path: string, reason: string): FileStatus {
   return { ...file(path, 'failed'), reason };
+}
+
+const LONG = `/home/ada/${'A folder with a name that goes on and on '.repeat(4)}`;
+
+function longNames(): FileStatus[] {
+  return ['word '.repeat(40), 'x'.repeat(200), '很长的文件名'.repeat(30)].flatMap((name) => [
+    file(`${LONG}/${name}.pdf`, 'pending'),
+    {
+      ...failed(`${LONG}/${name}.docx`, 'the file is damaged: torn'),
+      reason_code: 'damaged' as const,
+      reason_detail: 'y'.repeat(120),
+    },
+  ]);
 }
 
 function archive(): FileStatus[] {
