@@ -16,6 +16,8 @@ export type View = 'ask' | 'search' | 'library' | 'models' | 'settings';
 /** Everything the window shows. */
 export class App {
   view = $state<View>('ask');
+  /** The sidebar of a narrow window is shown. */
+  menuOpen = $state(false);
   /** The folder whose files the library shows; null for all. */
   folder = $state<string | null>(null);
   readonly backend: Backend;
@@ -58,6 +60,7 @@ export class App {
 
   go(view: View): void {
     this.view = view;
+    this.menuOpen = false;
     this.viewer.close();
   }
 

@@ -241,6 +241,8 @@ export function hit(document: Source, block: SourceBlock, score: number): Hit {
     page: block.page,
     place: placeOf(document),
     score,
+    lexical: null,
+    semantic: null,
     text: block.text,
     start: block.start,
     end: block.start + codePointLength(block.text),
