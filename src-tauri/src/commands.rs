@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lectern_app::{
     AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, ErrorCode,
-    FileStatus, Rect, Result, SearchReply, SearchRequest, Source, Status, TextRange,
+    FileStatus, FolderRules, Rect, Result, SearchReply, SearchRequest, Source, Status, TextRange,
 };
 use tauri::{
     AppHandle, Manager, State,
@@ -36,6 +36,21 @@ pub fn remove_path(app: State<'_, App>, path: PathBuf) -> Result<()> {
 #[tauri::command(async)]
 pub fn retry(app: State<'_, App>, path: Option<String>) -> Result<u64> {
     app.retry(path.as_deref())
+}
+
+#[tauri::command(async)]
+pub fn call_off(app: State<'_, App>, path: Option<String>) -> Result<u64> {
+    app.call_off(path.as_deref())
+}
+
+#[tauri::command]
+pub async fn set_rules(app: State<'_, App>, path: PathBuf, rules: FolderRules) -> Result<()> {
+    app.set_rules(&path, &rules).await
+}
+
+#[tauri::command(async)]
+pub fn set_folder_paused(app: State<'_, App>, path: PathBuf, paused: bool) -> Result<()> {
+    app.set_folder_paused(&path, paused)
 }
 
 #[tauri::command(async)]

@@ -190,6 +190,16 @@ const STATES: Record<string, State> = {
       await page.getByTestId('library-progress').waitFor();
     },
   },
+  'the rules of a folder': {
+    query: 'fail=rules',
+    go: async (page) => {
+      await view(2)(page);
+      await page.locator('.tools select').selectOption({ index: 1 });
+      await page.locator('.tools button').first().click();
+      await page.getByTestId('rules').locator('.primary').click();
+      await page.getByTestId('rules').getByRole('alert').waitFor();
+    },
+  },
   'forgetting a file': {
     query: '',
     go: async (page) => {

@@ -7,6 +7,7 @@ import type {
   Conversation,
   ConversationSummary,
   FileStatus,
+  FolderRules,
   Models,
   ModelSettings,
   Rect,
@@ -33,6 +34,11 @@ export interface Backend {
   removePath(path: string): Promise<void>;
   /** Queues a file that failed once more, or all that did. */
   retry(path: string | null): Promise<void>;
+  /** Calls off the reading of what waits at or below a path; `retry` queues it again. */
+  callOff(path: string): Promise<void>;
+  /** Changes what inside a folder belongs to the library. */
+  setRules(path: string, rules: FolderRules): Promise<void>;
+  setFolderPaused(path: string, paused: boolean): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   search(request: SearchRequest): Promise<SearchReply>;

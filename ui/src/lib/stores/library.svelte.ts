@@ -1,6 +1,6 @@
 import type { Backend } from '../backend';
 import { t, tn } from '../messages/index.svelte';
-import type { FileStatus, Status } from '../types';
+import type { FileStatus, FolderRules, FolderStatus, Status } from '../types';
 import type { Notices } from './notices.svelte';
 
 /** The folders, their files, and how far reading them has come. */
@@ -82,6 +82,24 @@ export class Library {
   /** Queues every file that failed once more. */
   async retryAll(): Promise<void> {
     await this.#attempt(() => this.#backend.retry(null));
+  }
+
+  /** Changes what inside a folder belongs to the library. Rejects what makes no sense. */
+  async setRules(path: string, rules: FolderRules): Promise<void> {
+    await this.#backend.setRules(path, rules);
+    this.status = await this.#backend.status();
+  }
+
+  async toggleFolderPause({ path, paused }: FolderStatus): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#backend.setFolderPaused(path, !paused);
+      this.status = await this.#backend.status();
+    });
+  }
+
+  /** Calls off the reading of a file that waits. */
+  async callOff(path: string): Promise<void> {
+    await this.#attempt(() => this.#backend.callOff(path));
   }
 
   async togglePause(): Promise<void> {

@@ -142,6 +142,9 @@ export function createMock(parameters: URLSearchParams): Backend {
     addPaths: (paths) => call('add', () => library.add(paths)),
     removePath: (path) => call('remove', () => library.remove(path)),
     retry: (path) => call('retry', () => library.retry(path)),
+    callOff: (path) => call('callOff', () => library.callOff(path)),
+    setRules: (path, rules) => call('rules', () => library.setRules(path, rules)),
+    setFolderPaused: (path, paused) => call('pause', () => library.pauseFolder(path, paused)),
     pause: () => call('pause', () => library.pause(true)),
     resume: () => call('resume', () => library.pause(false)),
     search: ({ query, k, filter }) =>

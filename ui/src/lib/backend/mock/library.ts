@@ -1,8 +1,16 @@
 import { isWithin, parentPath } from '../../text/path';
-import type { AddReport, AppError, FileStatus, FolderStatus, Status } from '../../types';
+import type {
+  AddReport,
+  AppError,
+  FileStatus,
+  FolderRules,
+  FolderStatus,
+  Status,
+} from '../../types';
 import { documents } from './documents';
 
 const WORK = '/home/ada/Documents/Work';
+const NO_RULES: FolderRules = { ignore: [], hidden: false, types: [], max_megabytes: null };
 const TICK = 150;
 const PASSAGES = 24;
 
@@ -20,6 +28,8 @@ export interface Beginning {
 /** A library in memory whose files are read and embedded while one looks on. */
 export class MockLibrary {
   paused = false;
+  readonly #rules = new Map<string, FolderRules>();
+  readonly #pausedFolders = new Set<string>();
   readonly #folders = new Map<string, FileStatus[]>();
   readonly #beginning: Beginning;
   readonly #changed: (status: Status) => void;
@@ -62,7 +72,11 @@ export class MockLibrary {
   }
 
   status(): Status {
-    const folders = [...this.#folders].map(([path, files]) => folderStatus(path, files));
+    const folders = [...this.#folders].map(([path, files]) => ({
+      ...folderStatus(path, files),
+      paused: this.#pausedFolders.has(path),
+      rules: this.#rules.get(path) ?? NO_RULES,
+    }));
     const sum = (count: (folder: FolderStatus) => number): number =>
       folders.reduce((total, folder) => total + count(folder), 0);
     const chunks = sum((folder) => folder.chunks);
@@ -124,6 +138,31 @@ export class MockLibrary {
     }
     this.#changed(this.status());
     this.#continue();
+  }
+
+  callOff(path: string): void {
+    const found = this.files().find((file) => file.path === path);
+    if (found) {
+      const reason = 'Reading it was called off; it can be tried again.';
+      Object.assign(found, { state: 'skipped', reason, reason_code: 'cancelled' });
+    }
+    this.#changed(this.status());
+  }
+
+  setRules(path: string, rules: FolderRules): void {
+    if (rules.ignore.includes('[')) {
+      const message = '"[" is not a pattern of .gitignore’s syntax';
+      const hint = 'Write patterns as in .gitignore, for example *.log or drafts/.';
+      throw { code: 'invalid_input', message, hint } satisfies AppError;
+    }
+    this.#rules.set(path, rules);
+    this.#changed(this.status());
+  }
+
+  pauseFolder(path: string, paused: boolean): void {
+    if (paused) this.#pausedFolders.add(path);
+    else this.#pausedFolders.delete(path);
+    this.#changed(this.status());
   }
 
   pause(paused: boolean): void {
