@@ -8,6 +8,8 @@ export class Library {
   status = $state.raw<Status | null>(null);
   files = $state.raw<FileStatus[]>([]);
   filesLoaded = $state(false);
+  /** The folder of documents that comes with the application, if there is one. */
+  samples = $state<string | null>(null);
   /** The library is known and holds no folder: the person is here for the first time. */
   readonly isEmpty = $derived(this.status !== null && this.status.folders.length === 0);
 
@@ -31,6 +33,7 @@ export class Library {
       if (this.#watching > 0) void this.#loadFiles();
     });
     this.status = await this.#backend.status();
+    this.samples = await this.#backend.samples();
   }
 
   /** Keeps the list of files up to date until the returned function is called. */
@@ -61,9 +64,9 @@ export class Library {
 
   async addSamples(): Promise<void> {
     await this.#attempt(async () => {
-      const path = await this.#backend.samples();
-      if (path === null) this.#notices.inform(t('notice.noSamples'));
-      else await this.add([path]);
+      this.samples = await this.#backend.samples();
+      if (this.samples === null) this.#notices.inform(t('notice.noSamples'));
+      else await this.add([this.samples]);
     });
   }
 
