@@ -242,7 +242,7 @@ export class MockModels {
       const done = Math.min(entry.bytes, download.bytes_done + entry.bytes / 20);
       if (this.#beginning.offline && done > entry.bytes / 4) {
         const error = {
-          code: 'network',
+          code: 'download_failed',
           message: 'The connection was lost.',
           hint: 'Check the network; the download goes on from where it was.',
         };
