@@ -38,6 +38,11 @@ describe('the first minutes', () => {
     await page.getByTestId('model-offer').getByRole('button', { name: 'Search instead' }).click();
     await page.getByTestId('search').fill('water');
     await page.getByTestId('hit').first().waitFor();
+    await page
+      .getByRole('navigation')
+      .getByText(/^\d+ %$/)
+      .waitFor();
+    await page.getByText('Qwen3 4B is ready').waitFor();
   });
 
   it('say so where no model fits', async () => {

@@ -1,5 +1,6 @@
 import { toAppError, type Backend } from '../backend';
 import type { AppError, Download, ModelEntry, Models as State, ModelSettings } from '../types';
+import { t } from '../messages/index.svelte';
 import type { Notices } from './notices.svelte';
 
 /** The models there are, how they would run here, and their downloads. */
@@ -43,7 +44,12 @@ export class Models {
 
   /** A download has moved. */
   follow(download: Download): void {
-    if (this.state === null) return;
+    if (this.state === null) {
+      void this.load();
+      return;
+    }
+    const name = this.state.models.find(({ id }) => id === download.id)?.name ?? download.id;
+    if (download.state === 'done') this.#notices.inform(t('models.arrived', { name }));
     const models = this.state.models.map((entry) =>
       entry.id === download.id ? { ...entry, download } : entry,
     );
