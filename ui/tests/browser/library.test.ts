@@ -82,7 +82,7 @@ describe('the library', () => {
     await page.getByRole('button', { name: 'Library', exact: true }).click();
     const table = page.getByTestId('files');
     await table.waitFor();
-    expect(await table.getAttribute('aria-rowcount')).toBe('3008');
+    expect(await table.getAttribute('aria-rowcount')).toBe('3009');
     const rows = table.locator('tbody tr');
     expect(await rows.count()).toBeLessThan(50);
     const region = page.getByRole('region', { name: 'Files' });

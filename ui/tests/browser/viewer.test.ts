@@ -98,6 +98,17 @@ describe('the pages of a PDF', () => {
     await expect.poll(width).toBe(fit);
   });
 
+  it('open at the passage in a document of a thousand pages', async () => {
+    const { page } = await open('library=large&speed=20');
+    await ask(page, 'When did the ship come?');
+    await page.getByTestId('citation-1').click();
+    await page.getByTestId('highlight-rect').first().waitFor();
+    await expect.poll(() => page.getByTestId('page-field').inputValue()).toBe('700');
+    await drawn(page);
+    await expect.poll(() => page.evaluate(inkUnderMarks)).toMatchObject({ outside: 0 });
+    expect(await page.getByTestId('pdf-canvas').count()).toBeLessThan(6);
+  });
+
   it('can be given more room, which is kept', async () => {
     const { page } = await open('speed=20');
     await ask(page, 'How do I end my lease?');

@@ -9,6 +9,7 @@ import type {
 } from '../../types';
 import { documents } from './documents';
 
+const ARCHIVE = '/home/ada/Archive';
 const WORK = '/home/ada/Documents/Work';
 const NO_RULES: FolderRules = { ignore: [], hidden: false, types: [], max_megabytes: null };
 const TICK = 150;
@@ -42,6 +43,7 @@ export class MockLibrary {
     for (const { path, page_count } of documents) {
       const folder = parentPath(path);
       if (folder === WORK && beginning.library !== 'kinds') continue;
+      if (folder === ARCHIVE && beginning.library !== 'large') continue;
       const read = { ...file(path, 'ready'), pages: page_count };
       this.#folders.set(folder, [...(this.#folders.get(folder) ?? []), read]);
     }
@@ -64,7 +66,7 @@ export class MockLibrary {
       this.#folders.set(LONG, longNames());
       this.#continue();
     }
-    if (beginning.library === 'large') this.#folders.set('/home/ada/Archive', archive());
+    if (beginning.library === 'large') this.#folders.get(ARCHIVE)?.push(...archive());
   }
 
   files(): FileStatus[] {
@@ -236,7 +238,7 @@ function longNames(): FileStatus[] {
 
 function archive(): FileStatus[] {
   return Array.from({ length: 3_000 }, (_, n) => {
-    const path = `/home/ada/Archive/${2000 + (n % 25)}/Letter ${String(n + 1).padStart(4, '0')}.pdf`;
+    const path = `${ARCHIVE}/${2000 + (n % 25)}/Letter ${String(n + 1).padStart(4, '0')}.pdf`;
     return n % 100 === 7
       ? {
           ...failed(path, 'the file is damaged: no cross-reference table'),
