@@ -64,7 +64,9 @@ export default defineConfig({
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],
           globalSetup: './tests/browser/serve.ts',
-          testTimeout: 30_000,
+          testTimeout: 60_000,
+          // On a busy computer a page takes its time.
+          expect: { poll: { timeout: 10_000 } },
           hookTimeout: 30_000,
         },
       },
