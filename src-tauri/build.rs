@@ -20,6 +20,9 @@ const COMMANDS: &[&str] = &[
     "add_paths",
     "remove_path",
     "retry",
+    "call_off",
+    "set_rules",
+    "set_folder_paused",
     "pause",
     "resume",
     "search",
@@ -33,6 +36,8 @@ const COMMANDS: &[&str] = &[
     "document_bytes",
     "open_path",
     "samples",
+    "delete_everything",
+    "save_text",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

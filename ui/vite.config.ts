@@ -3,21 +3,41 @@ import { readFileSync } from 'node:fs';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
-/** pdf.js's worker asks for this decoder of JPEG 2000 by its name, which no bundler sees. */
-function jpeg2000(): Plugin {
-  const name = 'openjpeg_nowasm_fallback.js';
+const PDFJS = 'node_modules/pdfjs-dist';
+
+/**
+ * What pdf.js needs beside its scripts: a decoder of JPEG 2000, which its worker asks for by a name
+ * that no bundler sees; and the licences of all that comes with it.
+ */
+function pdfjs(): Plugin {
+  const decoder = 'openjpeg_nowasm_fallback.js';
+  const licences = [
+    'LICENSE',
+    'cmaps/LICENSE',
+    'standard_fonts/LICENSE_FOXIT',
+    'standard_fonts/LICENSE_LIBERATION',
+    'wasm/LICENSE_OPENJPEG',
+    'wasm/LICENSE_PDFJS_OPENJPEG',
+  ];
+  const text = (name: string): string => readFileSync(`${PDFJS}/${name}`, 'utf8');
   return {
-    name: 'jpeg2000',
+    name: 'pdfjs',
     apply: 'build',
     generateBundle() {
-      const source = readFileSync(`node_modules/pdfjs-dist/wasm/${name}`);
-      this.emitFile({ type: 'asset', fileName: `pdf/${name}`, source });
+      const file = (fileName: string, source: string): void => {
+        this.emitFile({ type: 'asset', fileName: `pdf/${fileName}`, source });
+      };
+      file(decoder, text(`wasm/${decoder}`));
+      file(
+        'LICENSES.txt',
+        licences.map((name) => `==== pdfjs-dist/${name}\n\n${text(name)}`).join('\n'),
+      );
     },
   };
 }
 
 export default defineConfig({
-  plugins: [svelte(), jpeg2000()],
+  plugins: [svelte(), pdfjs()],
   worker: { format: 'es' },
   // Relative addresses work under Tauri's own protocol and under any static server.
   base: './',
@@ -44,7 +64,9 @@ export default defineConfig({
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],
           globalSetup: './tests/browser/serve.ts',
-          testTimeout: 30_000,
+          testTimeout: 60_000,
+          // On a busy computer a page takes its time.
+          expect: { poll: { timeout: 10_000 } },
           hookTimeout: 30_000,
         },
       },

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use lectern_app::{
     AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, ErrorCode,
-    FileStatus, Rect, Result, SearchReply, SearchRequest, Source, Status, TextRange,
+    FileStatus, FolderRules, Rect, Result, SearchReply, SearchRequest, Source, Status, TextRange,
 };
 use tauri::{
     AppHandle, Manager, State,
     ipc::{Channel, Response},
 };
+use tauri_plugin_dialog::DialogExt;
 use tauri_plugin_opener::OpenerExt;
 
 #[tauri::command(async)]
@@ -35,6 +36,21 @@ pub fn remove_path(app: State<'_, App>, path: PathBuf) -> Result<()> {
 #[tauri::command(async)]
 pub fn retry(app: State<'_, App>, path: Option<PathBuf>) -> Result<u64> {
     app.retry(path.as_deref())
+}
+
+#[tauri::command(async)]
+pub fn call_off(app: State<'_, App>, path: Option<String>) -> Result<u64> {
+    app.call_off(path.as_deref())
+}
+
+#[tauri::command]
+pub async fn set_rules(app: State<'_, App>, path: PathBuf, rules: FolderRules) -> Result<()> {
+    app.set_rules(&path, &rules).await
+}
+
+#[tauri::command(async)]
+pub fn set_folder_paused(app: State<'_, App>, path: PathBuf, paused: bool) -> Result<()> {
+    app.set_folder_paused(&path, paused)
 }
 
 #[tauri::command(async)]
@@ -113,6 +129,27 @@ pub fn open_path(app: State<'_, App>, handle: AppHandle, path: String) -> Result
         message: format!("{path} cannot be opened: {error}"),
         hint: "Check that a program for this kind of file is installed.".into(),
     })
+}
+
+#[tauri::command(async)]
+pub fn delete_everything(app: State<'_, App>) -> Result<()> {
+    app.delete_everything()
+}
+
+/// Writes a text where the person wants it; the page cannot choose the place. `None` when they
+/// change their mind.
+#[tauri::command(async)]
+pub fn save_text(handle: AppHandle, name: String, text: String) -> Result<Option<PathBuf>> {
+    let chosen = handle.dialog().file().set_file_name(name).blocking_save_file();
+    let Some(path) = chosen.and_then(|chosen| chosen.into_path().ok()) else { return Ok(None) };
+    match std::fs::write(&path, text) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) => Err(AppError {
+            code: ErrorCode::InvalidInput,
+            message: format!("{} cannot be written: {error}", path.display()),
+            hint: "Choose another folder.".into(),
+        }),
+    }
 }
 
 #[tauri::command(async)]

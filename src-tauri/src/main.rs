@@ -54,6 +54,9 @@ fn main() -> ExitCode {
             commands::add_paths,
             commands::remove_path,
             commands::retry,
+            commands::call_off,
+            commands::set_rules,
+            commands::set_folder_paused,
             commands::pause,
             commands::resume,
             commands::search,
@@ -67,6 +70,8 @@ fn main() -> ExitCode {
             commands::document_bytes,
             commands::open_path,
             commands::samples,
+            commands::delete_everything,
+            commands::save_text,
         ])
         .build(tauri::generate_context!());
     match built {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use lectern_tests::{CHAT_MODEL, Library, program, wait_for};
+use lectern_tests::{CHAT_MODEL, Library, program, repository, wait_for};
 use serde_json::{Value, json};
 
 /// A display, a session bus and WebKit's driver, all ended together.
@@ -199,5 +199,56 @@ fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
     // What is deleted on the disk leaves the library without being asked.
     std::fs::remove_file(folder.join("灯塔.md")).unwrap();
     library.wait_for("the window to notice", |status| status["documents"] == 1);
+    window.close();
+}
+
+/// How many dark pixels of the page each mark covers.
+const INK_UNDER_MARKS: &str = "
+    return [...document.querySelectorAll('[data-testid=highlight-rect]')].map((mark) => {
+        const canvas = mark.parentElement.querySelector('canvas');
+        const density = canvas.width / canvas.clientWidth;
+        const [x, y, width, height] = [mark.offsetLeft, mark.offsetTop, mark.offsetWidth, mark.offsetHeight]
+            .map((length) => Math.round(length * density));
+        const { data } = canvas.getContext('2d').getImageData(x, y, width, height);
+        let ink = 0;
+        for (let i = 0; i < data.length; i += 4) if (data[i] < 128) ink++;
+        return ink;
+    });";
+
+#[test]
+fn a_hit_in_a_pdf_opens_its_page_with_the_words_marked() {
+    let library = Library::new();
+    let folder = library.folder(&[]);
+    std::fs::copy(
+        repository().join("samples/workshop/tl-40-service-manual.pdf"),
+        folder.join("manual.pdf"),
+    )
+    .unwrap();
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.run(
+        "return window.__TAURI_INTERNALS__.invoke('add_paths', {paths: arguments[0]})",
+        &[json!([folder])],
+    );
+    library.wait_for("the window to read the manual", |status| status["documents"] == 1);
+
+    window.click("nav button:nth-child(2)");
+    window.type_into("[data-testid=search]", "diaphragm");
+    window.click("[data-testid=hit]");
+    // The page is painted in a worker that the window's own address serves, from bytes that a
+    // command gives.
+    window.text_of("[data-testid=pdf-canvas][data-drawn=true]");
+    window.text_of("[data-testid=highlight-rect]");
+    let ink = window.run(INK_UNDER_MARKS, &[]);
+    let ink: Vec<u64> = ink.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    assert!(!ink.is_empty() && ink.iter().all(|pixels| *pixels > 20), "{ink:?}");
+
+    // A file that is not in the library is not given to the page.
+    let refused = window.run(
+        "try { await window.__TAURI_INTERNALS__.invoke('document_bytes', {path: '/etc/passwd', start: 0, length: 9}) }
+         catch (error) { return error.code }",
+        &[],
+    );
+    assert_eq!(refused, "not_found");
     window.close();
 }

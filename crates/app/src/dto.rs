@@ -217,6 +217,8 @@ pub struct Status {
     /// Files left out.
     #[ts(type = "number")]
     pub skipped: u64,
+    /// The library's own directory.
+    pub directory: String,
     /// What the library takes on the disk: catalogue and index.
     #[ts(type = "number")]
     pub bytes_on_disk: u64,

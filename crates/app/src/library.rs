@@ -110,6 +110,18 @@ impl App {
         Ok(())
     }
 
+    /// Forgets every folder, document and conversation. Files on the disk stay.
+    pub fn delete_everything(&self) -> Result<()> {
+        for folder in self.catalog().folders()? {
+            self.catalog().remove_path(&folder.path)?;
+        }
+        for (id, ..) in self.catalog().conversations()? {
+            self.catalog().delete_conversation(id)?;
+        }
+        self.tell_the_indexer();
+        Ok(())
+    }
+
     /// Queues files that failed or were called off once more.
     pub fn retry(&self, path: Option<&Path>) -> Result<u64> {
         let path = path.map(absolute).transpose()?;
@@ -181,6 +193,7 @@ impl App {
             pending: counts.pending,
             failed: counts.failed,
             skipped: counts.skipped,
+            directory: self.inner.directory.to_string_lossy().into_owned(),
             bytes_on_disk: bytes_below(&self.inner.directory),
             embedder: self.embedder()?,
             next_embedder: Some(parts.embedder.clone())

@@ -444,6 +444,19 @@ async fn only_files_of_the_library_are_given_to_the_page_and_only_in_parts() {
 }
 
 #[tokio::test]
+async fn everything_can_be_forgotten_at_once() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT]).await;
+    world.app.ask_and_tell(&question("What is the rent?"), |_| {}).await;
+    world.app.delete_everything().unwrap();
+    assert_eq!(world.found("rent").await, [""; 0]);
+    let status = world.app.status(true).unwrap();
+    assert_eq!((status.documents, status.folders.len(), status.files), (0, 0, Some(Vec::new())));
+    assert!(world.app.conversations().unwrap().is_empty());
+    assert!(world.path("rent.md").exists());
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_with_a_code() {
     let world = World::new(None, &[RENT]).await;
     let cancel = CancellationToken::new();

@@ -114,7 +114,7 @@ describe('asking', () => {
 
   it('needs a model, and points to the search where there is none', async () => {
     const { page } = await open('model=missing');
-    await page.getByText('none is installed').waitFor();
+    await page.getByText('One more thing: a model that writes answers').waitFor();
     expect(await page.locator('[data-testid=composer] textarea').isDisabled()).toBe(true);
     await page.getByRole('button', { name: 'Search instead' }).click();
     await page.getByTestId('search').waitFor();
@@ -193,5 +193,116 @@ describe.each(['light', 'dark'] as const)('in a %s window', (colorScheme) => {
     await page.getByRole('radio', { name: 'Text' }).check({ force: true });
     await page.getByTestId('highlight').first().waitFor();
     await expectContrast(page);
+  });
+});
+
+describe('where to look', () => {
+  it('is chosen by folder and kind, and shown as what it is', async () => {
+    const { page } = await open('library=kinds&speed=20');
+    await page.getByTestId('scope').click();
+    await page.getByRole('checkbox', { name: 'Notes' }).check();
+    await page.getByRole('checkbox', { name: 'Text' }).check();
+    await page.getByTestId('scope').click();
+    await page.getByRole('button', { name: 'Do not restrict to Notes' }).waitFor();
+    await ask(page, 'Which tomatoes?');
+    await page.getByRole('button', { name: 'Do not restrict to Text' }).click();
+    await page.getByRole('button', { name: 'Do not restrict to Notes' }).click();
+    await page.getByText('All documents').waitFor();
+  });
+
+  it('closes with Escape, and gives the focus back', async () => {
+    const { page } = await open('');
+    await page.getByTestId('scope').click();
+    await page.getByRole('checkbox', { name: 'Flat' }).focus();
+    await page.keyboard.press('Escape');
+    await page.getByRole('checkbox', { name: 'Flat' }).waitFor({ state: 'detached' });
+    expect(await page.locator(':focus').getAttribute('data-testid')).toBe('scope');
+  });
+
+  it('takes a document by @, with the keyboard alone', async () => {
+    const { page } = await open('speed=20');
+    const field = page.locator('[data-testid=composer] textarea');
+    await field.fill('ada@example.org, how do I refill @');
+    await page.getByTestId('mentions').getByText('Boiler manual.pdf').waitFor();
+    await field.pressSequentially('boil');
+    await expect.poll(() => page.getByRole('option').count()).toBe(1);
+    await field.press('Enter');
+    await page.getByTestId('mentions').waitFor({ state: 'detached' });
+    expect(await field.inputValue()).toBe('ada@example.org, how do I refill ');
+    await page.getByText('@Boiler manual.pdf').waitFor();
+    await field.press('Enter');
+    await page.locator('[data-testid=answer][data-state=done]').waitFor();
+    // Only passages of that document were found.
+    await page.getByText('1 passage found').waitFor();
+  });
+
+  it('lets Escape put the list of documents away', async () => {
+    const { page } = await open('');
+    const field = page.locator('[data-testid=composer] textarea');
+    await field.fill('@le');
+    await page.getByTestId('mentions').waitFor();
+    await field.press('Escape');
+    await page.getByTestId('mentions').waitFor({ state: 'detached' });
+    expect(await field.inputValue()).toBe('@le');
+  });
+});
+
+describe('a complete answer', () => {
+  it('can be copied with its sources', async () => {
+    const { page } = await open('speed=20', { permissions: ['clipboard-read', 'clipboard-write'] });
+    await ask(page, QUESTION);
+    await page.getByRole('button', { name: 'Copy with sources' }).click();
+    await page.getByText('Copied with its sources').waitFor();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toContain('**three months’ notice** to the end of a month [1]');
+    expect(copied).toContain('**Sources**\n\n1. Lease agreement.pdf, page 2: “The tenant may end');
+  });
+
+  it('can be asked for once more', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, QUESTION);
+    await page.getByRole('button', { name: 'Ask again' }).click();
+    await expect.poll(() => page.locator('[data-testid=answer][data-state=done]').count()).toBe(2);
+  });
+
+  it('is saved with its conversation', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, QUESTION);
+    await page.getByRole('button', { name: 'Save the conversation as Markdown' }).click();
+    await page.getByText('Saved as /home/ada/How do I end my lease.md').waitFor();
+  });
+
+  it('has tables', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'Which shops sold most, as a table?');
+    const table = page.getByTestId('answer').getByRole('table');
+    await table.getByRole('columnheader', { name: 'Sold' }).waitFor();
+    await table.getByRole('cell', { name: /Turin/ }).waitFor();
+  });
+});
+
+describe('the palette', () => {
+  it('reaches views, conversations and documents by the keyboard', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, QUESTION);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('sett');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('settings').waitFor();
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('end my');
+    await page.getByRole('option').filter({ hasText: QUESTION }).click();
+    await page.getByTestId('answer').waitFor();
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('garden');
+    await page.getByRole('option').filter({ hasText: 'Garden.md' }).waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('viewer').getByText('Tomatoes: sown').waitFor();
+    await page.keyboard.press('Control+k');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('palette').waitFor({ state: 'detached' });
+    // Escape closes one thing at a time.
+    expect(await page.getByTestId('viewer').count()).toBe(1);
   });
 });

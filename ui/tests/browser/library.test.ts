@@ -61,7 +61,7 @@ describe('the library', () => {
     await page.getByTestId('state-failed').click();
     await page.getByText('This file is protected by a password.').waitFor();
     expect(await page.getByTestId('files').locator('tbody tr').count()).toBe(1);
-    await page.getByRole('button', { name: 'Try to read Old contract.pdf again' }).click();
+    await page.getByRole('button', { name: 'Try again: Old contract.pdf' }).click();
     await page.getByText('No file matches.').waitFor();
     await page.getByTestId('state-all').click();
     await page.getByRole('button', { name: 'Show Old contract.pdf' }).waitFor();
@@ -82,7 +82,7 @@ describe('the library', () => {
     await page.getByRole('button', { name: 'Library', exact: true }).click();
     const table = page.getByTestId('files');
     await table.waitFor();
-    expect(await table.getAttribute('aria-rowcount')).toBe('3008');
+    expect(await table.getAttribute('aria-rowcount')).toBe('3009');
     const rows = table.locator('tbody tr');
     expect(await rows.count()).toBeLessThan(50);
     const region = page.getByRole('region', { name: 'Files' });
@@ -92,6 +92,54 @@ describe('the library', () => {
     await page.getByTestId('file-filter').fill('letter 0107');
     await page.getByText('Letter 0107.pdf').waitFor();
     await expect.poll(() => rows.count()).toBe(1);
+  });
+
+  it('forgets a single file only after asking', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('button', { name: 'Forget Garden.md' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click();
+    await expect.poll(() => page.getByText('Garden.md').count()).toBe(0);
+    await page.getByText('Long book.txt').waitFor();
+  });
+
+  it('shows how far reading is, and calls single files off', async () => {
+    const { page } = await open('library=empty&speed=0.2');
+    await page.getByTestId('welcome').getByRole('button', { name: 'Add folder' }).click();
+    await page.getByRole('button', { name: 'Show the files of Research' }).click();
+    await page.getByTestId('library-progress').getByText('0 of 13 files read').waitFor();
+    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).click();
+    await page.getByText('Reading it was called off. You can try it again.').waitFor();
+    await page.getByRole('button', { name: 'Try again: Document 5.pdf' }).click();
+    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).waitFor();
+  });
+
+  it('keeps the rules of a folder, and says what is wrong with them', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Show the files of Flat' }).click();
+    await page.getByRole('button', { name: 'Rules' }).click();
+    const rules = page.getByTestId('rules');
+    await rules.getByLabel('Leave out').fill('[');
+    await rules.getByRole('button', { name: 'Save' }).click();
+    await rules.getByRole('alert').getByText('Write patterns as in .gitignore').waitFor();
+    await rules.getByLabel('Leave out').fill('*.log\n\ndrafts/');
+    await rules.getByLabel('PDF').check();
+    await rules.getByLabel('No files larger than, in MB').fill('40');
+    await rules.getByRole('button', { name: 'Save' }).click();
+    await rules.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Rules' }).click();
+    expect(await rules.getByLabel('Leave out').inputValue()).toBe('*.log\ndrafts/');
+    expect(await rules.getByLabel('PDF').isChecked()).toBe(true);
+    expect(await rules.getByLabel('Text', { exact: true }).isChecked()).toBe(false);
+    expect(await rules.getByLabel('No files larger than, in MB').inputValue()).toBe('40');
+  });
+
+  it('pauses a single folder', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Show the files of Flat' }).click();
+    await page.getByRole('button', { name: 'Pause folder' }).click();
+    await page.getByRole('button', { name: 'Resume folder' }).click();
+    await page.getByRole('button', { name: 'Pause folder' }).waitFor();
   });
 
   it('removes a folder only after asking', async () => {

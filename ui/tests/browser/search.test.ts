@@ -7,7 +7,7 @@ describe('searching', () => {
   it('finds while one types, grouped by document, with the words marked', async () => {
     const { page, complaints } = await open('');
     await page.getByRole('heading', { name: 'What would you like to know?' }).waitFor();
-    await page.keyboard.press('Control+k');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
     await page.keyboard.type('water boiler');
     await page.getByRole('heading', { name: /^Boiler manual\.pdf/ }).waitFor();
     await page.getByRole('heading', { name: /^Lease agreement\.pdf/ }).waitFor();

@@ -1,19 +1,24 @@
+import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
-import { ask, withBrowser } from './page';
+import { ask, expectContrast, withBrowser } from './page';
 
 const open = withBrowser();
+
+async function openSettings(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByTestId('settings').waitFor();
+}
 
 describe('settings', () => {
   it('choose the appearance, and keep it', async () => {
     const { page } = await open('', { colorScheme: 'light' });
-    await page.getByRole('button', { name: 'Settings' }).click();
+    await openSettings(page);
     await page.getByText('Dark', { exact: true }).click();
     const theme = (): Promise<string | null> => page.locator('html').getAttribute('data-theme');
     expect(await theme()).toBe('dark');
     await page.reload();
-    await page.getByRole('button', { name: 'Settings' }).waitFor();
+    await openSettings(page);
     expect(await theme()).toBe('dark');
-    await page.getByRole('button', { name: 'Settings' }).click();
     await page.getByText('System', { exact: true }).first().click();
     expect(await theme()).toBe('light');
     await page.emulateMedia({ colorScheme: 'dark' });
@@ -22,7 +27,7 @@ describe('settings', () => {
 
   it('choose the language, and keep it', async () => {
     const { page } = await open('');
-    await page.getByRole('button', { name: 'Settings' }).click();
+    await openSettings(page);
     await page.getByText('简体中文').click();
     await page.getByRole('button', { name: '新问题' }).waitFor();
     await page.reload();
@@ -30,15 +35,39 @@ describe('settings', () => {
     expect(await page.locator('html').getAttribute('lang')).toBe('zh-Hans');
   });
 
-  it('close with Escape, and give the focus back', async () => {
+  it('choose the size of the text, and keep it', async () => {
     const { page } = await open('');
-    const button = page.getByRole('button', { name: 'Settings' });
-    await button.click();
-    await page.getByRole('dialog').waitFor();
-    await page.getByRole('radio', { name: 'Dark' }).focus();
-    await page.keyboard.press('Escape');
-    await page.getByRole('dialog').waitFor({ state: 'detached' });
-    expect(await button.evaluate((element) => element === document.activeElement)).toBe(true);
+    await openSettings(page);
+    const height = async (): Promise<number> =>
+      (await page.getByRole('heading', { name: 'Settings' }).boundingBox())?.height ?? 0;
+    const before = await height();
+    await page.getByText('150 %').click();
+    await expect.poll(height).toBeGreaterThan(before * 1.3);
+    await page.reload();
+    await openSettings(page);
+    await expect.poll(height).toBeGreaterThan(before * 1.3);
+  });
+
+  it('say what is kept where, and delete it only after asking', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await openSettings(page);
+    await page.getByText('Nothing of your documents, questions and answers leaves').waitFor();
+    await page.getByText('/home/ada/.local/share/lectern').waitFor();
+    await page.getByRole('button', { name: 'Delete everything' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await page.getByTestId('folder').count()).toBe(2);
+    await page.getByRole('button', { name: 'Delete everything' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete everything' }).click();
+    await page.getByTestId('welcome').waitFor();
+    await page.getByText('Your questions will be kept here.').waitFor();
+    expect(await page.getByTestId('folder').count()).toBe(0);
+  });
+
+  it.each(['light', 'dark'] as const)('can be read in a %s window', async (colorScheme) => {
+    const { page } = await open('', { colorScheme });
+    await openSettings(page);
+    await expectContrast(page);
   });
 });
 

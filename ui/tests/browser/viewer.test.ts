@@ -98,6 +98,40 @@ describe('the pages of a PDF', () => {
     await expect.poll(width).toBe(fit);
   });
 
+  it('open at the passage in a document of a thousand pages', async () => {
+    const { page } = await open('library=large&speed=20');
+    await ask(page, 'When did the ship come?');
+    await page.getByTestId('citation-1').click();
+    await page.getByTestId('highlight-rect').first().waitFor();
+    await expect.poll(() => page.getByTestId('page-field').inputValue()).toBe('700');
+    await drawn(page);
+    await expect.poll(() => page.evaluate(inkUnderMarks)).toMatchObject({ outside: 0 });
+    expect(await page.getByTestId('pdf-canvas').count()).toBeLessThan(6);
+  });
+
+  it('can be given more room, which is kept', async () => {
+    const { page } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    const width = async (): Promise<number> =>
+      (await page.getByTestId('viewer').boundingBox())?.width ?? 0;
+    const before = await width();
+    await page.getByTestId('splitter').focus();
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    await expect.poll(width).toBeGreaterThan(before + 50);
+    const box = await page.getByTestId('splitter').boundingBox();
+    await page.mouse.move((box?.x ?? 0) + 4, 300);
+    await page.mouse.down();
+    await page.mouse.move(820, 300);
+    await page.mouse.up();
+    await expect.poll(width).toBeCloseTo(1280 - 820, -1);
+    await page.reload();
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await expect.poll(width).toBeCloseTo(1280 - 820, -2);
+  });
+
   it('give way to the text where they cannot be drawn', async () => {
     const { page } = await open('speed=20&source=broken');
     await ask(page, 'How do I end my lease?');

@@ -5,9 +5,9 @@ import type { AnswerSentence, SupportLevel } from '../../src/lib/types';
 /** Spans in a short form: `**bold**`, `` `code` ``, `<n>` for a marker, `{n:…}` for a marked sentence. */
 function brief(spans: Span[]): string {
   return spans
-    .map(({ text, bold, code, citation, sentence }) => {
+    .map(({ text, bold, italic, code, citation, sentence }) => {
       if (citation !== null) return `<${citation}>`;
-      const styled = code ? `\`${text}\`` : bold ? `**${text}**` : text;
+      const styled = code ? `\`${text}\`` : bold ? `**${text}**` : italic ? `_${text}_` : text;
       return sentence === null ? styled : `{${sentence}:${styled}}`;
     })
     .join('');
@@ -16,6 +16,12 @@ function brief(spans: Span[]): string {
 function outline(blocks: AnswerBlock[]): string[] {
   return blocks.map((block) => {
     if (block.type === 'code') return `code ${JSON.stringify(block.text)}`;
+    if (block.type === 'table') {
+      return [
+        'table',
+        ...[block.header, ...block.rows].map((row) => row.map(brief).join(' ; ')),
+      ].join(' / ');
+    }
     if (block.type === 'paragraph') return `p ${brief(block.spans)}`;
     return `${block.ordered ? `ol from ${block.start}` : 'ul'} ${block.items.map(brief).join(' / ')}`;
   });
@@ -40,6 +46,13 @@ describe('the text of an answer', () => {
     ['headings, as bold paragraphs', '## Title\ntext', ['p **Title**', 'p text']],
     ['Chinese', '搬迁定于**六月**开始 [1]。', ['p 搬迁定于**六月**开始 <1>。']],
     ['arithmetic, as it is', '2 * 3 ** 4 = [x]', ['p 2 * 3 ** 4 = [x]']],
+    ['italic', 'An *italic [1] word* here.', ['p An _italic _<1>_ word_ here.']],
+    [
+      'tables',
+      'See:\n| City | Sold |\n|---|--:|\n| Turin [1] | **287** |\n| Lisbon |\n\nend',
+      ['p See:', 'table / City ; Sold / Turin <1> ; **287** / Lisbon', 'p end'],
+    ],
+    ['bars that are no table', 'a | b\nc | d', ['p a | b c | d']],
     ['nothing', '', []],
   ])('has %s', (_, text, expected) => {
     expect(outline(parseAnswer(text))).toEqual(expected);

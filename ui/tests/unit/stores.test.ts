@@ -4,6 +4,7 @@ import { createMock } from '../../src/lib/backend/mock';
 import { Conversations, newRequest } from '../../src/lib/stores/conversation.svelte';
 import { Library } from '../../src/lib/stores/library.svelte';
 import { Notices } from '../../src/lib/stores/notices.svelte';
+import { Scope } from '../../src/lib/stores/scope.svelte';
 import { groupByDocument, Search } from '../../src/lib/stores/search.svelte';
 import { Viewer } from '../../src/lib/stores/viewer.svelte';
 import type { AppEvent } from '../../src/lib/types';
@@ -192,7 +193,7 @@ describe('the viewer', () => {
 
 describe('a search', () => {
   it('groups what it finds by document', async () => {
-    const search = new Search(mock());
+    const search = new Search(mock(), () => []);
     search.query = 'water';
     await search.search();
     const documents = search.groups.map(({ document }) => document);
@@ -203,13 +204,16 @@ describe('a search', () => {
   it('shows the answer to the last query, whichever comes first', async () => {
     const waiting: (() => void)[] = [];
     const backend = mock();
-    const search = new Search({
-      ...backend,
-      search: async (request) => {
-        await new Promise<void>((resolve) => waiting.push(resolve));
-        return backend.search(request);
+    const search = new Search(
+      {
+        ...backend,
+        search: async (request) => {
+          await new Promise<void>((resolve) => waiting.push(resolve));
+          return backend.search(request);
+        },
       },
-    });
+      () => [],
+    );
     search.query = 'wat';
     const first = search.search();
     search.query = 'carrots';
@@ -217,5 +221,29 @@ describe('a search', () => {
     waiting.reverse().forEach((answer) => answer());
     await Promise.all([first, second]);
     expect(search.answered).toBe('carrots');
+  });
+});
+
+describe('a scope', () => {
+  it('is a filter, without what has left the library', () => {
+    const scope = new Scope();
+    expect(scope.isEmpty).toBe(true);
+    scope.toggleFolder('/a');
+    scope.toggleFolder('/gone');
+    scope.addFile('/b/x.pdf');
+    scope.addFile('/b/x.pdf');
+    scope.toggleKind('sheets');
+    scope.since = '2026-01-31';
+    expect(scope.toFilter(['/a', '/b'])).toEqual({
+      in: ['/a', '/b/x.pdf'],
+      type: ['xlsx', 'xls', 'ods'],
+      since: '2026-01-31',
+      until: null,
+    });
+    scope.toggleFolder('/a');
+    scope.removeFile('/b/x.pdf');
+    expect(scope.toFilter(['/a', '/b']).in).toEqual([]);
+    scope.clear();
+    expect(scope.isEmpty).toBe(true);
   });
 });

@@ -202,7 +202,7 @@ impl App {
             id: id.to_owned(),
             frees_bytes: parts.store.frees(id).map_err(model_error)?,
             in_use: self.chat_id() == id,
-            removable: self.inner.parts.embedder.id() != id,
+            removable: self.inner.parts.embedder != id,
         })
     }
 

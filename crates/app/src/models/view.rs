@@ -43,7 +43,7 @@ impl App {
             linked.extend(linked_to.clone());
             let in_use = match model.role {
                 ModelRole::Chat => self.chat_id() == model.id,
-                ModelRole::Embedder => self.inner.parts.embedder.id() == model.id,
+                ModelRole::Embedder => self.inner.parts.embedder == model.id,
                 #[allow(unreachable_patterns)]
                 _ => model.default,
             };

@@ -7,7 +7,12 @@ import type {
   Conversation,
   ConversationSummary,
   FileStatus,
+  FolderRules,
+  Models,
+  ModelSettings,
   Rect,
+  RemovalPreview,
+  RemovedModel,
   SearchReply,
   SearchRequest,
   Source,
@@ -27,7 +32,13 @@ export interface Backend {
   files(): Promise<FileStatus[]>;
   addPaths(paths: string[]): Promise<AddReport>;
   removePath(path: string): Promise<void>;
-  retry(path: string): Promise<void>;
+  /** Queues a file that failed once more, or all that did. */
+  retry(path: string | null): Promise<void>;
+  /** Calls off the reading of what waits at or below a path; `retry` queues it again. */
+  callOff(path: string): Promise<void>;
+  /** Changes what inside a folder belongs to the library. */
+  setRules(path: string, rules: FolderRules): Promise<void>;
+  setFolderPaused(path: string, paused: boolean): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   search(request: SearchRequest): Promise<SearchReply>;
@@ -51,6 +62,28 @@ export interface Backend {
   pickFolders(): Promise<string[]>;
   /** Asks the person for files; empty when they change their mind. */
   pickFiles(): Promise<string[]>;
+  /** Which models there are, how they would run here, and how far their downloads are. */
+  models(): Promise<Models>;
+  /** Starts to fetch a model, or goes on with it. */
+  getModel(id: string): Promise<void>;
+  pauseDownload(id: string): Promise<void>;
+  resumeDownload(id: string): Promise<void>;
+  /** Stops fetching a model and throws away what is here of it. */
+  cancelDownload(id: string): Promise<void>;
+  /** Takes a model's file, which stays where it is where another program owns it. */
+  importModel(path: string): Promise<void>;
+  useModel(id: string): Promise<void>;
+  removalPreview(id: string): Promise<RemovalPreview>;
+  removeModel(id: string): Promise<RemovedModel>;
+  setModelSettings(settings: ModelSettings): Promise<void>;
+  /** Asks the person for the file of a model. */
+  pickModel(): Promise<string | null>;
+  /** Asks the person where to, and writes a text there; null when they change their mind. */
+  saveText(name: string, text: string): Promise<string | null>;
+  /** Draws the window's page larger or smaller; 1 is its natural size. */
+  setZoom(factor: number): Promise<void>;
+  /** Forgets every folder and conversation. Files on the disk stay. */
+  deleteEverything(): Promise<void>;
   onApp(listener: (event: AppEvent) => void): Promise<Unsubscribe>;
   onDrag(listener: (phase: DragPhase) => void): Promise<Unsubscribe>;
 }

@@ -1,39 +1,57 @@
 import { getContext, setContext } from 'svelte';
 import type { Backend } from '../backend';
+import { t } from '../messages/index.svelte';
+import { conversationMarkdown, fileName } from '../text/markdown';
 import { Conversations } from './conversation.svelte';
 import { Library } from './library.svelte';
+import { Models } from './models.svelte';
 import { Notices } from './notices.svelte';
+import { Scope } from './scope.svelte';
 import { Search } from './search.svelte';
-import { Settings } from './settings.svelte';
+import type { Settings, TextSize } from './settings.svelte';
 import { Viewer } from './viewer.svelte';
 
-export type View = 'ask' | 'search' | 'library';
+export type View = 'ask' | 'search' | 'library' | 'models' | 'settings';
 
 /** Everything the window shows. */
 export class App {
   view = $state<View>('ask');
+  /** The sidebar of a narrow window is shown. */
+  menuOpen = $state(false);
   /** The folder whose files the library shows; null for all. */
   folder = $state<string | null>(null);
   readonly backend: Backend;
   readonly settings: Settings;
   readonly notices = new Notices();
   readonly library: Library;
+  readonly models: Models;
   readonly conversations: Conversations;
   readonly search: Search;
   readonly viewer: Viewer;
+  /** Where questions look. */
+  readonly scope = new Scope();
 
   constructor(backend: Backend, settings: Settings) {
     this.backend = backend;
     this.settings = settings;
     this.library = new Library(backend, this.notices);
+    this.models = new Models(backend, this.notices);
     this.conversations = new Conversations(backend, this.notices);
-    this.search = new Search(backend);
+    this.search = new Search(
+      backend,
+      () => this.library.status?.folders.map(({ path }) => path) ?? [],
+    );
     this.viewer = new Viewer(backend);
   }
 
   async start(): Promise<void> {
     try {
+      await this.backend.onApp((event) => {
+        if (event.type === 'download') this.models.follow(event.download);
+        if (event.type === 'models') void this.models.load();
+      });
       await this.library.start();
+      if (this.settings.textSize !== '100') await this.#zoom();
     } catch (thrown) {
       this.notices.fail(thrown);
     }
@@ -42,12 +60,59 @@ export class App {
 
   go(view: View): void {
     this.view = view;
+    this.menuOpen = false;
     this.viewer.close();
   }
 
   newQuestion(): void {
     this.conversations.startNew();
     this.go('ask');
+  }
+
+  async setTextSize(size: TextSize): Promise<void> {
+    this.settings.setTextSize(size);
+    try {
+      await this.#zoom();
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
+  }
+
+  #zoom(): Promise<void> {
+    return this.backend.setZoom(Number(this.settings.textSize) / 100);
+  }
+
+  /** Forgets all that the library holds, and begins anew. */
+  async deleteEverything(): Promise<void> {
+    try {
+      await this.backend.deleteEverything();
+      this.library.status = await this.backend.status();
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
+    this.conversations.startNew();
+    await this.conversations.loadList();
+    this.go('ask');
+  }
+
+  /** Shows a document of the library beside whatever is shown. */
+  async showFile(path: string): Promise<void> {
+    const reference = { n: null, document: path, page: null, start: 0, end: 0, quote: '' };
+    await this.viewer.open([reference], 0);
+  }
+
+  /** Writes the conversation that is shown into a file, where the person wants it. */
+  async exportConversation(): Promise<void> {
+    const answers = this.conversations.turns.flatMap(({ answer }) => answer ?? []);
+    const [first] = answers;
+    if (first === undefined) return;
+    try {
+      const text = conversationMarkdown(answers);
+      const path = await this.backend.saveText(fileName(first.question), text);
+      if (path !== null) this.notices.inform(t('answer.exported', { path }));
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
   }
 
   showFolder(path: string): void {

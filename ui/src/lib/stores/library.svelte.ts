@@ -1,6 +1,6 @@
 import type { Backend } from '../backend';
 import { t, tn } from '../messages/index.svelte';
-import type { FileStatus, Status } from '../types';
+import type { FileStatus, FolderRules, FolderStatus, Status } from '../types';
 import type { Notices } from './notices.svelte';
 
 /** The folders, their files, and how far reading them has come. */
@@ -8,6 +8,8 @@ export class Library {
   status = $state.raw<Status | null>(null);
   files = $state.raw<FileStatus[]>([]);
   filesLoaded = $state(false);
+  /** The folder of documents that comes with the application, if there is one. */
+  samples = $state<string | null>(null);
   /** The library is known and holds no folder: the person is here for the first time. */
   readonly isEmpty = $derived(this.status !== null && this.status.folders.length === 0);
 
@@ -25,14 +27,13 @@ export class Library {
   /** Learns the state and follows it from now on. */
   async start(): Promise<void> {
     await this.#backend.onApp((event) => {
-      if (event.type === 'problem') {
-        this.#notices.fail(event.error);
-        return;
-      }
+      if (event.type === 'problem') this.#notices.fail(event.error);
+      if (event.type !== 'library') return;
       this.status = event.status;
       if (this.#watching > 0) void this.#loadFiles();
     });
     this.status = await this.#backend.status();
+    this.samples = await this.#backend.samples();
   }
 
   /** Keeps the list of files up to date until the returned function is called. */
@@ -63,9 +64,9 @@ export class Library {
 
   async addSamples(): Promise<void> {
     await this.#attempt(async () => {
-      const path = await this.#backend.samples();
-      if (path === null) this.#notices.inform(t('notice.noSamples'));
-      else await this.add([path]);
+      this.samples = await this.#backend.samples();
+      if (this.samples === null) this.#notices.inform(t('notice.noSamples'));
+      else await this.add([this.samples]);
     });
   }
 
@@ -79,6 +80,29 @@ export class Library {
 
   async retry(path: string): Promise<void> {
     await this.#attempt(() => this.#backend.retry(path));
+  }
+
+  /** Queues every file that failed once more. */
+  async retryAll(): Promise<void> {
+    await this.#attempt(() => this.#backend.retry(null));
+  }
+
+  /** Changes what inside a folder belongs to the library. Rejects what makes no sense. */
+  async setRules(path: string, rules: FolderRules): Promise<void> {
+    await this.#backend.setRules(path, rules);
+    this.status = await this.#backend.status();
+  }
+
+  async toggleFolderPause({ path, paused }: FolderStatus): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#backend.setFolderPaused(path, !paused);
+      this.status = await this.#backend.status();
+    });
+  }
+
+  /** Calls off the reading of a file that waits. */
+  async callOff(path: string): Promise<void> {
+    await this.#attempt(() => this.#backend.callOff(path));
   }
 
   async togglePause(): Promise<void> {

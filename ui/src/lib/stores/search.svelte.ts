@@ -1,4 +1,5 @@
 import { toAppError, type Backend } from '../backend';
+import { Scope } from './scope.svelte';
 import type { AppError, Hit, SearchMode, SearchReply } from '../types';
 
 /** The hits of one document. */
@@ -14,6 +15,7 @@ const DEBOUNCE = 120;
 export class Search {
   query = $state('');
   mode = $state<SearchMode>('hybrid');
+  readonly scope = new Scope();
   reply = $state.raw<SearchReply | null>(null);
   /** The query that the reply answers. */
   answered = $state('');
@@ -21,11 +23,14 @@ export class Search {
   readonly groups = $derived(groupByDocument(this.reply?.hits ?? []));
 
   readonly #backend: Backend;
+  /** The folders of the library. */
+  readonly #folders: () => readonly string[];
   #run = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, folders: () => readonly string[]) {
     this.#backend = backend;
+    this.#folders = folders;
   }
 
   /** The query or the mode has changed. */
@@ -43,7 +48,7 @@ export class Search {
       this.error = null;
       return;
     }
-    const filter = { in: [], type: [], since: null, until: null };
+    const filter = this.scope.toFilter(this.#folders());
     try {
       const reply = await this.#backend.search({ query, k: LIMIT, mode: this.mode, filter });
       // A later search may have been answered first.

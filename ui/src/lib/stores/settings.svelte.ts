@@ -3,6 +3,15 @@ import { preferredLocale, setLocale, type Locale } from '../messages/index.svelt
 export type Theme = 'system' | 'light' | 'dark';
 export type Language = 'system' | Locale;
 
+/** How large the window's page is drawn, in per cent. */
+export const TEXT_SIZES = ['100', '115', '130', '150', '200'] as const;
+export type TextSize = (typeof TEXT_SIZES)[number];
+
+/** How much of the window the source takes, in per cent. */
+export const NARROWEST_VIEWER = 25;
+export const WIDEST_VIEWER = 60;
+const USUAL_VIEWER = 42;
+
 const THEMES: readonly [Theme, ...Theme[]] = ['system', 'light', 'dark'];
 const LANGUAGES: readonly [Language, ...Language[]] = ['system', 'en', 'zh'];
 
@@ -10,6 +19,8 @@ const LANGUAGES: readonly [Language, ...Language[]] = ['system', 'en', 'zh'];
 export class Settings {
   theme = $state<Theme>(kept('theme', THEMES));
   language = $state<Language>(kept('language', LANGUAGES));
+  textSize = $state<TextSize>(kept('textSize', TEXT_SIZES));
+  viewerWidth = $state(heldWithin(Number(localStorage.getItem('viewerWidth') ?? USUAL_VIEWER)));
   readonly #dark = matchMedia('(prefers-color-scheme: dark)');
 
   constructor() {
@@ -29,6 +40,16 @@ export class Settings {
     this.#apply();
   }
 
+  setTextSize(size: TextSize): void {
+    this.textSize = size;
+    localStorage.setItem('textSize', size);
+  }
+
+  setViewerWidth(percent: number): void {
+    this.viewerWidth = heldWithin(percent);
+    localStorage.setItem('viewerWidth', String(Math.round(this.viewerWidth)));
+  }
+
   #apply(): void {
     const dark = this.theme === 'dark' || (this.theme === 'system' && this.#dark.matches);
     const locale =
@@ -37,6 +58,11 @@ export class Settings {
     document.documentElement.dataset.theme = dark ? 'dark' : 'light';
     document.documentElement.lang = locale === 'zh' ? 'zh-Hans' : 'en';
   }
+}
+
+function heldWithin(percent: number): number {
+  if (Number.isNaN(percent)) return USUAL_VIEWER;
+  return Math.max(NARROWEST_VIEWER, Math.min(percent, WIDEST_VIEWER));
 }
 
 function kept<Value extends string>(name: string, values: readonly [Value, ...Value[]]): Value {

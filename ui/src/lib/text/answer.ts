@@ -4,6 +4,7 @@ import type { AnswerSentence } from '../types';
 export interface Span {
   text: string;
   bold: boolean;
+  italic: boolean;
   code: boolean;
   /** The source's number, where this is a marker. */
   citation: number | null;
@@ -15,6 +16,7 @@ export interface Span {
 export type AnswerBlock =
   | { type: 'paragraph'; spans: Span[] }
   | { type: 'list'; ordered: boolean; start: number; items: Span[][] }
+  | { type: 'table'; header: Span[][]; rows: Span[][][] }
   | { type: 'code'; text: string };
 
 /** A part of the answer's text, in UTF-16 units. */
@@ -28,39 +30,51 @@ interface Marked extends Stretch {
 }
 
 const ITEM = /^\s*(?:[-*•]|(\d{1,3})[.)])\s+/;
-const INLINE = /\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)`|\[(\d+(?:\s*,\s*\d+)*)\]/g;
+const RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+const INLINE =
+  /\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)`|\[(\d+(?:\s*,\s*\d+)*)\]|(?<![*\w])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![*\w])/g;
 
-/** Reads paragraphs, lists, bold, code and `[n]`; everything else stays text. */
+/** A line of the answer with its place. */
+interface Line extends Stretch {
+  text: string;
+}
+
+/** Reads paragraphs, lists, tables, bold, italic, code and `[n]`; everything else stays text. */
 export function parseAnswer(
   text: string,
   sentences: readonly AnswerSentence[] = [],
 ): AnswerBlock[] {
   const marks = locateDoubtful(text, sentences);
+  const lines = linesOf(text);
   const blocks: AnswerBlock[] = [];
   let paragraph: Span[] | null = null;
   let fence: string[] | null = null;
-  let from = 0;
-  for (const line of text.split('\n')) {
-    const at = from;
-    from += line.length + 1;
-    if (line.trimStart().startsWith('```')) {
+  let table: Span[][][] | null = null;
+  const cells = (line: Line): Span[][] =>
+    cellsOf(line).map((cell) => inline(text, cell, marks, PLAIN));
+  for (const [index, line] of lines.entries()) {
+    const isRow = line.text.includes('|');
+    if (!isRow || fence !== null) table = null;
+    if (line.text.trimStart().startsWith('```')) {
       if (fence !== null) blocks.push({ type: 'code', text: fence.join('\n') });
       fence = fence === null ? [] : null;
       paragraph = null;
     } else if (fence !== null) {
-      fence.push(line);
-    } else if (line.trim() === '') {
+      fence.push(line.text);
+    } else if (table !== null) {
+      if (!RULE.test(line.text)) table.push(cells(line));
+    } else if (isRow && RULE.test(lines[index + 1]?.text ?? '')) {
+      table = [];
+      blocks.push({ type: 'table', header: cells(line), rows: table });
+      paragraph = null;
+    } else if (line.text.trim() === '') {
       paragraph = null;
     } else {
-      const item = ITEM.exec(line);
-      const heading = /^#{1,6}\s+/.exec(line);
+      const item = ITEM.exec(line.text);
+      const heading = /^#{1,6}\s+/.exec(line.text);
       const skip = (item ?? heading)?.[0].length ?? 0;
-      const spans = inline(
-        text,
-        { from: at + skip, to: at + line.length },
-        marks,
-        heading !== null,
-      );
+      const style = { ...PLAIN, bold: heading !== null };
+      const spans = inline(text, { from: line.from + skip, to: line.to }, marks, style);
       if (item !== null) {
         listFor(blocks, item[1]).push(spans);
         paragraph = null;
@@ -77,6 +91,27 @@ export function parseAnswer(
   return blocks;
 }
 
+function linesOf(text: string): Line[] {
+  let from = 0;
+  return text.split('\n').map((line) => {
+    const place = { text: line, from, to: from + line.length };
+    from += line.length + 1;
+    return place;
+  });
+}
+
+/** The cells of a table's row, without the white space around them. */
+function cellsOf({ text, from }: Line): Stretch[] {
+  const outer = /^\s*\|?/.exec(text)?.[0].length ?? 0;
+  const inner = text.slice(outer).replace(/\|?\s*$/, '');
+  let at = from + outer;
+  return inner.split('|').map((cell) => {
+    const start = at + cell.length - cell.trimStart().length;
+    at += cell.length + 1;
+    return { from: start, to: start + cell.trim().length };
+  });
+}
+
 /** The items of the list that a new item continues, or of a new one. */
 function listFor(blocks: AnswerBlock[], number: string | undefined): Span[][] {
   const ordered = number !== undefined;
@@ -88,25 +123,33 @@ function listFor(blocks: AnswerBlock[], number: string | undefined): Span[][] {
 }
 
 function plain(text: string): Span {
-  return { text, bold: false, code: false, citation: null, sentence: null };
+  return { text, bold: false, italic: false, code: false, citation: null, sentence: null };
 }
 
-function inline(text: string, range: Stretch, marks: readonly Marked[], bold: boolean): Span[] {
+type Style = Pick<Span, 'bold' | 'italic' | 'code'>;
+
+const PLAIN: Style = { bold: false, italic: false, code: false };
+
+function inline(text: string, range: Stretch, marks: readonly Marked[], style: Style): Span[] {
   const spans: Span[] = [];
   let done = range.from;
   const flush = (to: number): void => {
-    spans.push(...splitAtMarks(text, { from: done, to }, marks, { bold, code: false }));
+    spans.push(...splitAtMarks(text, { from: done, to }, marks, style));
   };
   for (const match of text.slice(range.from, range.to).matchAll(INLINE)) {
     const at = range.from + match.index;
-    const [whole, strong, code, numbers] = match;
+    const [whole, strong, code, numbers, emphasis] = match;
     flush(at);
     done = at + whole.length;
     if (strong !== undefined) {
-      spans.push(...inline(text, { from: at + 2, to: at + 2 + strong.length }, marks, true));
+      const inner = { from: at + 2, to: at + 2 + strong.length };
+      spans.push(...inline(text, inner, marks, { ...style, bold: true }));
+    } else if (emphasis !== undefined) {
+      const inner = { from: at + 1, to: at + 1 + emphasis.length };
+      spans.push(...inline(text, inner, marks, { ...style, italic: true }));
     } else if (code !== undefined) {
       const inner = { from: at + 1, to: at + 1 + code.length };
-      spans.push(...splitAtMarks(text, inner, marks, { bold, code: true }));
+      spans.push(...splitAtMarks(text, inner, marks, { ...style, code: true }));
     } else {
       for (const number of numbers?.split(',') ?? []) {
         spans.push({ ...plain(`[${number.trim()}]`), citation: Number(number) });
@@ -121,7 +164,7 @@ function splitAtMarks(
   text: string,
   { from, to }: Stretch,
   marks: readonly Marked[],
-  style: Pick<Span, 'bold' | 'code'>,
+  style: Style,
 ): Span[] {
   const spans: Span[] = [];
   const push = (start: number, end: number, sentence: number | null): void => {

@@ -11,6 +11,7 @@ export const ERROR_CODES = [
   'model_invalid',
   'model_too_big',
   'model_failed',
+  'download_failed',
   'cancelled',
   'internal',
 ] as const;

@@ -35,6 +35,11 @@ export function day(time: string): string {
   });
 }
 
+/** A day of the calendar, from `YYYY-MM-DD`. */
+export function dayOf(date: string): string {
+  return day(`${date}T00:00:00`);
+}
+
 /** A part of a whole, in whole per cent; 100 only where nothing is left. */
 export function percent(part: number, whole: number): number {
   return whole === 0 ? 0 : Math.floor((100 * Math.min(part, whole)) / whole);

@@ -6,7 +6,7 @@ import { baseName } from './path';
 export type Unit = NonNullable<Place['unit']> | 'part';
 
 /** The word for a kind, as the messages `kind.…` name it. */
-type KindWord = MessageKey extends infer Key
+export type KindWord = MessageKey extends infer Key
   ? Key extends `kind.${infer Word}`
     ? Word
     : never

@@ -32,6 +32,10 @@ failed: number,
  */
 skipped: number, 
 /**
+ * The library's own directory.
+ */
+directory: string, 
+/**
  * What the library takes on the disk: catalogue and index.
  */
 bytes_on_disk: number, 

@@ -147,6 +147,18 @@ function longText(): Source {
 
 export const long = longText();
 
+/** A scanned register of a thousand pages. */
+export const register = source(
+  '/home/ada/Archive/Register.pdf',
+  'pdf',
+  'Register of the harbour',
+  Array.from({ length: 1_000 }, (_, n): [Kind, string, number] => [
+    'paragraph',
+    `Entry ${n + 1}: the ship number ${7_919 * (n + 1)} came in with the tide.`,
+    n + 1,
+  ]),
+);
+
 function work(
   name: string,
   kind: string,
@@ -215,6 +227,7 @@ export const documents: readonly Source[] = [
   book,
   notebook,
   archive,
+  register,
 ];
 
 /** A line, row or second for every passage of a document, since none is read from a file. */
@@ -241,6 +254,8 @@ export function hit(document: Source, block: SourceBlock, score: number): Hit {
     page: block.page,
     place: placeOf(document),
     score,
+    lexical: null,
+    semantic: null,
     text: block.text,
     start: block.start,
     end: block.start + codePointLength(block.text),

@@ -1,16 +1,28 @@
 import { queryTerms } from '../../text/terms';
-import type { Answer, AppError, AppEvent, AskEvent, AskRequest, Hit, Source } from '../../types';
+import { isWithin } from '../../text/path';
+import type {
+  Answer,
+  AppError,
+  AppEvent,
+  AskEvent,
+  AskRequest,
+  Filter,
+  Hit,
+  Source,
+} from '../../types';
 import type { Backend, DragPhase, Unsubscribe } from '../backend';
 import { answerFrom, scriptFor } from './answers';
 import { documents, hit } from './documents';
 import { MockLibrary } from './library';
+import { MockModels } from './models';
 import { drawPages, type DrawnPages } from './pages';
 
 /**
  * An application in memory, for the browser tests and for work on the page.
  *
- * - `library=empty|ready|kinds|large` how the library begins
- * - `model=missing` no model is installed
+ * - `library=empty|ready|kinds|large|long` how the library begins
+ * - `model=missing|offline|small` no chat model is installed; and no download comes to its end; or
+ *   none fits this computer
  * - `ask=fail|abstain|hang` every question ends so
  * - `fail=add,source,search,…` these calls are rejected
  * - `source=missing|changed|broken` the files behind the documents are gone, are others by now, or
@@ -24,16 +36,29 @@ export function createMock(parameters: URLSearchParams): Backend {
   const speed = Number(parameters.get('speed') ?? 1);
   const failing = new Set(parameters.get('fail')?.split(','));
   const listeners = new Set<(event: AppEvent) => void>();
+  const tell = (event: AppEvent): void => listeners.forEach((listener) => listener(event));
+  const models = new MockModels(
+    {
+      installed: !parameters.has('model'),
+      offline: parameters.get('model') === 'offline',
+      tooSmall: parameters.get('model') === 'small',
+      speed,
+    },
+    (event) => {
+      tell(event);
+      if (event.type === 'models') tell({ type: 'library', status: library.status() });
+    },
+  );
   const library = new MockLibrary(
     {
       library: parameters.get('library') ?? 'ready',
-      modelInstalled: parameters.get('model') !== 'missing',
+      chatModel: () => models.chat?.id ?? null,
       problem: parameters.has('problem')
         ? error('library', 'The index cannot be written.', 'Free some space on the disk.')
         : null,
       speed,
     },
-    (status) => listeners.forEach((listener) => listener({ type: 'library', status })),
+    (status) => tell({ type: 'library', status }),
   );
   const answers = new Map<number, Answer[]>();
   let stopped: (() => void) | null = null;
@@ -71,7 +96,10 @@ export function createMock(parameters: URLSearchParams): Backend {
     const wait = (milliseconds: number): Promise<void> =>
       new Promise((resolve) => setTimeout(resolve, milliseconds / speed));
     const behaviour = parameters.get('ask');
-    const script = scriptFor(request.question, behaviour);
+    const script = { ...scriptFor(request.question, behaviour) };
+    const inScope = ({ document }: { document: string }): boolean =>
+      documents.some((other) => other.path === document && passes(other, request.filter));
+    script.passages = script.passages.filter(inScope);
     let isStopped = false;
     const stop = new Promise<void>((resolve) => {
       stopped = () => {
@@ -114,10 +142,16 @@ export function createMock(parameters: URLSearchParams): Backend {
     addPaths: (paths) => call('add', () => library.add(paths)),
     removePath: (path) => call('remove', () => library.remove(path)),
     retry: (path) => call('retry', () => library.retry(path)),
+    callOff: (path) => call('callOff', () => library.callOff(path)),
+    setRules: (path, rules) => call('rules', () => library.setRules(path, rules)),
+    setFolderPaused: (path, paused) => call('pause', () => library.pauseFolder(path, paused)),
     pause: () => call('pause', () => library.pause(true)),
     resume: () => call('resume', () => library.pause(false)),
-    search: ({ query, k }) =>
-      call('search', () => ({ hits: find(query, known()).slice(0, k), milliseconds: 6.2 })),
+    search: ({ query, k, filter }) =>
+      call('search', () => {
+        const scope = known().filter((document) => passes(document, filter));
+        return { hits: find(query, scope).slice(0, k), milliseconds: 6.2 };
+      }),
     ask: (request, onEvent) => play(request, (event) => onEvent(structuredClone(event))),
     stop: async () => stopped?.(),
     conversations: () =>
@@ -155,6 +189,28 @@ export function createMock(parameters: URLSearchParams): Backend {
     samples: () => call('samples', () => '/usr/share/lectern/samples'),
     pickFolders: async () => ['/home/ada/Documents/Research'],
     pickFiles: async () => ['/home/ada/Downloads/Invoice.pdf'],
+    models: () => call('models', () => models.state()),
+    getModel: (id) => call('download', () => models.get(id)),
+    pauseDownload: (id) => call('download', () => models.pause(id)),
+    resumeDownload: (id) => call('download', () => models.get(id)),
+    cancelDownload: (id) => call('download', () => models.cancel(id)),
+    importModel: (path) => call('import', () => models.import(path)),
+    useModel: (id) => call('use', () => models.use(id)),
+    removalPreview: (id) => call('models', () => models.preview(id)),
+    removeModel: (id) => call('models', () => models.remove(id)),
+    setModelSettings: (settings) => call('models', () => models.set(settings)),
+    pickModel: async () => '/home/ada/Downloads/gemma-3-4b.gguf',
+    saveText: (name, text) =>
+      call('save', () => {
+        console.info(`would save ${name}:\n${text}`);
+        return `/home/ada/${name}`;
+      }),
+    setZoom: async (factor) => document.documentElement.style.setProperty('zoom', String(factor)),
+    deleteEverything: () =>
+      call('delete', () => {
+        answers.clear();
+        for (const { path } of library.status().folders) library.remove(path);
+      }),
     onApp: async (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -172,6 +228,11 @@ function onMockDrag(listener: (phase: DragPhase) => void, add: () => void): Unsu
   };
   window.addEventListener('mock:drag', handle);
   return () => window.removeEventListener('mock:drag', handle);
+}
+
+function passes({ path, kind }: Source, filter: Filter): boolean {
+  const within = filter.in.length === 0 || filter.in.some((folder) => isWithin(path, folder));
+  return within && (filter.type.length === 0 || filter.type.includes(kind));
 }
 
 function find(query: string, documents: readonly Source[]): Hit[] {

@@ -1,16 +1,26 @@
 import { isWithin, parentPath } from '../../text/path';
-import type { AddReport, AppError, FileStatus, FolderStatus, Status } from '../../types';
+import type {
+  AddReport,
+  AppError,
+  FileStatus,
+  FolderRules,
+  FolderStatus,
+  Status,
+} from '../../types';
 import { documents } from './documents';
 
+const ARCHIVE = '/home/ada/Archive';
 const WORK = '/home/ada/Documents/Work';
+const NO_RULES: FolderRules = { ignore: [], hidden: false, types: [], max_megabytes: null };
 const TICK = 150;
 const PASSAGES = 24;
 
 /** How the mock begins. */
 export interface Beginning {
-  /** `empty`, `ready`, `kinds` (with a folder of every kind of place) or `large`. */
+  /** `empty`, `ready`, `kinds` (with a folder of every kind of place), `large` or `long` (names). */
   library: string;
-  modelInstalled: boolean;
+  /** The chat model that is installed and in use. */
+  chatModel: () => string | null;
   problem: AppError | null;
   /** How many times faster than life things happen. */
   speed: number;
@@ -19,6 +29,8 @@ export interface Beginning {
 /** A library in memory whose files are read and embedded while one looks on. */
 export class MockLibrary {
   paused = false;
+  readonly #rules = new Map<string, FolderRules>();
+  readonly #pausedFolders = new Set<string>();
   readonly #folders = new Map<string, FileStatus[]>();
   readonly #beginning: Beginning;
   readonly #changed: (status: Status) => void;
@@ -31,6 +43,7 @@ export class MockLibrary {
     for (const { path, page_count } of documents) {
       const folder = parentPath(path);
       if (folder === WORK && beginning.library !== 'kinds') continue;
+      if (folder === ARCHIVE && beginning.library !== 'large') continue;
       const read = { ...file(path, 'ready'), pages: page_count };
       this.#folders.set(folder, [...(this.#folders.get(folder) ?? []), read]);
     }
@@ -49,7 +62,11 @@ export class MockLibrary {
         reason_code: 'unsupported',
       },
     );
-    if (beginning.library === 'large') this.#folders.set('/home/ada/Archive', archive());
+    if (beginning.library === 'long') {
+      this.#folders.set(LONG, longNames());
+      this.#continue();
+    }
+    if (beginning.library === 'large') this.#folders.get(ARCHIVE)?.push(...archive());
   }
 
   files(): FileStatus[] {
@@ -57,7 +74,11 @@ export class MockLibrary {
   }
 
   status(): Status {
-    const folders = [...this.#folders].map(([path, files]) => folderStatus(path, files));
+    const folders = [...this.#folders].map(([path, files]) => ({
+      ...folderStatus(path, files),
+      paused: this.#pausedFolders.has(path),
+      rules: this.#rules.get(path) ?? NO_RULES,
+    }));
     const sum = (count: (folder: FolderStatus) => number): number =>
       folders.reduce((total, folder) => total + count(folder), 0);
     const chunks = sum((folder) => folder.chunks);
@@ -68,11 +89,12 @@ export class MockLibrary {
       pending: sum((folder) => folder.pending),
       failed: sum((folder) => folder.failed),
       skipped: sum((folder) => folder.skipped),
+      directory: '/home/ada/.local/share/lectern',
       bytes_on_disk: 2_400_000 + chunks * 9_000,
       embedder: 'multilingual-e5-small',
       next_embedder: null,
-      model: 'qwen3-4b-q4_k_m',
-      model_installed: this.#beginning.modelInstalled,
+      model: this.#beginning.chatModel() ?? 'qwen3-4b-q4_k_m',
+      model_installed: this.#beginning.chatModel() !== null,
       paused: this.paused,
       reading: this.files().find(({ state }) => state === 'reading')?.path ?? null,
       problem: this.#beginning.problem,
@@ -97,20 +119,53 @@ export class MockLibrary {
 
   remove(path: string): void {
     this.#folders.delete(path);
+    for (const [folder, files] of this.#folders) {
+      this.#folders.set(
+        folder,
+        files.filter((file) => file.path !== path),
+      );
+    }
     this.#changed(this.status());
   }
 
-  retry(path: string): void {
-    const found = this.files().find((other) => other.path === path);
-    if (found)
-      Object.assign(found, {
-        state: 'pending',
-        reason: null,
-        reason_code: undefined,
-        needs: undefined,
-      });
+  retry(path: string | null): void {
+    for (const file of this.files()) {
+      if (path === null ? file.state === 'failed' : file.path === path) {
+        Object.assign(file, {
+          state: 'pending',
+          reason: null,
+          reason_code: undefined,
+          needs: undefined,
+        });
+      }
+    }
     this.#changed(this.status());
     this.#continue();
+  }
+
+  callOff(path: string): void {
+    const found = this.files().find((file) => file.path === path);
+    if (found) {
+      const reason = 'Reading it was called off; it can be tried again.';
+      Object.assign(found, { state: 'skipped', reason, reason_code: 'cancelled' });
+    }
+    this.#changed(this.status());
+  }
+
+  setRules(path: string, rules: FolderRules): void {
+    if (rules.ignore.includes('[')) {
+      const message = '"[" is not a pattern of .gitignore’s syntax';
+      const hint = 'Write patterns as in .gitignore, for example *.log or drafts/.';
+      throw { code: 'invalid_input', message, hint } satisfies AppError;
+    }
+    this.#rules.set(path, rules);
+    this.#changed(this.status());
+  }
+
+  pauseFolder(path: string, paused: boolean): void {
+    if (paused) this.#pausedFolders.add(path);
+    else this.#pausedFolders.delete(path);
+    this.#changed(this.status());
   }
 
   pause(paused: boolean): void {
@@ -169,9 +224,22 @@ function failed(path: string, reason: string): FileStatus {
   return { ...file(path, 'failed'), reason };
 }
 
+const LONG = `/home/ada/${'A folder with a name that goes on and on '.repeat(4)}`;
+
+function longNames(): FileStatus[] {
+  return ['word '.repeat(40), 'x'.repeat(200), '很长的文件名'.repeat(30)].flatMap((name) => [
+    file(`${LONG}/${name}.pdf`, 'pending'),
+    {
+      ...failed(`${LONG}/${name}.docx`, 'the file is damaged: torn'),
+      reason_code: 'damaged' as const,
+      reason_detail: 'y'.repeat(120),
+    },
+  ]);
+}
+
 function archive(): FileStatus[] {
   return Array.from({ length: 3_000 }, (_, n) => {
-    const path = `/home/ada/Archive/${2000 + (n % 25)}/Letter ${String(n + 1).padStart(4, '0')}.pdf`;
+    const path = `${ARCHIVE}/${2000 + (n % 25)}/Letter ${String(n + 1).padStart(4, '0')}.pdf`;
     return n % 100 === 7
       ? {
           ...failed(path, 'the file is damaged: no cross-reference table'),

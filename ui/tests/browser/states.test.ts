@@ -1,0 +1,271 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { ask, withBrowser } from './page';
+
+const open = withBrowser();
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What is wrong with the page by the rules of WCAG 2.2 A and AA. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: typeof import('axe-core') };
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const found: axe.AxeResults = await axe.run(
+      // pdf.js measures text on it; nobody sees or hears it.
+      { exclude: '.hiddenCanvasElement' },
+      { runOnly: tags },
+    );
+    return found.violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary}`),
+    );
+  });
+}
+
+/** What sticks out of the window to the right, where nobody can reach it. */
+function beyondTheWindow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+}
+
+interface State {
+  query: string;
+  /** The way to it, by test ids and the text of this language. */
+  go?: (page: Page) => Promise<unknown>;
+}
+
+/** Opens the sidebar where the window is too narrow to show it always. */
+async function openMenu(page: Page): Promise<void> {
+  const menu = page.getByTestId('menu');
+  if (await menu.isVisible()) await menu.click();
+}
+
+const view =
+  (index: number) =>
+  async (page: Page): Promise<void> => {
+    await openMenu(page);
+    await page.locator('nav button').nth(index).click();
+  };
+
+/** Every screen in every state that it has. */
+const STATES: Record<string, State> = {
+  'the first start': { query: 'library=empty' },
+  'an empty question': { query: '' },
+  'no model': {
+    query: 'model=missing',
+    go: (page) => page.getByTestId('model-offer').getByRole('button').first().waitFor(),
+  },
+  'no model that fits': {
+    query: 'model=small',
+    go: (page) => page.getByTestId('model-offer').getByRole('button').first().waitFor(),
+  },
+  'a download without a network': {
+    query: 'model=offline&speed=50',
+    go: async (page) => {
+      await page.getByTestId('model-offer').getByRole('button').first().click();
+      await page.locator('[data-testid=download][data-state=failed]').waitFor();
+    },
+  },
+  'an answer being written': {
+    query: 'ask=hang&speed=20',
+    go: async (page) => {
+      await page.locator('[data-testid=composer] textarea').fill('How do I end my lease?');
+      await page.getByTestId('send').click();
+      await page.locator('[data-testid=answer][data-state=writing]').waitFor();
+    },
+  },
+  'an answer with doubts and its passages': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('passages').click();
+    },
+  },
+  'an answer with a table': {
+    query: 'speed=50',
+    go: (page) => ask(page, 'Which shops sold most, as a table?'),
+  },
+  'no answer in the documents': {
+    query: 'speed=50',
+    go: (page) => ask(page, 'Who is president?'),
+  },
+  'an answer that failed': {
+    query: 'ask=fail&speed=50',
+    go: async (page) => {
+      await page.locator('[data-testid=composer] textarea').fill('How?');
+      await page.getByTestId('send').click();
+      await page.getByTestId('answer-error').waitFor();
+    },
+  },
+  'a source by its pages': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('citation-1').first().click();
+      await page.locator('[data-testid=pdf-canvas][data-drawn=true]').first().waitFor();
+    },
+  },
+  'a source by its text, with words found': {
+    query: 'speed=50&source=changed',
+    go: async (page) => {
+      await ask(page, '费用是多少？');
+      await page.getByTestId('citation-1').click();
+      await page.getByTestId('highlight').waitFor();
+      await page.getByTestId('viewer').press('Control+f');
+      await page.getByTestId('find').fill('六');
+      await page.getByTestId('found').first().waitFor();
+    },
+  },
+  'a source that is gone': {
+    query: 'speed=50&source=missing',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('citation-4').click();
+      await page.getByTestId('highlight').first().waitFor();
+    },
+  },
+  'where to look': {
+    query: 'library=kinds',
+    go: async (page) => {
+      await page.getByTestId('scope').click();
+      await page.getByRole('checkbox').first().check();
+      await page.getByRole('checkbox').nth(4).check();
+    },
+  },
+  'a document being named': {
+    query: '',
+    go: async (page) => {
+      await page.locator('[data-testid=composer] textarea').fill('@');
+      await page.getByTestId('mentions').waitFor();
+    },
+  },
+  'the palette': {
+    query: 'library=large',
+    go: async (page) => {
+      await page.getByTestId('composer').waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByTestId('palette').locator('input').fill('le');
+      await page.getByRole('option').nth(4).waitFor();
+    },
+  },
+  'an empty search': { query: '', go: view(1) },
+  'a search': {
+    query: '',
+    go: async (page) => {
+      await view(1)(page);
+      await page.getByTestId('search').fill('water');
+      await page.getByTestId('hit').first().waitFor();
+    },
+  },
+  'a search that finds nothing': {
+    query: '',
+    go: async (page) => {
+      await view(1)(page);
+      await page.getByTestId('search').fill('zzz');
+      await page.locator('.state strong').waitFor();
+    },
+  },
+  'a search that fails': {
+    query: 'fail=search',
+    go: async (page) => {
+      await view(1)(page);
+      await page.getByTestId('search').fill('water');
+      await page.getByRole('alert').waitFor();
+    },
+  },
+  'thousands of files': {
+    query: 'library=large&problem',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('files').waitFor();
+      await page.getByTestId('state-failed').click();
+    },
+  },
+  'files being read, with long names': {
+    query: 'library=long',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('library-progress').waitFor();
+    },
+  },
+  'the rules of a folder': {
+    query: 'fail=rules',
+    go: async (page) => {
+      await view(2)(page);
+      await page.locator('.tools select').selectOption({ index: 1 });
+      await page.locator('.tools button').first().click();
+      await page.getByTestId('rules').locator('.primary').click();
+      await page.getByTestId('rules').getByRole('alert').waitFor();
+    },
+  },
+  'forgetting a file': {
+    query: '',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('files').locator('td.actions button').nth(1).click();
+      await page.getByRole('dialog').waitFor();
+    },
+  },
+  'an error of the library': {
+    query: 'fail=add',
+    go: async (page) => {
+      await view(2)(page);
+      await page.locator('.library header .primary').click();
+      await page.getByRole('alert').waitFor();
+    },
+  },
+  models: {
+    query: '',
+    go: async (page) => {
+      await view(3)(page);
+      await page.getByTestId('model').first().waitFor();
+      await page.locator('details summary').last().click();
+    },
+  },
+  'models that cannot be listed': {
+    query: 'fail=models',
+    go: async (page) => {
+      await view(3)(page);
+      await page.getByRole('alert').first().waitFor();
+    },
+  },
+  settings: {
+    query: '',
+    go: async (page) => {
+      await openMenu(page);
+      await page.locator('.foot button').click();
+    },
+  },
+  'the sidebar': { query: '', go: openMenu },
+  'the drop': {
+    query: '',
+    go: async (page) => {
+      await page.getByTestId('composer').waitFor();
+      await page.evaluate(() =>
+        window.dispatchEvent(new CustomEvent('mock:drag', { detail: 'enter' })),
+      );
+      await page.getByTestId('drop-overlay').waitFor();
+    },
+  },
+};
+
+/** How people have their windows. */
+const WINDOWS = {
+  light: { colorScheme: 'light' },
+  'dark and Chinese': { colorScheme: 'dark', locale: 'zh-CN' },
+  // As the smallest window is with everything drawn at twice its size.
+  'small, with text of 200 %': { viewport: { width: 360, height: 480 }, deviceScaleFactor: 2 },
+} as const;
+
+describe.each(Object.entries(WINDOWS))('in a window that is %s', (_, options) => {
+  it.each(Object.entries(STATES))('%s is accessible, and fits', async (_, { query, go }) => {
+    const { page, complaints } = await open(query, { ...options, reducedMotion: 'reduce' });
+    await page.locator('main > .view > *').first().waitFor();
+    await go?.(page);
+    expect(await violations(page)).toEqual([]);
+    expect(await beyondTheWindow(page)).toBeLessThanOrEqual(0);
+    expect(complaints).toEqual([]);
+  });
+});
