@@ -12,10 +12,9 @@ program's engines and gate, a process for each file) and by pdfium alone.
 Of a generated file, whose text is known, the share of its words, and of its pairs of neighbouring
 words, that each of the two has is compared; of an altered file the share of the words of plain
 pdfium in the unaltered one; of any other file the share of plain pdfium's words that ours has.
-Words are counted, with these rules: lines that stand on a tenth of
-the pages (at least three) count once, because a running head is read once; a hyphen at the end of a
-line is none; a word that plain pdfium has in two pieces may be whole; and signs of the scripts of
-India, which stand around their letter, may be in another order inside of their word.
+Words are counted, with these rules: a hyphen at the end of a line is none; a word that plain pdfium
+has in two pieces may be whole; where plain pdfium is the measure, lines that stand on a tenth of the
+pages (at least three) count once, because a running head is read once.
 """
 
 import collections
@@ -261,24 +260,19 @@ def read_plain(folder: Path, python: Path) -> dict[str, str]:
     return failures
 
 
-CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-INDIC = r"\u0900-\u0dff"
-
-
-def normal(word: str) -> str:
-    """A word with the signs of the scripts of India in an order that does not depend on the font."""
-    return "".join(sorted(word)) if re.search(f"[{INDIC}]", word) else word
+# Chinese, Japanese, Korean; and the scripts of India, whose signs stand around their letters.
+SINGLE = r"\u0900-\u0dff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 
 
 def words(text: str) -> list[str]:
-    """Words in order; characters of scripts without spaces are words.
+    """Words in order; single characters of some scripts.
 
     >>> words("Don\u2019t re-\\nturn the \ufb01le, 三万")
     ['don', 't', 'return', 'the', 'file', '三', '万']
     """
     text = re.sub(r"[-\u2010\u00ad\x02\ufffe]\r?\n(?=[^\W\d_])", "", text)
     text = unicodedata.normalize("NFKC", text).lower()
-    return [normal(word) for word in re.findall(f"[{CJK}]|(?:[^\\W_{CJK}]|[{INDIC}])+", text)]
+    return re.findall(f"[{SINGLE}]|[^\\W_{SINGLE}]+", text)
 
 
 def without_running_lines(text: str) -> str:
@@ -311,7 +305,7 @@ def share(expected: list, found: list) -> float:
     hits, index, alone = 0, 0, []
     while index < len(expected):
         pair = expected[index:index + 2]
-        whole = normal("".join(pair)) if isinstance(pair[0], str) else None
+        whole = "".join(pair) if isinstance(pair[0], str) else None
         if len(pair) == 2 and left[whole] > wanted[whole]:
             left[whole] -= 1
             hits += 2
@@ -345,6 +339,7 @@ def compare(folder: Path, failures: dict[str, str]) -> int:
             known = words(truth.read_text("utf-8"))
             pairs = lambda said: list(zip(said, said[1:]))
             mine = (share(known, ours), share(pairs(known), pairs(ours)))
+            plain = words(text("plain"))
             others = (share(known, plain), share(pairs(known), pairs(plain)))
             bad = mine[0] < others[0] or mine[1] < others[1]
             print(f"{name}: words and pairs of neighbours {mine[0]:.3f} {mine[1]:.3f}, plain {others[0]:.3f} {others[1]:.3f}")
@@ -352,7 +347,8 @@ def compare(folder: Path, failures: dict[str, str]) -> int:
             sound = folder / "plain" / f"{origin.read_text()}.txt"
             known = words(without_running_lines(sound.read_text("utf-8", "replace"))) if sound.exists() else []
             mine, others = share(known, ours), share(known, plain)
-            bad = mine < others - 0.03
+            # Where plain pdfium has less than a tenth nobody reads it.
+            bad = mine < others - 0.03 and others >= 0.1
             if bad:
                 print(f"{name}: {mine:.3f} of {len(known)} words of {origin.read_text()}, plain {others:.3f}")
         else:

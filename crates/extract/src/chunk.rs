@@ -130,8 +130,8 @@ struct Chunker<'a> {
     counter: &'a dyn TokenCounter,
     /// How many tokens a chunk may have.
     budget: usize,
-    /// The byte offset of every character, and the end of the text.
-    bytes: Vec<usize>,
+    /// The byte offset of every character, and the end of the text; texts are smaller than 4 GiB.
+    bytes: Vec<u32>,
     chunks: Vec<Chunk>,
     /// The open headings with their levels, outermost first.
     path: Vec<(u8, String)>,
@@ -146,7 +146,8 @@ struct Chunker<'a> {
 impl<'a> Chunker<'a> {
     fn new(extraction: &'a Extraction, counter: &'a dyn TokenCounter) -> Self {
         let text = &extraction.text;
-        let bytes = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
+        let starts = text.char_indices().map(|(byte, _)| byte).chain([text.len()]);
+        let bytes = starts.map(|byte| byte as u32).collect();
         Self {
             extraction,
             counter,
@@ -164,7 +165,7 @@ impl<'a> Chunker<'a> {
     fn slice(&self, range: CharRange) -> &'a str {
         let last = self.bytes.len() - 1;
         let (start, end) = ((range.start as usize).min(last), (range.end as usize).min(last));
-        &self.extraction.text[self.bytes[start]..self.bytes[end.max(start)]]
+        &self.extraction.text[self.bytes[start] as usize..self.bytes[end.max(start)] as usize]
     }
 
     fn unit(&self, range: CharRange) -> Unit {

@@ -202,17 +202,17 @@ fn entities_that_multiply_are_not_followed() {
 /// A PDF of these objects, from number 1 on, of which the first is the catalogue.
 fn pdf(path: &Path, objects: &[&str]) {
     let mut file = File::create(path).unwrap();
-    write!(file, "%PDF-1.7\n").unwrap();
+    writeln!(file, "%PDF-1.7").unwrap();
     let mut places = Vec::new();
     for (number, object) in (1..).zip(objects) {
         places.push(file.stream_position().unwrap());
-        write!(file, "{number} 0 obj\n{object}\nendobj\n").unwrap();
+        writeln!(file, "{number} 0 obj\n{object}\nendobj").unwrap();
     }
     let table = file.stream_position().unwrap();
     let size = objects.len() + 1;
     write!(file, "xref\n0 {size}\n0000000000 65535 f \n").unwrap();
     for place in places {
-        write!(file, "{place:010} 00000 n \n").unwrap();
+        writeln!(file, "{place:010} 00000 n ").unwrap();
     }
     write!(file, "trailer <</Size {size}/Root 1 0 R>>\nstartxref\n{table}\n%%EOF").unwrap();
 }

@@ -675,6 +675,17 @@ fn the_rectangle_of_a_word_covers_all_of_its_ink() {
     }
 }
 
+#[test]
+fn letters_that_a_broken_font_puts_on_top_of_each_other_stay_in_order() {
+    let mut page = glyph_page("some text");
+    for glyph in &mut page.glyphs[1..4] {
+        glyph.rect[0] = 0.0;
+        glyph.rect[2] = 8.0;
+    }
+    let extraction = read_with(Vec::new(), &[&Found(vec![page])]).unwrap();
+    assert_eq!(extraction.text, "some text");
+}
+
 /// A mark that the file paints after the letters behind its own, as those of the scripts of India.
 #[test]
 fn marks_go_to_the_letter_that_they_stand_on() {
