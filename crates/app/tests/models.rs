@@ -142,10 +142,9 @@ impl World {
             pace: OnceCell::new_with(Some(pace())),
         };
         let parts = Parts {
-            index: Arc::new(Nothing("embedder")) as Arc<dyn Source<dyn ChunkIndex>>,
-            embedder: Arc::new(Nothing("embedder")) as Arc<dyn Source<dyn Embedder>>,
-            embedder_is_multilingual: true,
-            embedder_spread: 0.3,
+            index: Arc::new(NoIndex),
+            embedder: "embedder".to_owned(),
+            embedding: Box::new(|_| None),
             chat: slot.clone(),
             chat_installed: Box::new(|| true),
             models,
