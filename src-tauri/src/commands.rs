@@ -40,7 +40,7 @@ pub fn retry(app: State<'_, App>, path: Option<PathBuf>) -> Result<u64> {
 
 #[tauri::command(async)]
 pub fn call_off(app: State<'_, App>, path: Option<String>) -> Result<u64> {
-    app.call_off(path.as_deref())
+    app.call_off(path.as_deref().map(Path::new))
 }
 
 #[tauri::command]

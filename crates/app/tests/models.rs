@@ -10,7 +10,8 @@ use lectern_app::{
     RecommendationReason, Verdict,
 };
 use lectern_domain::{
-    ChatModel, ChatRequest, ChatStream, ChunkIndex, Embedder, ModelError, Source,
+    Access, ChatModel, ChatRequest, ChatStream, ChunkIndex, IndexError, IndexStore, ModelError,
+    Source,
 };
 use lectern_gguf::fixture::GgufFile;
 use lectern_ingest::DocumentReader;
@@ -40,15 +41,13 @@ fn missing() -> ModelError {
     ModelError::new(ErrorCode::ModelMissing, "not installed", "install it")
 }
 
-struct Nothing(&'static str);
+/// An index that is never asked for.
+struct NoIndex;
 
 #[async_trait]
-impl<T: ?Sized + Send + Sync> Source<T> for Nothing {
-    fn id(&self) -> String {
-        self.0.into()
-    }
-    async fn get(&self) -> Result<Arc<T>, ModelError> {
-        Err(missing())
+impl IndexStore for NoIndex {
+    async fn open(&self, _: &str, _: Access) -> Result<Arc<dyn ChunkIndex>, IndexError> {
+        Err(IndexError::Store("there is none".into()))
     }
 }
 

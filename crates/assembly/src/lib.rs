@@ -125,7 +125,7 @@ impl IndexStore for Indices {
 }
 
 fn embedding(store: &ModelStore, id: &str) -> Option<Embedding> {
-    let found = model(id).ok().filter(|model| model.role == ModelRole::Embedder)?;
+    let found = store.model(id).ok().filter(|model| model.role == ModelRole::Embedder)?;
     Some(Embedding {
         embedder: Arc::new(embedder(store.clone(), id.to_owned())),
         is_multilingual: found.languages.len() > 1,
