@@ -41,7 +41,7 @@ impl App {
         let kind = detect(&path)
             .map_err(|failure| AppError::new(ErrorCode::Unreadable, failure.to_string(), ""))?;
         let mut reader = (self.inner.parts.reader)();
-        let read = reader.read(&path, kind).await?;
+        let read = reader.read(&path, kind, Vec::new()).await?;
         Ok(DocumentText {
             path: name,
             kind: kind.as_str().to_owned(),

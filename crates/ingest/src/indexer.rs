@@ -21,7 +21,7 @@ use lectern_domain::{
     IndexedChunk, ModelError, Source,
 };
 use lectern_extract::{
-    ReadError, detect,
+    ReadError, RecognisedPage, detect,
     worker::{ReadDocument, ReadFailure, ReadFailureReason, Reader},
 };
 use sha2::{Digest, Sha256};
@@ -113,14 +113,52 @@ pub enum IngestError {
 /// Reads one document after another.
 #[async_trait]
 pub trait DocumentReader: Send + Sync {
-    /// Reads the file at `path` as a `kind`.
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure>;
+    /// Reads the file at `path` as a `kind`, with what was recognised on its pages before.
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure>;
+
+    /// Whether it can recognise the text of pictures at the moment.
+    fn can_recognise(&self) -> bool {
+        false
+    }
+
+    /// Recognises the text of one page, counted from 1.
+    async fn recognise(
+        &mut self,
+        _path: &Path,
+        _kind: DocumentKind,
+        _page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        Err(ReadFailure::needs_ocr())
+    }
 }
 
 #[async_trait]
 impl DocumentReader for Reader {
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
-        Reader::read(self, path, kind).await
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure> {
+        Reader::read(self, path, kind, recognised).await
+    }
+
+    fn can_recognise(&self) -> bool {
+        Reader::can_recognise(self)
+    }
+
+    async fn recognise(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        Reader::recognise(self, path, kind, page).await
     }
 }
 
@@ -605,7 +643,7 @@ impl Indexer {
         if let Some(document) = catalog.reuse_document(file.id, &hash, kind, READER_VERSION)? {
             return attached(document);
         }
-        let Some(read) = self.read_meanwhile(&path, kind, file.urgent).await? else {
+        let Some(read) = self.read_meanwhile(&path, kind, Vec::new(), file.urgent).await? else {
             catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
             return Ok(None);
         };
@@ -646,12 +684,13 @@ impl Indexer {
         &mut self,
         path: &Path,
         kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
         urgent: bool,
     ) -> Result<Option<Result<ReadDocument, ReadFailure>>, IngestError> {
         let place = usize::from(urgent);
         let mut reader = self.readers[place].take().unwrap_or_else(|| (self.parts.reader)());
         let read = {
-            let mut reading = reader.read(path, kind);
+            let mut reading = reader.read(path, kind, recognised);
             loop {
                 tokio::select! {
                     read = &mut reading => break Some(read),

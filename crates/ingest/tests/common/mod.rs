@@ -17,6 +17,7 @@ use lectern_domain::{
     ChunkId, ChunkIndex, ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk, Embedder, ErrorCode,
     IndexError, IndexedChunk, ModelError, Scope, Source,
 };
+use lectern_extract::RecognisedPage;
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
 use lectern_ingest::{DocumentReader, Indexer, IndexerParts, IngestError, Successor, Until};
 use tokio::sync::{Notify, watch};
@@ -127,12 +128,17 @@ pub struct LocalReader(Arc<AtomicUsize>, watch::Receiver<bool>);
 
 #[async_trait]
 impl DocumentReader for LocalReader {
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure> {
         self.0.fetch_add(1, Ordering::SeqCst);
         if path.file_name().unwrap().to_str().unwrap().starts_with("slow") {
             self.1.wait_for(|open| *open).await.unwrap();
         }
-        read_document(path, kind)
+        read_document(path, kind, &recognised)
     }
 }
 
