@@ -35,6 +35,7 @@ use crate::{
     discover::{is_settled, stamp},
     look::{is_there, look_closely, mount_is_away, mounts, now},
     measure::{embedded_text, measured},
+    ocr::{Recognition, recognised},
     rules::IGNORE_FILE,
     watch::{Changes, FolderWatch, is_remote},
 };
@@ -222,11 +223,11 @@ pub enum Until {
 
 /// The one writer of a library.
 pub struct Indexer {
-    parts: IndexerParts,
-    cancel: CancellationToken,
+    pub(crate) parts: IndexerParts,
+    pub(crate) cancel: CancellationToken,
     until: Until,
     /// There where changes on the disk are followed.
-    watch: Option<FolderWatch>,
+    pub(crate) watch: Option<FolderWatch>,
     /// The readers: the one of what waits, and the one of what is urgent.
     readers: [Option<Box<dyn DocumentReader>>; 2],
     /// When folders that are not watched are to be looked at.
@@ -242,6 +243,7 @@ pub struct Indexer {
     succession: Option<Succession>,
     /// Its embedder cannot be had.
     no_successor: bool,
+    pub(crate) recognition: Recognition,
 }
 
 impl Indexer {
@@ -260,6 +262,7 @@ impl Indexer {
             no_measure: false,
             succession: None,
             no_successor: false,
+            recognition: Recognition::default(),
         }
     }
 
@@ -335,6 +338,7 @@ impl Indexer {
                     self.no_vectors = false;
                     self.no_measure = false;
                     self.no_successor = false;
+                    self.recognition.broken = false;
                     return Ok(());
                 }
                 () = stirred(watch) => return Ok(()),
@@ -349,6 +353,7 @@ impl Indexer {
             }
             if self.look_at_what_is_not_watched().await?
                 || self.parts.catalog.queue_due(now())?
+                || self.can_go_on_recognising()?
                 // Another process may have changed something.
                 || self.parts.catalog.change_counter()? != counter
             {
@@ -518,7 +523,8 @@ impl Indexer {
             || self.index_leftovers().await?
             || (!self.no_vectors && (self.embed(false).await? || self.succeed().await?))
             || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
-            || self.purge().await?;
+            || self.purge().await?
+            || self.recognise().await?;
         if worked {
             (self.parts.changed)();
         }
@@ -612,7 +618,7 @@ impl Indexer {
     }
 
     /// Waits until nobody waits for an answer.
-    async fn let_the_person_pass(&mut self) {
+    pub(crate) async fn let_the_person_pass(&mut self) {
         tokio::select! {
             // An error means that nobody can ask any more.
             _ = self.parts.awaited.wait_for(|awaited| *awaited == 0) => {}
@@ -643,7 +649,8 @@ impl Indexer {
         if let Some(document) = catalog.reuse_document(file.id, &hash, kind, READER_VERSION)? {
             return attached(document);
         }
-        let Some(read) = self.read_meanwhile(&path, kind, Vec::new(), file.urgent).await? else {
+        let recognised = recognised(&catalog, &hash)?;
+        let Some(read) = self.read_meanwhile(&path, kind, recognised, file.urgent).await? else {
             catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
             return Ok(None);
         };
@@ -707,7 +714,9 @@ impl Indexer {
 
     /// Follows the disk and does what that makes urgent. It reads files while a file is
     /// read, so its future is boxed.
-    fn serve(&mut self) -> Pin<Box<dyn Future<Output = Result<(), IngestError>> + Send + '_>> {
+    pub(crate) fn serve(
+        &mut self,
+    ) -> Pin<Box<dyn Future<Output = Result<(), IngestError>> + Send + '_>> {
         Box::pin(async {
             self.follow().await?;
             loop {
@@ -912,7 +921,7 @@ impl Indexer {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     spawn_blocking(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
@@ -937,7 +946,7 @@ async fn vectors(
     .await
 }
 
-async fn stirred(watch: Option<&mut FolderWatch>) {
+pub(crate) async fn stirred(watch: Option<&mut FolderWatch>) {
     match watch {
         Some(watch) => watch.stirred().await,
         None => std::future::pending().await,
@@ -958,16 +967,16 @@ fn folder_of<'a>(folders: &'a [FolderRecord], path: &Path) -> Option<&'a FolderR
 }
 
 /// What a file is.
-struct Identity {
-    kind: DocumentKind,
+pub(crate) struct Identity {
+    pub(crate) kind: DocumentKind,
     /// SHA-256 of its content.
-    hash: Vec<u8>,
+    pub(crate) hash: Vec<u8>,
     /// A change after the hash was taken shows in the file's stamp.
     settled: bool,
 }
 
 /// Finds out what the file at `path` is. Blocks.
-fn identify(path: &Path) -> Result<Identity, ReadError> {
+pub(crate) fn identify(path: &Path) -> Result<Identity, ReadError> {
     let now = SystemTime::now();
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {

@@ -254,3 +254,68 @@ fn likelihood(rect: &RotatedRect, map: &[f32], columns: usize, rows: usize) -> f
     }
     sum / count.max(1) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A map of likelihoods, a digit a pixel in tenths.
+    fn map(rows: &[&str]) -> (Vec<f32>, usize, usize) {
+        let pixels = rows.iter().flat_map(|row| row.bytes());
+        let pixels = pixels.map(|byte| f32::from(byte - b'0') / 10.0).collect();
+        (pixels, rows[0].len(), rows.len())
+    }
+
+    #[test]
+    fn kernels_are_what_is_connected_also_round_a_corner_and_at_corners_only() {
+        let (pixels, columns, rows) =
+            map(&["0990099000", "0900009000", "0999999002", "0000000090", "8800000000"]);
+        let kernels = kernels(&pixels, columns, rows);
+        let extents: Vec<[f32; 4]> = kernels
+            .iter()
+            .map(|part| {
+                let low = |of: fn(&PointF) -> f32| part.iter().map(of).fold(f32::MAX, f32::min);
+                let high = |of: fn(&PointF) -> f32| part.iter().map(of).fold(0.0, f32::max);
+                [low(|p| p.x), low(|p| p.y), high(|p| p.x), high(|p| p.y)]
+            })
+            .collect();
+        assert_eq!(extents, [[1.0, 0.0, 7.0, 3.0], [8.0, 3.0, 9.0, 4.0], [0.0, 4.0, 2.0, 5.0]]);
+    }
+
+    #[test]
+    fn a_kernel_grows_by_the_share_of_its_area_and_noise_is_left_out() {
+        let bar = |likelihood: f32, height: usize| {
+            let mut pixels = vec![0.0; 60 * 20];
+            for row in 5..5 + height {
+                pixels[row * 60 + 10..row * 60 + 50].fill(likelihood);
+            }
+            let parts = kernels(&pixels, 60, 20);
+            grow(&parts[0], &pixels, 60, 20)
+        };
+        // 40 by 4 pixels: 160 · 1.4 / 88 = 2.5 in every direction.
+        let line = Quad::lying(&bar(0.9, 4).unwrap());
+        assert!(
+            (line.length() - 45.1).abs() < 0.1 && (line.height() - 9.1).abs() < 0.1,
+            "{line:?}"
+        );
+        assert!((line.origin[0] - 7.45).abs() < 0.1 && (line.origin[1] - 2.45).abs() < 0.1);
+        assert!(bar(0.9, 2).is_none(), "a stroke of two pixels");
+        assert!(bar(0.3, 4).is_none(), "what is unlikely");
+    }
+
+    #[test]
+    fn a_line_can_be_read_in_four_directions() {
+        let lying = Quad { origin: [10.0, 20.0], along: [100.0, 0.0], down: [0.0, 8.0] };
+        let mut quad = lying;
+        quad.turn_round();
+        assert_eq!(quad, Quad { origin: [110.0, 28.0], along: [-100.0, 0.0], down: [0.0, -8.0] });
+        quad.turn_round();
+        assert_eq!(quad, lying);
+        // A tall rectangle is named as if its line ran to the right; its line runs down.
+        let mut tall = Quad { origin: [10.0, 20.0], along: [8.0, 0.0], down: [0.0, 100.0] };
+        assert!(tall.is_tall() && !lying.is_tall());
+        tall.stand();
+        assert_eq!(tall, Quad { origin: [18.0, 20.0], along: [0.0, 100.0], down: [-8.0, 0.0] });
+    }
+}

@@ -31,6 +31,13 @@ pub struct RecognisedPage {
     pub failure: Option<String>,
 }
 
+impl RecognisedPage {
+    /// A page that could not be recognised, and why.
+    pub fn failed(number: u32, reason: String) -> Self {
+        Self { number, lines: Vec::new(), failure: Some(reason) }
+    }
+}
+
 impl RecognisedLine {
     pub(super) fn new(quad: &Quad, reading: Reading) -> Self {
         let Quad { origin, along, down } = quad;

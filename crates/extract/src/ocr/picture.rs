@@ -190,3 +190,83 @@ fn tiff_pages(bytes: &[u8]) -> Vec<u32> {
     }
     pages
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use image::{ImageFormat, Rgb, RgbImage};
+
+    use super::*;
+
+    fn encoded(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        image.write_to(&mut file, format).unwrap();
+        file.into_inner()
+    }
+
+    #[test]
+    fn pictures_of_all_kinds_are_decoded() {
+        use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+        let image = RgbImage::from_fn(40, 20, |x, _| Rgb(if x < 20 { [250; 3] } else { [10; 3] }));
+        for format in [Png, Jpeg, Gif, Bmp, Tiff, WebP] {
+            let file = encoded(&image, format);
+            assert_eq!(frames(&file).unwrap(), 1, "{format:?}");
+            let picture = read_frame(&file, 1).unwrap();
+            assert_eq!((picture.width, picture.height), (40, 20), "{format:?}");
+            assert!(picture.pixels[0][0] > 240 && picture.pixels[39][2] < 20, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn every_page_of_a_tiff_file_is_found_and_a_circle_ends() {
+        let page = |shade| encoded(&RgbImage::from_pixel(8, 4, Rgb([shade; 3])), ImageFormat::Tiff);
+        let mut file = page(200);
+        let first = u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
+        let entries = usize::from(u16::from_le_bytes(file[first..first + 2].try_into().unwrap()));
+        let directory = first..first + 2 + 12 * entries;
+        // A second directory with the same entries; the place of the strip is that of darker pixels.
+        let (pixels, second) = (file.len() as u32, file.len() as u32 + 8 * 4 * 3);
+        file.extend([60; 8 * 4 * 3]);
+        let mut copy = file[directory.clone()].to_vec();
+        for entry in copy[2..].chunks_exact_mut(12).filter(|entry| entry[..2] == [0x11, 1]) {
+            entry[8..12].copy_from_slice(&pixels.to_le_bytes());
+        }
+        file.extend(copy);
+        file[directory.end..directory.end + 4].copy_from_slice(&second.to_le_bytes());
+        for next in [0, first as u32, second] {
+            let mut file = file.clone();
+            file.extend(next.to_le_bytes());
+            assert_eq!(frames(&file).unwrap(), 2);
+            assert_eq!(read_frame(&file, 1).unwrap().pixels[0], [200; 3]);
+            assert_eq!(read_frame(&file, 2).unwrap().pixels[0], [60; 3]);
+        }
+    }
+
+    #[test]
+    fn what_is_transparent_lies_on_white_paper() {
+        let picture = Picture::from_rgba(3, 1, &[0, 0, 0, 0, 9, 9, 9, 255, 0, 0, 0, 51]).unwrap();
+        assert_eq!(picture.pixels, [[255; 3], [9; 3], [204; 3]]);
+        assert!(Picture::from_rgba(2, 1, &[0; 4]).is_none());
+    }
+
+    #[test]
+    fn a_region_is_painted_upright_and_thin_strokes_stay() {
+        // A black stroke one pixel wide in the fifth column of eight.
+        let pixels = (0..8 * 8).map(|at| [if at % 8 == 4 { 0 } else { 200 }; 3]).collect();
+        let picture = Picture { width: 8, height: 8, pixels };
+        let painted = |region: &Region, columns, rows| {
+            let mut out = vec![0.0; columns * rows];
+            picture.sample(region, columns, rows, |x, y, pixel| out[y * columns + x] = pixel[0]);
+            out
+        };
+        let whole = Region { origin: [0.0, 0.0], along: [8.0, 0.0], down: [0.0, 8.0] };
+        let same = painted(&whole, 8, 8);
+        assert_eq!((same[3], same[4], same[5]), (200.0, 0.0, 200.0));
+        let small = painted(&whole, 2, 2);
+        assert!((small[1] - 150.0).abs() < 1.0, "{small:?}");
+        // Read downwards from the right edge: the stroke lies across.
+        let turned = Region { origin: [8.0, 0.0], along: [0.0, 8.0], down: [-8.0, 0.0] };
+        let rows = painted(&turned, 8, 8);
+        assert!(rows[3 * 8..4 * 8].iter().all(|value| *value == 0.0), "{rows:?}");
+    }
+}

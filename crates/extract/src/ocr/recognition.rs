@@ -135,3 +135,32 @@ fn decode(steps: &[f32], count: usize, characters: &Characters, share: f32) -> R
     reading.confidence = sum / reading.confidence.max(1.0);
     reading
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_neighbours_are_one_character_and_blanks_are_none() {
+        let characters = Characters::new("a\nb\r\n中\n");
+        // The classes: blank, a, b, 中, space.
+        let cases: [(&[usize], &str, &[f32]); 6] = [
+            (&[0, 1, 1, 0, 2, 0, 0, 0], "ab", &[0.25, 0.5625]),
+            (&[1, 0, 1, 1, 0, 0, 0, 0], "aa", &[0.0625, 0.375]),
+            (&[3, 3, 4, 1, 1, 1, 1, 1], "中 a", &[0.125, 0.3125, 0.6875]),
+            (&[0, 0, 0, 0, 0, 0, 0, 0], "", &[]),
+            (&[0, 0, 0, 0, 0, 0, 0, 2], "b", &[0.9375]),
+            (&[1, 2, 1, 2, 0, 0, 0, 0], "abab", &[0.0625, 0.1875, 0.3125, 0.4375]),
+        ];
+        for (steps, text, centres) in cases {
+            let likelihoods: Vec<f32> = steps
+                .iter()
+                .flat_map(|class| (0..5).map(move |at| if at == *class { 0.8 } else { 0.05 }))
+                .collect();
+            let reading = decode(&likelihoods, steps.len(), &characters, 1.0);
+            assert_eq!((reading.text.as_str(), reading.centres.as_slice()), (text, centres));
+            let sure = if text.is_empty() { 0.0 } else { 0.8 };
+            assert!((reading.confidence - sure).abs() < 1e-5, "{text:?}");
+        }
+    }
+}

@@ -171,8 +171,7 @@ fn pages_of_text_and_of_pictures_become_one_document() {
     let after = read(mixed.clone(), &[scan]).unwrap();
     assert_eq!(after.text, "The first page is text.\n\nThe second page is scanned.");
     assert_eq!((after.scans.len(), after.warnings.len()), (0, 0));
-    let failed =
-        RecognisedPage { number: 2, failure: Some("no luck".into()), ..Default::default() };
+    let failed = RecognisedPage::failed(2, "no luck".into());
     let after = read(mixed, &[failed]).unwrap();
     assert_eq!((after.text.as_str(), after.scans.len()), ("The first page is text.", 0));
     assert_eq!(after.warnings, ["page 2 could not be recognised: no luck"]);
@@ -213,8 +212,7 @@ fn a_picture_without_words_and_one_that_is_none_have_reasons() {
     // That a picture is cut off is seen only when it is decoded.
     let failed = recognise_file("cut.png", &empty[..empty.len() / 2]).unwrap_err();
     assert!(matches!(failed, ReadError::Damaged(_)), "{failed}");
-    let failure = Some(failed.to_string());
-    let page = RecognisedPage { number: 1, failure, ..Default::default() };
+    let page = RecognisedPage::failed(1, failed.to_string());
     let error = read_pictures(&empty, &[page]).unwrap_err();
     assert!(matches!(error, ReadError::Damaged(_)), "{error}");
 }
