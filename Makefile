@@ -29,7 +29,7 @@ setup: ## install what the build needs (Debian: by apt-get)
 	$(call stage,setup,scripts/setup.sh)
 
 .PHONY: models
-models: ## fetch the default models, 1.2 GB, into the user's cache
+models: ## fetch the default models, 1.3 GB, into the user's cache
 	$(call stage,models,$(PYTHON) scripts/fetch_models.py)
 
 .PHONY: pdfium

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Fetch the models that Lectern works with, and check every byte of them.
 
-    scripts/fetch_models.py              the default chat model and embedder, 1.2 GB
+    scripts/fetch_models.py              the default chat model, embedder and OCR, 1.3 GB
     scripts/fetch_models.py --tests      what the tests need as well: the small chat model
-                                         and every embedder, 1.4 GB in all
+                                         and every embedder, 1.5 GB in all
     scripts/fetch_models.py ID…          the models named
     scripts/fetch_models.py --list       what there is, and what is installed
 

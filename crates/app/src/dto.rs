@@ -67,6 +67,8 @@ pub enum FileState {
 pub enum FileNeed {
     /// Its password.
     Password,
+    /// The model for OCR, or the time to read its pictures with it.
+    Ocr,
 }
 
 /// Why a file is not ready, for faces that have their own words.
@@ -232,6 +234,11 @@ pub struct Status {
     pub model_installed: bool,
     /// Reading and embedding wait until the person resumes them.
     pub paused: bool,
+    /// Pages of pictures that wait for OCR, which comes after all else.
+    #[ts(type = "number")]
+    pub scans: u64,
+    /// Whether the model for OCR is here.
+    pub ocr_installed: bool,
     /// The file being read now.
     pub reading: Option<String>,
     /// Why the index or the embedder cannot work at the moment, if so.

@@ -16,8 +16,8 @@ use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, Result,
-    Status, damage, error, filter::absolute, reason,
+    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, ReasonCode,
+    Result, Status, damage, error, filter::absolute, reason,
 };
 
 /// The shortest time between two events about the library.
@@ -186,6 +186,8 @@ impl App {
             })
             .collect::<Result<_>>()?;
         let parts = &self.inner.parts;
+        let ocr_installed = (parts.reader)().can_recognise();
+        let scan = if ocr_installed { catalog.next_scan()? } else { None };
         Ok(Status {
             documents: counts.ready,
             chunks: counts.chunks,
@@ -201,7 +203,9 @@ impl App {
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
             paused: self.is_paused()?,
-            reading: catalog.reading()?,
+            scans: catalog.waiting_scans()?,
+            ocr_installed,
+            reading: catalog.reading()?.or(scan.map(|scan| scan.path)),
             problem: self.problem(),
             folders,
             files: with_files.then(|| self.files()).transpose()?,
@@ -212,11 +216,15 @@ impl App {
     pub fn files(&self) -> Result<Vec<FileStatus>> {
         use lectern_catalog::FileState as Stored;
         let files = self.catalog().files(None)?;
+        let ocr_installed = (self.inner.parts.reader)().can_recognise();
         Ok(files
             .into_iter()
             .map(|file| {
-                let (reason_code, reason_detail) =
-                    file.reason.as_deref().and_then(reason::name).unzip();
+                let (reason_code, reason_detail) = match &file.reason {
+                    Some(reason) => reason::name(reason).unzip(),
+                    None if file.unrecognised > 0 => (Some(ReasonCode::NeedsOcr), None),
+                    None => (None, None),
+                };
                 FileStatus {
                     path: file.path,
                     state: match file.state {
@@ -226,10 +234,14 @@ impl App {
                         Stored::Skipped => FileState::Skipped,
                         Stored::Failed => FileState::Failed,
                     },
-                    reason: file.reason,
+                    reason: file.reason.or_else(|| waits_for_ocr(file.unrecognised, ocr_installed)),
                     reason_code,
                     reason_detail: reason_detail.flatten(),
-                    needs: file.needs_password.then_some(FileNeed::Password),
+                    needs: match file.unrecognised {
+                        _ if file.needs_password => Some(FileNeed::Password),
+                        0 => None,
+                        _ => Some(FileNeed::Ocr),
+                    },
                     away: file.away,
                     pages: file.pages,
                     chunks: file.chunks,
@@ -254,7 +266,10 @@ impl App {
         }
         while !cancel.is_cancelled() {
             let read = !self.catalog().has_work(now_seconds())?;
-            if read && self.catalog().chunks_to_embed(1)?.is_empty() {
+            let embedded = self.catalog().chunks_to_embed(1)?.is_empty();
+            let recognised = self.catalog().next_scan()?.is_none()
+                || !(self.inner.parts.reader)().can_recognise();
+            if read && embedded && recognised {
                 break;
             }
             if let Some(_lock) = self.try_lock()? {
@@ -419,6 +434,20 @@ impl App {
         }
         self.inner.changed.notify_one();
     }
+}
+
+/// What is said of a file with so many pages that wait for OCR.
+fn waits_for_ocr(pages: u32, installed: bool) -> Option<String> {
+    let what = match pages {
+        0 => return None,
+        1 => "A page is a picture".to_owned(),
+        pages => format!("{pages} pages are pictures"),
+    };
+    Some(if installed {
+        format!("{what}: the text is recognised when all else is done.")
+    } else {
+        format!("{what}: without the model for OCR the text is not recognised. Run `make models`.")
+    })
 }
 
 /// The paths that do not lie in another one of them.

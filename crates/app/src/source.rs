@@ -8,7 +8,7 @@ use std::{
 
 use lectern_catalog::{DocumentRecord, Line};
 use lectern_domain::{CharRange, DocumentId, ErrorCode, LineUnit, Page, PageUnit, char_slice};
-use lectern_extract::detect;
+use lectern_extract::{RecognisedPage, detect};
 use lectern_ingest::modified_nanoseconds;
 
 use crate::{
@@ -21,12 +21,15 @@ const LONGEST_READ: u64 = 8 << 20;
 
 impl App {
     /// The text of the document at `path`: as the library holds it, or, where it
-    /// does not, as it is read now.
+    /// does not, as it is read now, which takes seconds for every page that is a picture.
     pub async fn text(&self, path: &Path) -> Result<DocumentText> {
         let path = absolute(path)?;
         let name = path.to_string_lossy().into_owned();
-        if let Some(document) = self.catalog().document_at(&name)? {
-            let text = self.catalog().text(document.id)?.unwrap_or_default();
+        let known = self.catalog().document_at(&name)?;
+        let text = known.as_ref().map(|document| self.catalog().text(document.id)).transpose()?;
+        // One without text waits for OCR.
+        let text = text.flatten().filter(|text| !text.is_empty());
+        if let (Some(document), Some(text)) = (known, text) {
             let pages = self.catalog().pages(document.id)?;
             return Ok(DocumentText {
                 path: name,
@@ -41,7 +44,23 @@ impl App {
         let kind = detect(&path)
             .map_err(|failure| AppError::new(ErrorCode::Unreadable, failure.to_string(), ""))?;
         let mut reader = (self.inner.parts.reader)();
-        let read = reader.read(&path, kind).await?;
+        let mut read = reader.read(&path, kind, Vec::new()).await?;
+        if !read.extraction.scans.is_empty() && reader.can_recognise() {
+            let mut pages = Vec::new();
+            for number in read.extraction.scans {
+                let page = reader.recognise(&path, kind, number).await;
+                pages.push(
+                    page.unwrap_or_else(|failure| RecognisedPage::failed(number, failure.message)),
+                );
+            }
+            read = reader.read(&path, kind, pages).await?;
+        } else if read.extraction.text.is_empty() {
+            return Err(AppError::new(
+                ErrorCode::Unreadable,
+                "the file holds pictures of pages only, and the model for OCR is not installed",
+                "Run `make models` to install it.",
+            ));
+        }
         Ok(DocumentText {
             path: name,
             kind: kind.as_str().to_owned(),

@@ -20,6 +20,7 @@ use lectern_domain::{
     DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk,
     LineUnit, ModelError, Scope, Source, TokenUsage,
 };
+use lectern_extract::RecognisedPage;
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
 use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
@@ -128,8 +129,13 @@ struct LocalReader;
 
 #[async_trait]
 impl DocumentReader for LocalReader {
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
-        read_document(path, kind)
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure> {
+        read_document(path, kind, &recognised)
     }
 }
 

@@ -49,7 +49,8 @@ pub struct Options {
 /// Does the work of a reader process if this process was started as one. To be
 /// called first thing in `main`.
 pub fn run_as_worker() -> Option<ExitCode> {
-    (std::env::args_os().nth(1)? == WORKER_ARGUMENT).then(run_worker)
+    let mut arguments = std::env::args_os().skip(1);
+    (arguments.next()? == WORKER_ARGUMENT).then(|| run_worker(arguments.next().map(PathBuf::from)))
 }
 
 /// Opens a library with the real parts.
@@ -67,6 +68,8 @@ pub fn open(options: &Options) -> Result<App> {
     };
     let chat = Arc::new(chat(store.clone(), chat_id));
     let embedder_id = default_model(ModelRole::Embedder).id.clone();
+    let ocr_id = &default_model(ModelRole::Ocr).id;
+    let ocr_model = store.directory(ocr_id).map_err(model_error)?;
     let program = std::env::current_exe().map_err(|error| invalid(&error))?;
     let parts = Parts {
         index: Arc::new(Indices { directory: directory.join("index") }),
@@ -91,12 +94,14 @@ pub fn open(options: &Options) -> Result<App> {
         },
         reader: Box::new(move || {
             let arguments = vec![OsString::from(WORKER_ARGUMENT)];
-            Box::new(Reader::new(program.clone(), arguments, READER_LIMITS))
+            let reader = Reader::new(program.clone(), arguments, READER_LIMITS);
+            Box::new(reader.with_ocr(ocr_model.clone()))
         }),
         checks: vec![
             Box::new(check_cpu),
             check_model(store.clone(), move || embedder_id.clone(), "embedder"),
-            check_model(store, move || chat.choice().id, "chat model"),
+            check_model(store.clone(), move || chat.choice().id, "chat model"),
+            check_model(store, || ocr_id.clone(), "OCR"),
         ],
     };
     App::open(&directory, parts)

@@ -160,6 +160,13 @@ impl Catalog {
                 ])?;
             }
         }
+        {
+            let mut insert_scan = transaction
+                .prepare_cached("INSERT OR IGNORE INTO scan (hash, page) VALUES (?1, ?2)")?;
+            for page in &extraction.scans {
+                insert_scan.execute(params![hash, page])?;
+            }
+        }
         set_incoming(&transaction, file, id)?;
         transaction.commit()?;
         Ok(id)
@@ -525,6 +532,7 @@ pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
         [],
     )?;
     transaction.execute("DELETE FROM loose", [])?;
+    transaction.execute("DELETE FROM scan WHERE hash NOT IN (SELECT hash FROM document)", [])?;
     Ok(())
 }
 

@@ -159,6 +159,8 @@ pub struct FileRecord {
     pub reason: Option<String>,
     /// It failed because it opens with a password only.
     pub needs_password: bool,
+    /// How many of its pages are pictures that wait for OCR.
+    pub unrecognised: u32,
     /// It lies on a drive that is not there at the moment.
     pub away: bool,
     /// Pages, for kinds that have them.
@@ -507,14 +509,18 @@ impl Catalog {
         Ok(())
     }
 
-    /// Makes documents the contents of files, and the files ready. A file that was
+    /// Makes documents the contents of files, and the files ready, or skipped where a document has no
+    /// text as long as its pictures are not recognised. A file that was
     /// removed or found changed meanwhile is left as it is now.
     pub fn attach(&self, attached: &[Attached]) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         {
             let mut statement = transaction.prepare_cached(
-                "UPDATE file SET state = 'ready', reason = NULL, needs = NULL, document = ?1,
+                // There is nothing to find in pictures that are not recognised.
+                "UPDATE file SET
+                     state = (SELECT iif(text = '', 'skipped', 'ready') FROM document WHERE id = ?1),
+                     reason = NULL, needs = NULL, document = ?1,
                      incoming = NULL, stamp = iif(?6, stamp, 0)
                  WHERE id = ?2 AND state = 'reading' AND modified = ?3 AND size = ?4 AND stamp = ?5",
             )?;
@@ -558,7 +564,9 @@ impl Catalog {
                     coalesce(sums.chunks, 0), coalesce(sums.embedded, 0), file.modified,
                     file.state = 'failed' AND file.needs IS '{PASSWORD}',
                     folder.missing OR EXISTS (SELECT 1 FROM mount WHERE away AND {}),
-                    document.kind
+                    document.kind,
+                    (SELECT count(*) FROM document JOIN scan ON scan.hash = document.hash
+                     WHERE document.id = file.document AND scan.lines IS NULL)
              FROM file JOIN folder ON folder.id = file.folder
              LEFT JOIN sums ON sums.document = file.document
              LEFT JOIN document ON document.id = file.document
@@ -581,6 +589,7 @@ impl Catalog {
                     modified: row.get(6)?,
                     needs_password: row.get(7)?,
                     away: row.get(8)?,
+                    unrecognised: row.get(10)?,
                 },
                 row.get::<_, String>(1)?,
             ))

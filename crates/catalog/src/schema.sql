@@ -9,6 +9,16 @@ CREATE TABLE folder (
     polled   TEXT -- why it is looked at from time to time, where the system does not tell of changes
 ) STRICT;
 
+-- Pages that are pictures, by the content of the file. `lines`, what OCR found there, is its queue: a
+-- page without waits.
+CREATE TABLE scan (
+    hash  BLOB NOT NULL,
+    page  INTEGER NOT NULL,
+    lines TEXT,
+    PRIMARY KEY (hash, page)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX scan_queue ON scan (hash) WHERE lines IS NULL;
+
 -- Places at and below folders where other file systems were mounted. Once such a place is
 -- empty and no mount point any more, its drive is away and its files are not gone.
 CREATE TABLE mount (

@@ -47,6 +47,7 @@ fn extraction(text: &str) -> Extraction {
         columns: Vec::new(),
         boxes: vec![TextBox { range, rect: Rect { page: 1, x0: 1., y0: 2., x1: 3., y1: 4. } }],
         warnings: vec![],
+        scans: vec![],
     }
 }
 

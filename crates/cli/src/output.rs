@@ -63,6 +63,10 @@ pub fn show_progress(bar: &ProgressBar, status: &Status) {
         bar.set_position(status.documents + status.failed + status.skipped);
         let name = status.reading.as_deref().unwrap_or_default();
         bar.set_message(format!("reading {}", name.rsplit('/').next().unwrap_or(name)));
+    } else if status.embedded_chunks == status.chunks && status.scans > 0 && status.ocr_installed {
+        let name = status.reading.as_deref().unwrap_or_default();
+        let name = name.rsplit('/').next().unwrap_or(name);
+        bar.set_message(format!("recognising {name}, {} pictures of pages to go", status.scans));
     } else {
         bar.set_length(status.chunks);
         bar.set_position(status.embedded_chunks);
@@ -88,6 +92,10 @@ pub fn status(status: &Status) {
         "passages   {} by words, {} of them by meaning",
         status.chunks, status.embedded_chunks
     );
+    if status.scans > 0 {
+        let missing = if status.ocr_installed { "" } else { " (the model is not installed)" };
+        println!("pictures   {} pages wait for OCR{missing}", status.scans);
+    }
     println!("on disk    {:.1} MB", status.bytes_on_disk as f64 / 1e6);
     println!("embedder   {}", status.embedder);
     let missing = if status.model_installed { "" } else { " (not installed)" };

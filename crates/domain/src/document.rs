@@ -135,6 +135,8 @@ kinds! {
         "cmake" "mk" "nim" "zig" "v" "vhd" "vhdl" "sv" "proto" "graphql" "tf" "toml" "yaml" "yml" "ini" "cfg" "conf"
         "properties" "css" "scss" "sass" "less" "vue" "svelte" "asm" "s" "cbl" "cob" "d"
     ] None;
+    /// Picture, such as a scan or a photograph.
+    Image "image" ["png" "jpg" "jpeg" "jpe" "jfif" "tif" "tiff" "webp" "bmp" "gif"] Some(PageUnit::Page);
     /// Zip archive.
     Zip "zip" ["zip"] Some(PageUnit::Member);
     /// Tape archive, compressed or not; also a single compressed file.
@@ -165,7 +167,8 @@ impl DocumentKind {
     }
 }
 
-/// A rectangle on a page, in PDF points (1/72 inch) from the page's top left corner.
+/// A rectangle on a page, in PDF points (1/72 inch) from the page's top left corner; of a picture, in
+/// its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
     /// The page, from 1.
@@ -281,4 +284,7 @@ pub struct Extraction {
     pub boxes: Vec<TextBox>,
     /// What could not be read, in words a person understands.
     pub warnings: Vec<String>,
+    /// The numbers of the pages that are pictures and whose text was not recognised. Where no page
+    /// has any other text, the text is empty.
+    pub scans: Vec<u32>,
 }

@@ -60,7 +60,7 @@ async fn measure(folder: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
         let mut reader =
             Reader::new(program.clone(), vec!["read-worker".into()], Limits::default());
         let began = Instant::now();
-        let answer = reader.read(&path, kind).await;
+        let answer = reader.read(&path, kind, Vec::new()).await;
         let seconds = began.elapsed().as_secs_f64();
         let name = path.strip_prefix(folder)?.to_string_lossy().replace(['/', '\\'], "__");
         let mut line = serde_json::json!({
@@ -84,7 +84,7 @@ async fn measure(folder: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if arguments.first().is_some_and(|first| first.as_os_str() == "read-worker") {
-        return run_worker();
+        return run_worker(None);
     }
     let [folder, out] = arguments.as_slice() else {
         println!("usage: read_set FOLDER OUT");

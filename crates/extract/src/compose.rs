@@ -61,6 +61,8 @@ pub(crate) struct Composer {
     pages: Vec<(u32, Option<String>, Option<u32>)>,
     pub(crate) title: Option<String>,
     pub(crate) warnings: Vec<String>,
+    /// See [`Extraction::scans`].
+    pub(crate) scans: Vec<u32>,
 }
 
 impl Composer {
@@ -206,10 +208,10 @@ impl Composer {
 
     /// # Errors
     ///
-    /// A document without text is [`ReadError::Empty`]. Of one with too much the beginning is
-    /// kept, with a warning.
+    /// A document without text is [`ReadError::Empty`], unless there are pictures whose text is not
+    /// recognised yet. Of one with too much the beginning is kept, with a warning.
     pub(crate) fn finish(mut self, kind: DocumentKind) -> Result<Extraction, ReadError> {
-        if !self.text.chars().any(|c| !c.is_whitespace()) {
+        if self.scans.is_empty() && !self.text.chars().any(|c| !c.is_whitespace()) {
             return Err(ReadError::Empty);
         }
         if self.truncated {
@@ -230,6 +232,7 @@ impl Composer {
             columns: self.columns,
             boxes: self.boxes,
             warnings: self.warnings,
+            scans: self.scans,
         })
     }
 

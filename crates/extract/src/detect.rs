@@ -47,7 +47,7 @@ fn by_content<R: Read + Seek>(
     head: &[u8],
     whole: R,
 ) -> Result<DocumentKind, ReadError> {
-    use DocumentKind::{Code, Doc, Eml, Html, Mbox, Pdf, Rtf, SevenZ, Tar, Txt, Xml};
+    use DocumentKind::{Code, Doc, Eml, Html, Image, Mbox, Pdf, Rtf, SevenZ, Tar, Txt, Xml};
     if head.is_empty() {
         return Err(ReadError::Empty);
     }
@@ -69,6 +69,9 @@ fn by_content<R: Read + Seek>(
     }
     if head.starts_with(b"7z\xBC\xAF\x27\x1C") {
         return Ok(SevenZ);
+    }
+    if is_picture(head) {
+        return Ok(Image);
     }
     let compressed: [&[u8]; 3] = [b"\x1F\x8B", b"BZh", b"\xFD7zXZ\0"];
     if archive::is_tape(head) || compressed.iter().any(|mark| head.starts_with(mark)) {
@@ -104,6 +107,16 @@ fn by_content<R: Read + Seek>(
     }
 }
 
+/// Whether a file begins as the kinds of pictures do that can be decoded.
+fn is_picture(head: &[u8]) -> bool {
+    let marks: [&[u8]; 6] =
+        [b"\x89PNG\r\n\x1A\n", b"\xFF\xD8\xFF", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a"];
+    marks.iter().any(|mark| head.starts_with(mark))
+        || (head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"))
+        // "BM" alone begins words; two reserved numbers of two bytes follow the size.
+        || (head.starts_with(b"BM") && head.get(6..10) == Some(&[0; 4]))
+}
+
 /// Files of source code that are known by their whole name.
 fn by_file_name(name: &str) -> Option<DocumentKind> {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
@@ -117,7 +130,8 @@ fn by_file_name(name: &str) -> Option<DocumentKind> {
 /// Whether text is no text of this kind.
 fn is_binary(kind: DocumentKind) -> bool {
     use DocumentKind::{
-        Doc, Docx, Epub, Msg, Odp, Ods, Odt, Pdf, Ppt, Pptx, Rtf, SevenZ, Tar, Xls, Xlsx, Zip,
+        Doc, Docx, Epub, Image, Msg, Odp, Ods, Odt, Pdf, Ppt, Pptx, Rtf, SevenZ, Tar, Xls, Xlsx,
+        Zip,
     };
     matches!(
         kind,
@@ -136,6 +150,7 @@ fn is_binary(kind: DocumentKind) -> bool {
             | Zip
             | Tar
             | SevenZ
+            | Image
     )
 }
 
@@ -318,7 +333,14 @@ mod tests {
             ("Inbox", b"From a@b Mon\nSubject: x\n\ny".to_vec(), Some(Mbox)),
             ("a.tar.gz", b"\x1F\x8B\x08\0".to_vec(), Some(Tar)),
             ("a.7z", b"7z\xBC\xAF\x27\x1C\0\x04".to_vec(), Some(SevenZ)),
-            ("a.png", b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\x01\0\0\0\x01\0".to_vec(), None),
+            ("a.png", b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\x01\0\0\0\x01\0".to_vec(), Some(Image)),
+            ("scan.dat", b"II*\0\x08\0\0\0".to_vec(), Some(Image)),
+            ("photo", b"\xFF\xD8\xFF\xE0\0\x10JFIF".to_vec(), Some(Image)),
+            ("a.webp", b"RIFF\x10\0\0\0WEBPVP8L".to_vec(), Some(Image)),
+            ("a.txt", b"BM\x46\0\0\0\0\0\0\0\x36\0".to_vec(), Some(Image)),
+            ("notes", b"BMW is a firm in Munich.".to_vec(), Some(Txt)),
+            ("renamed.png", b"Just words.".to_vec(), Some(Txt)),
+            ("broken.png", b"\0\x01\x02\x03\0\0".to_vec(), Some(Image)),
         ];
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes, expected) in cases {

@@ -25,8 +25,12 @@
 //! A [`pdf::PdfEngine`] finds the glyphs of the pages: `pdfium` where its library is there, else
 //! `hayro`. Where the text of a page looks broken, the next engine is tried for that page;
 //! `pdf-extract`, which knows no places, is the last. Running heads and feet are kept once, page
-//! numbers not at all. A page without any text gets a warning, a document without any is
-//! [`ReadError::NeedsOcr`].
+//! numbers not at all.
+//!
+//! # Scans
+//!
+//! Pages that are pictures are [`Extraction::scans`]. [`recognise`] finds the lines of one of them, which
+//! takes seconds; [`read_recognised`] reads the document once more with all that was found.
 //!
 //! # Isolation
 //!
@@ -51,6 +55,7 @@ mod markup;
 mod msg;
 mod nested;
 mod numbering;
+mod ocr;
 mod odf;
 mod package;
 pub mod pdf;
@@ -76,6 +81,7 @@ use nested::Budget;
 
 pub use chunk::{CHUNK_TOKENS, chunk, chunk_by, estimate_tokens};
 pub use detect::detect;
+pub use ocr::{OcrError, RecognisedLine, RecognisedPage, Recogniser};
 pub use place::rects;
 
 /// Files larger than this are not read: 512 MiB. Plain text, mailboxes and archives are read in
@@ -118,6 +124,12 @@ pub enum ReadError {
     /// All pages are pictures.
     #[error("the file holds pictures of pages only (a scan); its text is not recognised")]
     NeedsOcr,
+    /// There is no text on its pictures either.
+    #[error("the file holds pictures only, and no text was found on them")]
+    NoWords,
+    /// OCR itself failed.
+    #[error("{0}")]
+    Ocr(String),
     /// The file is beyond [`MAX_FILE_BYTES`], or unpacks to more than is allowed.
     #[error("the file is too big to be read")]
     TooBig,
@@ -140,9 +152,22 @@ impl From<std::io::Error> for ReadError {
 ///
 /// # Errors
 ///
-/// A document without any text is an error ([`ReadError::Empty`], or [`ReadError::NeedsOcr`]
-/// for a PDF of pictures), because nothing can be found in it.
+/// A document without any text is an error ([`ReadError::Empty`]), because nothing can be found in
+/// it, unless it has [`Extraction::scans`].
 pub fn read(path: &Path, kind: DocumentKind) -> Result<Extraction, ReadError> {
+    read_recognised(path, kind, &[])
+}
+
+/// Reads a file as [`read`] does, with what was recognised on its pictures before.
+///
+/// # Errors
+///
+/// As [`read`]; and [`ReadError::NoWords`] where all was recognised and there is no text.
+pub fn read_recognised(
+    path: &Path,
+    kind: DocumentKind,
+    recognised: &[RecognisedPage],
+) -> Result<Extraction, ReadError> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(ReadError::Unsupported);
@@ -167,7 +192,37 @@ pub fn read(path: &Path, kind: DocumentKind) -> Result<Extraction, ReadError> {
     } else {
         file.read_to_end(&mut bytes)?;
     }
-    read_bytes(&name, bytes, kind, &mut budget)
+    match kind {
+        DocumentKind::Pdf => pdf::read(bytes, recognised),
+        DocumentKind::Image => pdf::read_pictures(&bytes, recognised),
+        _ => read_bytes(&name, bytes, kind, &mut budget),
+    }
+}
+
+/// Recognises the text of one page, counted from 1, of a PDF or an image file.
+///
+/// # Errors
+///
+/// As [`read`]; [`ReadError::Damaged`] where the page cannot be painted, and
+/// [`ReadError::Unsupported`] for other kinds.
+pub fn recognise(
+    path: &Path,
+    kind: DocumentKind,
+    page: u32,
+    recogniser: &Recogniser,
+) -> Result<RecognisedPage, ReadError> {
+    if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
+        return Err(ReadError::TooBig);
+    }
+    let bytes = std::fs::read(path)?;
+    let (picture, unit) = match kind {
+        DocumentKind::Pdf => pdf::render(bytes, page)?,
+        DocumentKind::Image => (ocr::read_frame(&bytes, page)?, 1.0),
+        _ => return Err(ReadError::Unsupported),
+    };
+    let lines = recogniser.lines(&picture).map_err(|error| ReadError::Ocr(error.to_string()))?;
+    let lines = lines.into_iter().map(|line| line.scaled(unit)).collect();
+    Ok(RecognisedPage { number: page, lines, failure: None })
 }
 
 type TextReader = fn(&str, &[u8], Composer) -> Result<Extraction, ReadError>;
@@ -244,7 +299,7 @@ fn read_bytes(
         DocumentKind::Zip | DocumentKind::Tar | DocumentKind::SevenZ => {
             archive::read_bytes(bytes, name, kind, budget)
         }
-        DocumentKind::Pdf => pdf::read(bytes),
+        DocumentKind::Pdf => pdf::read(bytes, &[]),
         // The kinds of `text_reader`.
         _ => Err(ReadError::Unsupported),
     }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use lectern_domain::{BlockKind, Extraction};
+use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
 use crate::compose::{Composer, DraftBlock};
 use crate::{MAX_RATIO, ReadError, detect, read_bytes};
@@ -86,6 +86,9 @@ fn document(name: &str, bytes: Vec<u8>, budget: &mut Budget) -> Result<Extractio
         return Err(ReadError::Empty);
     }
     let kind = detect::detect_bytes(name, &bytes)?;
+    if kind == DocumentKind::Image {
+        return Err(ReadError::Unsupported);
+    }
     if budget.nesting >= MAX_NESTING {
         return Err(ReadError::TooDeep);
     }
@@ -93,5 +96,8 @@ fn document(name: &str, bytes: Vec<u8>, budget: &mut Budget) -> Result<Extractio
     // A reader that breaks on one member must not take the others with it.
     let read = catch_unwind(AssertUnwindSafe(|| read_bytes(name, bytes, kind, budget)));
     budget.nesting -= 1;
-    read.unwrap_or_else(|_| Err(ReadError::Damaged("its reader broke off".to_owned())))
+    let read =
+        read.unwrap_or_else(|_| Err(ReadError::Damaged("its reader broke off".to_owned())))?;
+    // Places are found again by page, and these pages are not the file's.
+    if read.text.is_empty() { Err(ReadError::NeedsOcr) } else { Ok(read) }
 }

@@ -14,11 +14,13 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use lectern_domain::{CharRange, Chunk, DocumentKind, Extraction, Rect, TextBox};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::{ReadError, chunk, read};
+use crate::ocr::MODEL_FILES;
+use crate::{OcrError, ReadError, RecognisedPage, Recogniser, chunk, read_recognised, recognise};
 
 /// Answers begin with this; nothing that a library prints does.
 const MARK: &str = "\u{1}lectern-read:";
@@ -50,7 +52,7 @@ pub enum ReadFailureReason {
     Damaged,
     /// It opens with a password only.
     PasswordNeeded,
-    /// It consists of pictures of pages.
+    /// It consists of pictures of pages, and OCR is not to be had.
     NeedsOcr,
     /// It, or what was read from it, is larger than is allowed.
     TooBig,
@@ -101,6 +103,11 @@ impl ReadFailure {
         Self { reason, message: message.into() }
     }
 
+    /// The model for OCR is not there.
+    pub fn needs_ocr() -> Self {
+        Self::new(ReadFailureReason::NeedsOcr, "the model for OCR is not installed")
+    }
+
     fn crashed() -> Self {
         let message =
             "the reader broke off: the file is damaged, or needs more memory than is allowed";
@@ -114,12 +121,12 @@ impl From<&ReadError> for ReadFailure {
             ReadError::Missing => ReadFailureReason::Missing,
             ReadError::AccessDenied => ReadFailureReason::AccessDenied,
             ReadError::Io(_) => ReadFailureReason::Unreadable,
-            ReadError::Empty => ReadFailureReason::Empty,
+            ReadError::Empty | ReadError::NoWords => ReadFailureReason::Empty,
             ReadError::NotText => ReadFailureReason::NotText,
             ReadError::Unsupported => ReadFailureReason::Unsupported,
             ReadError::Damaged(_) => ReadFailureReason::Damaged,
             ReadError::PasswordNeeded => ReadFailureReason::PasswordNeeded,
-            ReadError::NeedsOcr => ReadFailureReason::NeedsOcr,
+            ReadError::NeedsOcr | ReadError::Ocr(_) => ReadFailureReason::NeedsOcr,
             ReadError::TooBig | ReadError::TooDeep => ReadFailureReason::TooBig,
         };
         Self::new(reason, error.to_string())
@@ -152,40 +159,85 @@ struct Request {
     memory_bytes: u64,
     /// Whether engines that may take the process with them stay out.
     careful: bool,
+    task: Task,
+}
+
+/// What is to be done with a document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Task {
+    /// Read it, with what was recognised on its pages.
+    Read { recognised: Vec<RecognisedPage> },
+    /// Recognise one page of it.
+    Recognise { page: u32 },
 }
 
 type Answer = Result<ReadDocument, ReadFailure>;
 
-/// Reads and chunks one document in this process.
+/// Reads and chunks one document in this process, with what was recognised on its pages.
 ///
 /// # Errors
 ///
-/// As [`read`].
-pub fn read_document(path: &Path, kind: DocumentKind) -> Answer {
-    let extraction = read(path, kind).map_err(|error| ReadFailure::from(&error))?;
+/// As [`read_recognised`].
+pub fn read_document(path: &Path, kind: DocumentKind, recognised: &[RecognisedPage]) -> Answer {
+    let read = read_recognised(path, kind, recognised);
+    let extraction = read.map_err(|error| ReadFailure::from(&error))?;
     let chunks = chunk(&extraction);
     Ok(ReadDocument { extraction, chunks })
 }
 
 /// The child's side: answers requests until the standard input ends. The executable calls it
-/// when its first argument is `read-worker`, before it does anything else.
-pub fn run_worker() -> ExitCode {
-    serve(read_document)
+/// when its first argument is `read-worker`, before it does anything else. `ocr_model` is its second, if
+/// there is one: see [`Reader::with_ocr`].
+pub fn run_worker(ocr_model: Option<PathBuf>) -> ExitCode {
+    serve(read_document, ocr_model)
 }
 
-fn serve(read: fn(&Path, DocumentKind) -> Answer) -> ExitCode {
+/// Recognises pages, with a model that is loaded for the first of them.
+struct PageReader {
+    folder: Option<PathBuf>,
+    recogniser: Option<Recogniser>,
+}
+
+impl PageReader {
+    fn recognise(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        let recogniser = match self.recogniser.take() {
+            Some(recogniser) => recogniser,
+            None => {
+                let folder = self.folder.as_deref().ok_or_else(ReadFailure::needs_ocr)?;
+                let broken = |error: OcrError| {
+                    ReadFailure::new(ReadFailureReason::NeedsOcr, error.to_string())
+                };
+                Recogniser::load(folder).map_err(broken)?
+            }
+        };
+        let recogniser = self.recogniser.insert(recogniser);
+        recognise(path, kind, page, recogniser).map_err(|error| ReadFailure::from(&error))
+    }
+}
+
+type ReadInProcess = fn(&Path, DocumentKind, &[RecognisedPage]) -> Answer;
+
+fn serve(read: ReadInProcess, ocr_model: Option<PathBuf>) -> ExitCode {
     yield_to_others();
     // Before there is another thread: only this one and its later ones are confined.
     confine();
     let (requests, queue) = std::sync::mpsc::channel::<Request>();
+    let mut pages = PageReader { folder: ocr_model, recogniser: None };
     let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-        for request in queue {
-            limit_memory(request.memory_bytes);
-            crate::pdf::be_careful(request.careful);
-            let path = PathBuf::from(&request.path);
-            let answer = std::panic::catch_unwind(|| read(&path, request.kind))
-                .unwrap_or_else(|_| Err(ReadFailure::crashed()));
-            if send(&answer).is_err() {
+        for Request { path, kind, memory_bytes, careful, task } in queue {
+            limit_memory(memory_bytes);
+            crate::pdf::be_careful(careful);
+            let path = PathBuf::from(&path);
+            let sent = match task {
+                Task::Read { recognised } => send(&guarded(|| read(&path, kind, &recognised))),
+                Task::Recognise { page } => send(&guarded(|| pages.recognise(&path, kind, page))),
+            };
+            if sent.is_err() {
                 break;
             }
         }
@@ -205,8 +257,14 @@ fn serve(read: fn(&Path, DocumentKind) -> Answer) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What `work` returns; a panic is a failure of this document only.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ReadFailure>) -> Result<T, ReadFailure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(ReadFailure::crashed()))
+}
+
 /// Writes an answer on a line of its own, whatever was printed before it.
-fn send(answer: &Answer) -> std::io::Result<()> {
+fn send<T: Serialize>(answer: &Result<T, ReadFailure>) -> std::io::Result<()> {
     let json = serde_json::to_string(answer)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{MARK}{json}")?;
@@ -294,9 +352,13 @@ fn limit_memory(_: u64) {}
 pub struct Reader {
     program: PathBuf,
     arguments: Vec<OsString>,
+    /// The folder of the model for OCR, whether it is there yet or not.
+    ocr_model: Option<PathBuf>,
     /// What the next document may cost.
     pub limits: Limits,
     worker: Option<Worker>,
+    /// The child that recognises pages: it holds the model for OCR and works at low priority.
+    recogniser: Option<Worker>,
 }
 
 #[derive(Debug)]
@@ -310,7 +372,22 @@ impl Reader {
     /// A reader whose child is `program` with `arguments`, which must end in [`run_worker`].
     /// Nothing is started yet.
     pub fn new(program: PathBuf, arguments: Vec<OsString>, limits: Limits) -> Self {
-        Self { program, arguments, limits, worker: None }
+        Self { program, arguments, ocr_model: None, limits, worker: None, recogniser: None }
+    }
+
+    /// The same reader, which recognises pictures with the model in this folder. It is the child's last
+    /// argument, for [`run_worker`].
+    #[must_use]
+    pub fn with_ocr(mut self, model: PathBuf) -> Self {
+        self.arguments.push(model.clone().into_os_string());
+        self.ocr_model = Some(model);
+        self
+    }
+
+    /// Whether the model for OCR is there.
+    pub fn can_recognise(&self) -> bool {
+        let whole = |folder: &PathBuf| MODEL_FILES.iter().all(|name| folder.join(name).is_file());
+        self.ocr_model.as_ref().is_some_and(whole)
     }
 
     /// The child that waits for the next document, if there is one.
@@ -318,7 +395,8 @@ impl Reader {
         self.worker.as_ref()?.child.id()
     }
 
-    /// Reads one document. Dropping the future kills the child; the next call starts another.
+    /// Reads one document, with what was recognised on its pages before. Dropping the future kills the
+    /// child; the next call starts another.
     ///
     /// A PDF that is too much for the fastest engine, which is not written in Rust, gets a second
     /// chance without it; the two together have the time of one document.
@@ -326,30 +404,62 @@ impl Reader {
     /// # Errors
     ///
     /// Whatever happens to the child is a failure of this document only.
-    pub async fn read(&mut self, path: &Path, kind: DocumentKind) -> Answer {
+    pub async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Answer {
+        // Its memory may be wanted, and it is started soon.
+        self.recogniser = None;
+        self.twice(path, kind, &Task::Read { recognised }).await
+    }
+
+    /// Recognises the text of one page, counted from 1, as [`Self::read`] reads a document, in a child
+    /// of its own; the limits are for the page.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`]; [`ReadFailureReason::NeedsOcr`] where the model for OCR is not to be had.
+    pub async fn recognise(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        self.twice(path, kind, &Task::Recognise { page }).await
+    }
+
+    async fn twice<T: DeserializeOwned>(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        task: &Task,
+    ) -> Result<T, ReadFailure> {
         use ReadFailureReason::{Crashed, TimedOut};
         if kind != DocumentKind::Pdf {
-            return self.attempt(path, kind, self.limits.time, false).await;
+            return self.attempt(path, kind, task, self.limits.time, false).await;
         }
         let half = self.limits.time / 2;
-        match self.attempt(path, kind, half, false).await {
+        match self.attempt(path, kind, task, half, false).await {
             Err(failure) if matches!(failure.reason, Crashed | TimedOut) => {
-                self.attempt(path, kind, half, true).await
+                self.attempt(path, kind, task, half, true).await
             }
             answer => answer,
         }
     }
 
-    async fn attempt(
+    async fn attempt<T: DeserializeOwned>(
         &mut self,
         path: &Path,
         kind: DocumentKind,
+        task: &Task,
         time: Duration,
         careful: bool,
-    ) -> Answer {
+    ) -> Result<T, ReadFailure> {
         // The child is put back only after a whole answer: one that timed out, or whose
         // future was dropped, is killed, so that no answer is taken for another document's.
-        let worker = self.worker.take();
+        let worker = self.child_for(task).take();
         let limits = self.limits;
         let exchange = async {
             let mut worker = match worker {
@@ -361,13 +471,14 @@ impl Reader {
                 kind,
                 memory_bytes: limits.memory_bytes,
                 careful,
+                task: task.clone(),
             };
             let answer = worker.exchange(&request, limits).await?;
             Ok((worker, answer))
         };
         match tokio::time::timeout(time, exchange).await {
             Ok(Ok((worker, answer))) => {
-                self.worker = Some(worker);
+                *self.child_for(task) = Some(worker);
                 answer
             }
             Ok(Err(failure)) => Err(failure),
@@ -377,6 +488,13 @@ impl Reader {
                     format!("reading the file took longer than {seconds} s and was stopped");
                 Err(ReadFailure::new(ReadFailureReason::TimedOut, message))
             }
+        }
+    }
+
+    fn child_for(&mut self, task: &Task) -> &mut Option<Worker> {
+        match task {
+            Task::Read { .. } => &mut self.worker,
+            Task::Recognise { .. } => &mut self.recogniser,
         }
     }
 
@@ -406,7 +524,11 @@ impl Reader {
 impl Worker {
     /// Sends one request and waits for its answer. An error means that the child is of no use
     /// any more.
-    async fn exchange(&mut self, request: &Request, limits: Limits) -> Result<Answer, ReadFailure> {
+    async fn exchange<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        limits: Limits,
+    ) -> Result<Result<T, ReadFailure>, ReadFailure> {
         let mut line = serde_json::to_vec(request).map_err(|_| ReadFailure::crashed())?;
         line.push(b'\n');
         let sent = async {
@@ -457,6 +579,7 @@ mod compact {
         /// Start, length, page, left, top, right, bottom.
         boxes: Vec<(u32, u32, u32, f32, f32, f32, f32)>,
         warnings: Cow<'a, [String]>,
+        scans: Cow<'a, [u32]>,
     }
 
     pub(super) fn serialize<S: Serializer>(
@@ -478,6 +601,7 @@ mod compact {
             columns: Cow::Borrowed(&e.columns),
             boxes: e.boxes.iter().map(row).collect(),
             warnings: Cow::Borrowed(&e.warnings),
+            scans: Cow::Borrowed(&e.scans),
         }
         .serialize(serializer)
     }
@@ -499,6 +623,7 @@ mod compact {
             columns: wire.columns.into_owned(),
             boxes: boxes.collect(),
             warnings: wire.warnings.into_owned(),
+            scans: wire.scans.into_owned(),
         })
     }
 }
@@ -513,7 +638,7 @@ mod tests {
     #[test]
     #[ignore = "is the child process of the other tests"]
     fn worker_of_the_tests() {
-        serve(|path, kind| {
+        let read: ReadInProcess = |path, kind, recognised| {
             let order = std::fs::read_to_string(path).unwrap_or_default();
             match order.split_whitespace().next() {
                 Some("abort") => std::process::abort(),
@@ -545,8 +670,9 @@ mod tests {
                 Some("careful") if !crate::pdf::is_careful() => std::process::abort(),
                 _ => {}
             }
-            read_document(path, kind)
-        });
+            read_document(path, kind, recognised)
+        };
+        serve(read, None);
     }
 
     fn reader() -> Reader {
@@ -563,7 +689,7 @@ mod tests {
     ) -> Result<String, ReadFailureReason> {
         let path = folder.join("document.txt");
         std::fs::write(&path, text).unwrap();
-        let answer = reader.read(&path, DocumentKind::Txt).await;
+        let answer = reader.read(&path, DocumentKind::Txt, Vec::new()).await;
         answer.map(|document| document.extraction.text).map_err(|failure| failure.reason)
     }
 
@@ -613,7 +739,7 @@ mod tests {
             ("a plain word", ReadFailureReason::Damaged),
         ] {
             std::fs::write(&path, order).unwrap();
-            let answer = reader.read(&path, DocumentKind::Pdf).await;
+            let answer = reader.read(&path, DocumentKind::Pdf, Vec::new()).await;
             assert_eq!(answer.map_err(|failure| failure.reason).err(), Some(expected), "{order}");
         }
     }
@@ -667,7 +793,7 @@ mod tests {
         let hanging = folder.path().join("hang.txt");
         std::fs::write(&hanging, "hang").unwrap();
         {
-            let mut read = Box::pin(reader.read(&hanging, DocumentKind::Txt));
+            let mut read = Box::pin(reader.read(&hanging, DocumentKind::Txt, Vec::new()));
             assert!(futures_poll_once(read.as_mut()).await);
         }
         assert!(reader.worker.is_none());
@@ -692,6 +818,7 @@ mod tests {
             kind: DocumentKind::Txt,
             memory_bytes: 2 << 30,
             careful: false,
+            task: Task::Read { recognised: Vec::new() },
         };
         let mut worker = reader().start().unwrap();
         let line = serde_json::to_string(&request).unwrap() + "\n";
@@ -703,7 +830,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_not_there_is_a_failure() {
         let mut reader = Reader::new("/no/such/program".into(), Vec::new(), Limits::default());
-        let answer = reader.read(Path::new("a.txt"), DocumentKind::Txt).await;
+        let answer = reader.read(Path::new("a.txt"), DocumentKind::Txt, Vec::new()).await;
         assert_eq!(answer.map_err(|failure| failure.reason), Err(ReadFailureReason::Crashed));
     }
 
@@ -730,6 +857,7 @@ mod tests {
                 rect: Rect { page: 1, x0: 1.5, y0: 2.0, x1: 3.1, y1: 4.0 },
             }],
             warnings: vec!["a warning".into()],
+            scans: vec![2],
         };
         let chunks = vec![Chunk {
             range: CharRange::new(0, 5),

@@ -21,7 +21,7 @@ use lectern_domain::{
     IndexedChunk, ModelError, Source,
 };
 use lectern_extract::{
-    ReadError, detect,
+    ReadError, RecognisedPage, detect,
     worker::{ReadDocument, ReadFailure, ReadFailureReason, Reader},
 };
 use sha2::{Digest, Sha256};
@@ -35,6 +35,7 @@ use crate::{
     discover::{is_settled, stamp},
     look::{is_there, look_closely, mount_is_away, mounts, now},
     measure::{embedded_text, measured},
+    ocr::{Recognition, recognised},
     rules::IGNORE_FILE,
     watch::{Changes, FolderWatch, is_remote},
 };
@@ -113,14 +114,52 @@ pub enum IngestError {
 /// Reads one document after another.
 #[async_trait]
 pub trait DocumentReader: Send + Sync {
-    /// Reads the file at `path` as a `kind`.
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure>;
+    /// Reads the file at `path` as a `kind`, with what was recognised on its pages before.
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure>;
+
+    /// Whether it can recognise the text of pictures at the moment.
+    fn can_recognise(&self) -> bool {
+        false
+    }
+
+    /// Recognises the text of one page, counted from 1.
+    async fn recognise(
+        &mut self,
+        _path: &Path,
+        _kind: DocumentKind,
+        _page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        Err(ReadFailure::needs_ocr())
+    }
 }
 
 #[async_trait]
 impl DocumentReader for Reader {
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
-        Reader::read(self, path, kind).await
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure> {
+        Reader::read(self, path, kind, recognised).await
+    }
+
+    fn can_recognise(&self) -> bool {
+        Reader::can_recognise(self)
+    }
+
+    async fn recognise(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        Reader::recognise(self, path, kind, page).await
     }
 }
 
@@ -184,11 +223,11 @@ pub enum Until {
 
 /// The one writer of a library.
 pub struct Indexer {
-    parts: IndexerParts,
-    cancel: CancellationToken,
+    pub(crate) parts: IndexerParts,
+    pub(crate) cancel: CancellationToken,
     until: Until,
     /// There where changes on the disk are followed.
-    watch: Option<FolderWatch>,
+    pub(crate) watch: Option<FolderWatch>,
     /// The readers: the one of what waits, and the one of what is urgent.
     readers: [Option<Box<dyn DocumentReader>>; 2],
     /// When folders that are not watched are to be looked at.
@@ -204,6 +243,7 @@ pub struct Indexer {
     succession: Option<Succession>,
     /// Its embedder cannot be had.
     no_successor: bool,
+    pub(crate) recognition: Recognition,
 }
 
 impl Indexer {
@@ -222,6 +262,7 @@ impl Indexer {
             no_measure: false,
             succession: None,
             no_successor: false,
+            recognition: Recognition::default(),
         }
     }
 
@@ -297,6 +338,7 @@ impl Indexer {
                     self.no_vectors = false;
                     self.no_measure = false;
                     self.no_successor = false;
+                    self.recognition.broken = false;
                     return Ok(());
                 }
                 () = stirred(watch) => return Ok(()),
@@ -311,6 +353,7 @@ impl Indexer {
             }
             if self.look_at_what_is_not_watched().await?
                 || self.parts.catalog.queue_due(now())?
+                || self.can_go_on_recognising()?
                 // Another process may have changed something.
                 || self.parts.catalog.change_counter()? != counter
             {
@@ -480,7 +523,8 @@ impl Indexer {
             || self.index_leftovers().await?
             || (!self.no_vectors && (self.embed(false).await? || self.succeed().await?))
             || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
-            || self.purge().await?;
+            || self.purge().await?
+            || self.recognise().await?;
         if worked {
             (self.parts.changed)();
         }
@@ -574,7 +618,7 @@ impl Indexer {
     }
 
     /// Waits until nobody waits for an answer.
-    async fn let_the_person_pass(&mut self) {
+    pub(crate) async fn let_the_person_pass(&mut self) {
         tokio::select! {
             // An error means that nobody can ask any more.
             _ = self.parts.awaited.wait_for(|awaited| *awaited == 0) => {}
@@ -605,7 +649,8 @@ impl Indexer {
         if let Some(document) = catalog.reuse_document(file.id, &hash, kind, READER_VERSION)? {
             return attached(document);
         }
-        let Some(read) = self.read_meanwhile(&path, kind, file.urgent).await? else {
+        let recognised = recognised(&catalog, &hash)?;
+        let Some(read) = self.read_meanwhile(&path, kind, recognised, file.urgent).await? else {
             catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
             return Ok(None);
         };
@@ -646,12 +691,13 @@ impl Indexer {
         &mut self,
         path: &Path,
         kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
         urgent: bool,
     ) -> Result<Option<Result<ReadDocument, ReadFailure>>, IngestError> {
         let place = usize::from(urgent);
         let mut reader = self.readers[place].take().unwrap_or_else(|| (self.parts.reader)());
         let read = {
-            let mut reading = reader.read(path, kind);
+            let mut reading = reader.read(path, kind, recognised);
             loop {
                 tokio::select! {
                     read = &mut reading => break Some(read),
@@ -668,7 +714,9 @@ impl Indexer {
 
     /// Follows the disk and does what that makes urgent. It reads files while a file is
     /// read, so its future is boxed.
-    fn serve(&mut self) -> Pin<Box<dyn Future<Output = Result<(), IngestError>> + Send + '_>> {
+    pub(crate) fn serve(
+        &mut self,
+    ) -> Pin<Box<dyn Future<Output = Result<(), IngestError>> + Send + '_>> {
         Box::pin(async {
             self.follow().await?;
             loop {
@@ -873,7 +921,7 @@ impl Indexer {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     spawn_blocking(work).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
@@ -898,7 +946,7 @@ async fn vectors(
     .await
 }
 
-async fn stirred(watch: Option<&mut FolderWatch>) {
+pub(crate) async fn stirred(watch: Option<&mut FolderWatch>) {
     match watch {
         Some(watch) => watch.stirred().await,
         None => std::future::pending().await,
@@ -919,16 +967,16 @@ fn folder_of<'a>(folders: &'a [FolderRecord], path: &Path) -> Option<&'a FolderR
 }
 
 /// What a file is.
-struct Identity {
-    kind: DocumentKind,
+pub(crate) struct Identity {
+    pub(crate) kind: DocumentKind,
     /// SHA-256 of its content.
-    hash: Vec<u8>,
+    pub(crate) hash: Vec<u8>,
     /// A change after the hash was taken shows in the file's stamp.
     settled: bool,
 }
 
 /// Finds out what the file at `path` is. Blocks.
-fn identify(path: &Path) -> Result<Identity, ReadError> {
+pub(crate) fn identify(path: &Path) -> Result<Identity, ReadError> {
     let now = SystemTime::now();
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {

@@ -11,6 +11,7 @@ mod indexer;
 mod lock;
 mod look;
 mod measure;
+mod ocr;
 mod rules;
 mod watch;
 

@@ -13,6 +13,8 @@ pub enum ModelRole {
     Chat,
     /// It turns text into vectors.
     Embedder,
+    /// It reads pictures of pages.
+    Ocr,
 }
 
 /// A model that Lectern knows how to get and to use.
@@ -30,7 +32,8 @@ pub struct Model {
     pub architecture: String,
     /// How the weights are stored, in GGUF's words: `Q4_K_M`, `F32`.
     pub quantisation: String,
-    /// The longest input in tokens; for a chat model prompt and reply together.
+    /// The longest input in tokens; for a chat model prompt and reply together. 0 for OCR.
+    #[serde(default)]
     pub context_tokens: usize,
     /// What an embedder of this kind wants before a question, as it was trained with.
     #[serde(default)]
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn each_role_has_one_default_and_it_may_answer_people() {
-        for role in [ModelRole::Chat, ModelRole::Embedder] {
+        for role in [ModelRole::Chat, ModelRole::Embedder, ModelRole::Ocr] {
             let defaults: Vec<_> =
                 catalogue().iter().filter(|m| m.role == role && m.default).collect();
             assert_eq!(defaults, [default_model(role)], "{role:?}");
@@ -227,7 +230,7 @@ mod tests {
             for text in [&model.name, &model.architecture, &model.quantisation, &model.licence] {
                 assert!(!text.is_empty(), "{id}");
             }
-            assert!(model.context_tokens > 0, "{id}");
+            assert_eq!(model.context_tokens == 0, model.role == ModelRole::Ocr, "{id}");
             assert!(model.languages.iter().all(|code| code.len() == 2), "{id}");
             assert!(!model.languages.is_empty(), "{id}");
         }
@@ -266,7 +269,7 @@ mod tests {
             assert_eq!((&*model.query_prefix, &*model.passage_prefix), (query, passage), "{id}");
             assert_eq!(model.context_tokens, tokens, "{id}");
         }
-        for model in catalogue().iter().filter(|model| model.role == ModelRole::Chat) {
+        for model in catalogue().iter().filter(|model| model.role != ModelRole::Embedder) {
             assert!(model.query_prefix.is_empty() && model.passage_prefix.is_empty());
         }
     }

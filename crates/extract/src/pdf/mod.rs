@@ -5,6 +5,7 @@ mod glyphs;
 mod hayro;
 mod layout;
 mod pdfium;
+mod render;
 mod running;
 
 use std::collections::HashMap;
@@ -15,11 +16,13 @@ use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
 use crate::ReadError;
 use crate::compose::{Composer, collapse};
+use crate::ocr::{self, RecognisedPage};
 use layout::Paragraph;
 
 pub use fallback::PdfExtractEngine;
 pub use hayro::HayroEngine;
 pub use pdfium::PdfiumEngine;
+pub(crate) use render::render;
 
 /// At most so many entries of an outline are looked at.
 const MAX_OUTLINE: usize = 5000;
@@ -39,7 +42,7 @@ pub enum Direction {
 
 impl Direction {
     /// The direction nearest to the vector `(x, y)`, with `y` pointing down.
-    fn of(x: f64, y: f64) -> Self {
+    pub(crate) fn of(x: f64, y: f64) -> Self {
         match (x.abs() >= y.abs(), x >= 0.0, y >= 0.0) {
             (true, true, _) => Self::Right,
             (true, false, _) => Self::Left,
@@ -160,6 +163,17 @@ impl LaidOutPage {
         Self { paragraphs, has_pictures, label, known, doubt }
     }
 
+    /// Whether something is wrong with its text, or it should have some.
+    fn is_doubtful(&self) -> bool {
+        self.doubt.is_some_and(|doubt| doubt != Doubt::Reordered)
+    }
+
+    /// Whether its words, if it has any, can be had from a picture of it only.
+    fn needs_ocr(&self) -> bool {
+        let garbled = matches!(self.doubt, Some(Doubt::Garbled(_)));
+        garbled || (self.paragraphs.is_empty() && (self.has_pictures || self.is_doubtful()))
+    }
+
     /// Takes what another engine found on the same page where that is better.
     fn improve(&mut self, other: Self) {
         let better = match (self.doubt, other.doubt) {
@@ -195,16 +209,35 @@ pub(crate) fn is_careful() -> bool {
     CAREFUL.load(Ordering::Relaxed)
 }
 
-/// Reads with the best engine there is, and single pages with the next one where that fails.
-pub(crate) fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
+/// Reads with the best engine there is, and single pages with the next one where that fails. Pages
+/// without text are taken from `recognised`.
+pub(crate) fn read(bytes: Vec<u8>, recognised: &[RecognisedPage]) -> Result<Extraction, ReadError> {
     let pdfium = if is_careful() { None } else { PdfiumEngine::load() };
     let mut engines: Vec<&dyn PdfEngine> = Vec::new();
     engines.extend(pdfium.as_ref().map(|engine| engine as &dyn PdfEngine));
     engines.extend([&HayroEngine as &dyn PdfEngine, &PdfExtractEngine]);
-    read_with(bytes, &engines)
+    read_with(bytes, recognised, &engines)
 }
 
-fn read_with(bytes: Vec<u8>, engines: &[&dyn PdfEngine]) -> Result<Extraction, ReadError> {
+/// Reads an image file: each of its pictures is a page.
+pub(crate) fn read_pictures(
+    bytes: &[u8],
+    recognised: &[RecognisedPage],
+) -> Result<Extraction, ReadError> {
+    let count = ocr::frames(bytes)? as usize;
+    if let ([RecognisedPage { failure: Some(failure), .. }], 1) = (recognised, count) {
+        return Err(ReadError::Damaged(failure.clone()));
+    }
+    let mut pages: Vec<LaidOutPage> = Vec::new();
+    pages.resize_with(count, || LaidOutPage { has_pictures: true, ..LaidOutPage::default() });
+    compose(DocumentKind::Image, &PdfInfo::default(), pages, recognised)
+}
+
+fn read_with(
+    bytes: Vec<u8>,
+    recognised: &[RecognisedPage],
+    engines: &[&dyn PdfEngine],
+) -> Result<Extraction, ReadError> {
     let bytes = Arc::new(bytes);
     let mut pages: Vec<LaidOutPage> = Vec::new();
     let mut info: Option<PdfInfo> = None;
@@ -239,7 +272,7 @@ fn read_with(bytes: Vec<u8>, engines: &[&dyn PdfEngine]) -> Result<Extraction, R
         }
     }
     match info {
-        Some(info) => compose(&info, pages),
+        Some(info) => compose(DocumentKind::Pdf, &info, pages, recognised),
         None => Err(failure.unwrap_or(ReadError::Empty)),
     }
 }
@@ -301,20 +334,49 @@ fn plain_paragraphs(text: &str) -> Vec<Paragraph> {
     paragraphs.iter().map(plain).filter(|paragraph| !paragraph.text.is_empty()).collect()
 }
 
-fn compose(info: &PdfInfo, mut pages: Vec<LaidOutPage>) -> Result<Extraction, ReadError> {
+/// Puts what was recognised in the place of pages that need it. What is recognised of a page with
+/// garbled text must be enough to be that text.
+fn take_recognised(pages: &mut [LaidOutPage], recognised: &[RecognisedPage]) {
+    for found in recognised.iter().filter(|found| found.failure.is_none()) {
+        let index = found.number.saturating_sub(1) as usize;
+        let Some(page) = pages.get_mut(index).filter(|page| page.needs_ocr()) else { continue };
+        let glyphs = ocr::glyphs(&found.lines);
+        let read = LaidOutPage::new(found.number, PageContent { glyphs, ..PageContent::default() });
+        if page.paragraphs.is_empty() || read.known * 2 >= page.known {
+            *page = LaidOutPage { label: page.label.take(), doubt: None, ..read };
+        }
+    }
+}
+
+fn compose(
+    kind: DocumentKind,
+    info: &PdfInfo,
+    mut pages: Vec<LaidOutPage>,
+    recognised: &[RecognisedPage],
+) -> Result<Extraction, ReadError> {
+    let tried = |number: u32| recognised.iter().find(|found| found.number == number);
+    let scans: Vec<u32> = (1u32..)
+        .zip(&pages)
+        .filter(|(number, page)| page.needs_ocr() && tried(*number).is_none())
+        .map(|(number, _)| number)
+        .collect();
+    take_recognised(&mut pages, recognised);
     let largest = HeadingLevels::new(info, &pages).threshold;
     running::remove(&mut pages, largest);
     let mut composer = Composer::default();
     composer.title.clone_from(&info.title);
     let levels = HeadingLevels::new(info, &pages);
     let (mut empty, mut garbled) = (Vec::new(), Vec::new());
+    let failed = |number: u32| tried(number).and_then(|found| found.failure.as_ref());
     for (index, page) in pages.iter().enumerate() {
         let number = index as u32 + 1;
         composer.begin_page(number, page.label.clone());
-        let doubtful = page.doubt.is_some_and(|doubt| doubt != Doubt::Reordered);
-        if page.paragraphs.is_empty() && (page.has_pictures || doubtful) {
+        if let Some(reason) = failed(number) {
+            composer.warnings.push(format!("page {number} could not be recognised: {reason}"));
+        }
+        if page.paragraphs.is_empty() && scans.binary_search(&number).is_ok() {
             empty.push(number);
-        } else if doubtful {
+        } else if page.is_doubtful() {
             garbled.push(number);
         }
         for paragraph in &page.paragraphs {
@@ -322,21 +384,24 @@ fn compose(info: &PdfInfo, mut pages: Vec<LaidOutPage>) -> Result<Extraction, Re
             composer.clean_block(kind, &paragraph.text, &paragraph.boxes);
         }
     }
-    if !empty.is_empty() && pages.iter().all(|page| page.paragraphs.is_empty()) {
-        return Err(ReadError::NeedsOcr);
-    }
-    composer.warnings = page_warnings(&empty, "has no text (a scan?)");
+    composer.warnings.truncate(NAMED_PAGES);
+    composer.warnings.extend(page_warnings(&empty, "is a picture whose text is not recognised"));
     composer.warnings.extend(page_warnings(&garbled, "has text that could not be read properly"));
-    composer.finish(DocumentKind::Pdf)
+    composer.scans = scans;
+    match composer.finish(kind) {
+        Err(ReadError::Empty) if !recognised.is_empty() => Err(ReadError::NoWords),
+        finished => finished,
+    }
 }
 
+/// Of more pages than this with the same fault the rest is counted rather than named.
+const NAMED_PAGES: usize = 10;
+
 fn page_warnings(pages: &[u32], what: &str) -> Vec<String> {
-    /// More pages than this are counted rather than named.
-    const NAMED: usize = 10;
     let mut warnings: Vec<String> =
-        pages.iter().take(NAMED).map(|page| format!("page {page} {what}")).collect();
-    if pages.len() > NAMED {
-        warnings.push(format!("so it is with {} more pages", pages.len() - NAMED));
+        pages.iter().take(NAMED_PAGES).map(|page| format!("page {page} {what}")).collect();
+    if pages.len() > NAMED_PAGES {
+        warnings.push(format!("so it is with {} more pages", pages.len() - NAMED_PAGES));
     }
     warnings
 }
@@ -436,5 +501,7 @@ fn key(title: &str) -> String {
     collapse(title).chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+#[cfg(test)]
+mod scan_tests;
 #[cfg(test)]
 mod tests;

@@ -72,6 +72,21 @@ impl PdfEngine for PdfiumEngine {
         wanted: &dyn Fn(usize) -> bool,
         sink: &mut dyn FnMut(usize, PageContent),
     ) -> Result<PdfInfo, ReadError> {
+        self.with_document(bytes, |document| read_document(document, wanted, sink))
+    }
+}
+
+impl PdfiumEngine {
+    /// Opens a document and hands it to `then`, one at a time in this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`PdfEngine::read`] where it cannot be opened.
+    pub(super) fn with_document<T>(
+        &self,
+        bytes: &[u8],
+        then: impl FnOnce(&PdfDocument<'_>) -> T,
+    ) -> Result<T, ReadError> {
         // The library is made for one thread at a time.
         static IN_USE: Mutex<()> = Mutex::new(());
         let _in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,35 +100,43 @@ impl PdfEngine for PdfiumEngine {
                 }
                 _ => ReadError::Damaged("it is no valid PDF".into()),
             })?;
-        let pages = document.pages();
-        let (mut count, mut missing) = (pages.len().max(0) as usize, Vec::new());
-        for index in (0..count).filter(|index| wanted(*index)) {
-            // What the binding takes for impossible is a panic; it costs this page only.
-            let read = catch_unwind(AssertUnwindSafe(|| read_page(pages, index)));
-            match read.unwrap_or(Some(PageContent { broken: true, ..PageContent::default() })) {
-                Some(content) => {
-                    for index in missing.drain(..) {
-                        sink(index, PageContent { broken: true, ..PageContent::default() });
-                    }
-                    sink(index, content);
-                }
-                None => missing.push(index),
-            }
-            if missing.len() >= MISSING_PAGES {
-                break;
-            }
-        }
-        if let Some(first) = missing.first().filter(|_| missing.len() >= MISSING_PAGES) {
-            count = *first;
-        } else {
-            for index in missing {
-                sink(index, PageContent { broken: true, ..PageContent::default() });
-            }
-        }
-        let details = catch_unwind(AssertUnwindSafe(|| (title(&document), outline(&document))));
-        let (title, outline) = details.unwrap_or_default();
-        Ok(PdfInfo { pages: count, title, outline })
+        Ok(then(&document))
     }
+}
+
+fn read_document(
+    document: &PdfDocument<'_>,
+    wanted: &dyn Fn(usize) -> bool,
+    sink: &mut dyn FnMut(usize, PageContent),
+) -> PdfInfo {
+    let pages = document.pages();
+    let (mut count, mut missing) = (pages.len().max(0) as usize, Vec::new());
+    for index in (0..count).filter(|index| wanted(*index)) {
+        // What the binding takes for impossible is a panic; it costs this page only.
+        let read = catch_unwind(AssertUnwindSafe(|| read_page(pages, index)));
+        match read.unwrap_or(Some(PageContent { broken: true, ..PageContent::default() })) {
+            Some(content) => {
+                for index in missing.drain(..) {
+                    sink(index, PageContent { broken: true, ..PageContent::default() });
+                }
+                sink(index, content);
+            }
+            None => missing.push(index),
+        }
+        if missing.len() >= MISSING_PAGES {
+            break;
+        }
+    }
+    if let Some(first) = missing.first().filter(|_| missing.len() >= MISSING_PAGES) {
+        count = *first;
+    } else {
+        for index in missing {
+            sink(index, PageContent { broken: true, ..PageContent::default() });
+        }
+    }
+    let details = catch_unwind(AssertUnwindSafe(|| (title(document), outline(document))));
+    let (title, outline) = details.unwrap_or_default();
+    PdfInfo { pages: count, title, outline }
 }
 
 fn title(document: &PdfDocument<'_>) -> Option<String> {

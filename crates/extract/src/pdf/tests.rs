@@ -9,7 +9,7 @@ use super::*;
 use crate::compose::sketch;
 
 /// Lines of text at `(x, y from the bottom, size)`, in the font `F1` (Helvetica).
-fn lines(lines: &[(f32, f32, f32, &str)]) -> String {
+pub(super) fn lines(lines: &[(f32, f32, f32, &str)]) -> String {
     let line = |(x, y, size, text): &(f32, f32, f32, &str)| {
         format!("BT /F1 {size} Tf {x} {y} Td ({text}) Tj ET\n")
     };
@@ -17,7 +17,7 @@ fn lines(lines: &[(f32, f32, f32, &str)]) -> String {
 }
 
 /// A document of pages with these contents, and more entries in the dictionary of each page.
-fn document(pages: &[&str], more: &Dictionary) -> Document {
+pub(super) fn document(pages: &[&str], more: &Dictionary) -> Document {
     let mut document = Document::with_version("1.7");
     let parent = document.new_object_id();
     let helvetica =
@@ -65,7 +65,7 @@ fn document(pages: &[&str], more: &Dictionary) -> Document {
     document
 }
 
-fn bytes(mut document: Document) -> Vec<u8> {
+pub(super) fn bytes(mut document: Document) -> Vec<u8> {
     let mut bytes = Vec::new();
     document.save_to(&mut bytes).unwrap();
     bytes
@@ -77,8 +77,8 @@ fn pdfium() -> PdfiumEngine {
 
 /// What both engines with places read, which must be the same but for fractions of points.
 fn read(bytes: Vec<u8>) -> Result<Extraction, ReadError> {
-    let by_pdfium = read_with(bytes.clone(), &[&pdfium()]);
-    let by_hayro = read_with(bytes, &[&HayroEngine]);
+    let by_pdfium = read_with(bytes.clone(), &[], &[&pdfium()]);
+    let by_hayro = read_with(bytes, &[], &[&HayroEngine]);
     match (&by_pdfium, &by_hayro) {
         (Ok(one), Ok(other)) => {
             assert_eq!(sketch(one), sketch(other));
@@ -303,9 +303,10 @@ fn pages_of_pictures_are_named() {
     let picture = "q 600 0 0 800 0 0 cm /I1 Do Q";
     let words = text_page(&["Words."]);
     let extraction = read_pages(&[&words, picture, ""]).unwrap();
-    assert_eq!(extraction.warnings, ["page 2 has no text (a scan?)"]);
+    assert_eq!(extraction.warnings, ["page 2 is a picture whose text is not recognised"]);
     assert_eq!(extraction.pages.len(), 3);
-    assert!(matches!(read_pages(&[picture, picture]), Err(ReadError::NeedsOcr)));
+    let scan = read_pages(&[picture, picture]).unwrap();
+    assert_eq!((scan.text.as_str(), scan.scans.as_slice()), ("", &[1, 2][..]));
     assert!(matches!(read_pages(&["", ""]), Err(ReadError::Empty)));
 }
 
@@ -337,11 +338,14 @@ fn a_password_is_asked_for_only_where_it_is_needed() {
 fn broken_files_are_errors_or_give_what_they_have() {
     let whole = bytes(document(&[&text_page(&["Words."])], &Dictionary::new()));
     for cut in (0..whole.len()).step_by(97) {
-        if let Ok(extraction) = super::read(whole[..cut].to_vec()) {
+        if let Ok(extraction) = super::read(whole[..cut].to_vec(), &[]) {
             assert_eq!(extraction.text, "Words.");
         }
     }
-    assert!(matches!(super::read(b"%PDF-1.7\nno objects".to_vec()), Err(ReadError::Damaged(_))));
+    assert!(matches!(
+        super::read(b"%PDF-1.7\nno objects".to_vec(), &[]),
+        Err(ReadError::Damaged(_))
+    ));
 }
 
 /// An engine that finds these pages in every file.
@@ -390,7 +394,7 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
     ];
     for (first, second, expected, warnings) in cases {
         let extraction =
-            read_with(Vec::new(), &[&Found(vec![first]), &Found(vec![second])]).unwrap();
+            read_with(Vec::new(), &[], &[&Found(vec![first]), &Found(vec![second])]).unwrap();
         assert_eq!(extraction.text, expected);
         assert_eq!(extraction.warnings.len(), warnings, "{expected}");
     }
@@ -400,7 +404,7 @@ fn a_page_is_read_by_the_other_engine_only_where_the_first_one_fails() {
 fn text_from_right_to_left_is_put_in_reading_order() {
     // As on the page from left to right: the words' letters are stored in visual order.
     let visual = "\u{05DD}\u{05DC}\u{05D5}\u{05E2} Rust 2024 \u{05DD}\u{05D5}\u{05DC}\u{05E9}";
-    let extraction = read_with(Vec::new(), &[&Found(vec![glyph_page(visual)])]).unwrap();
+    let extraction = read_with(Vec::new(), &[], &[&Found(vec![glyph_page(visual)])]).unwrap();
     let logical = "\u{05E9}\u{05DC}\u{05D5}\u{05DD} Rust 2024 \u{05E2}\u{05D5}\u{05DC}\u{05DD}";
     assert_eq!(extraction.text, logical);
 }
@@ -432,7 +436,7 @@ fn text_from_right_to_left_is_taken_from_the_engine_that_leaves_its_order() {
         (plain, "abc def"),
     ] {
         let first = Found(vec![reordered.clone()]);
-        let extraction = read_with(Vec::new(), &[&first, &Found(vec![other])]).unwrap();
+        let extraction = read_with(Vec::new(), &[], &[&first, &Found(vec![other])]).unwrap();
         assert_eq!(extraction.text, expected);
         assert_eq!(extraction.warnings, [""; 0]);
     }
@@ -453,7 +457,7 @@ fn a_file_that_an_engine_cannot_open_is_opened_by_the_next() {
     }
     let damaged = Refuses(|| ReadError::Damaged("first".into()));
     let good = Found(vec![glyph_page("good words")]);
-    let read = |engines: &[&dyn PdfEngine]| read_with(Vec::new(), engines);
+    let read = |engines: &[&dyn PdfEngine]| read_with(Vec::new(), &[], engines);
     assert_eq!(read(&[&damaged, &good]).unwrap().text, "good words");
     assert_eq!(read(&[&Found(Vec::new()), &good]).unwrap().text, "good words");
     let also = Refuses(|| ReadError::Damaged("second".into()));
@@ -512,7 +516,7 @@ fn what_people_filled_in_is_read() {
     document.get_dictionary_mut(page).unwrap().set("Annots", vec![widget.into()]);
     let form = document.add_object(dictionary! { "Fields" => vec![widget.into()] });
     document.catalog_mut().unwrap().set("AcroForm", form);
-    let extraction = read_with(bytes(document), &[&pdfium()]).unwrap();
+    let extraction = read_with(bytes(document), &[], &[&pdfium()]).unwrap();
     assert_eq!(extraction.text, "Name of the applicant:\n\nAda Lovelace");
     let rect = crate::rects(&extraction.boxes, CharRange::new(24, 36))[0];
     assert!((rect.x0 - 74.0).abs() < 1.0 && rect.y0 > 280.0 && rect.y1 < 300.0, "{rect:?}");
@@ -527,7 +531,7 @@ fn pages_have_the_names_that_the_document_gives_them() {
         1.into(), dictionary! { "S" => "D", "P" => Object::string_literal("A-") }.into(),
     ] };
     document.catalog_mut().unwrap().set("PageLabels", labels);
-    let extraction = read_with(bytes(document), &[&pdfium()]).unwrap();
+    let extraction = read_with(bytes(document), &[], &[&pdfium()]).unwrap();
     let labels: Vec<_> = extraction.pages.iter().map(|page| page.label.as_deref()).collect();
     assert_eq!(labels, [Some("iv"), Some("A-1")]);
 }
@@ -582,7 +586,7 @@ fn circles_and_lies_end() {
         spoil(&mut document);
         let file = bytes(document);
         for engine in [&pdfium() as &dyn PdfEngine, &HayroEngine] {
-            let read = read_with(file.clone(), &[engine]);
+            let read = read_with(file.clone(), &[], &[engine]);
             assert_eq!(read.map(|e| e.text).unwrap_or_default(), "Words.", "{name}");
         }
     }
@@ -615,7 +619,7 @@ fn rectangles_cover_the_words_as_another_renderer_paints_them() {
             let file = bytes(document(&[&lines(&text)], &more));
             let (width, dark) = painted(&file);
             for engine in [&pdfium() as &dyn PdfEngine, &HayroEngine] {
-                let boxes = read_with(file.clone(), &[engine]).unwrap().boxes;
+                let boxes = read_with(file.clone(), &[], &[engine]).unwrap().boxes;
                 let inside = |rect: &Rect, index: &usize| {
                     let (x, y) = ((index % width) as f32 + 0.5, (index / width) as f32 + 0.5);
                     (rect.x0 - 1.0..=rect.x1 + 1.0).contains(&x)

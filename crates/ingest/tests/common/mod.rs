@@ -17,7 +17,8 @@ use lectern_domain::{
     ChunkId, ChunkIndex, ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk, Embedder, ErrorCode,
     IndexError, IndexedChunk, ModelError, Scope, Source,
 };
-use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
+use lectern_extract::worker::{ReadDocument, ReadFailure, ReadFailureReason, read_document};
+use lectern_extract::{RecognisedLine, RecognisedPage};
 use lectern_ingest::{DocumentReader, Indexer, IndexerParts, IngestError, Successor, Until};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -121,18 +122,75 @@ impl Source<dyn Embedder> for LazyEmbedder {
     }
 }
 
+/// OCR that sees on each picture what it is told, once it is installed.
+#[derive(Default)]
+pub struct Ocr {
+    pub installed: AtomicBool,
+    /// The pages in the order in which they were asked for.
+    pub asked: Mutex<Vec<u32>>,
+    /// What is seen on a page.
+    pub sees: Mutex<Option<fn(u32) -> Result<String, ReadFailureReason>>>,
+    /// Cancelled when this page is asked for, which then never ends.
+    pub stop_at: Mutex<Option<(u32, CancellationToken)>>,
+}
+
+impl Ocr {
+    pub fn install(&self, sees: fn(u32) -> Result<String, ReadFailureReason>) {
+        *self.sees.lock().unwrap() = Some(sees);
+        self.installed.store(true, Ordering::SeqCst);
+    }
+
+    /// The pages that were asked for since the last call.
+    pub fn asked(&self) -> Vec<u32> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
 /// Reads in this process and counts. A file whose name begins with `slow` is not read
 /// before the gate opens.
-pub struct LocalReader(Arc<AtomicUsize>, watch::Receiver<bool>);
+pub struct LocalReader {
+    reads: Arc<AtomicUsize>,
+    gate: watch::Receiver<bool>,
+    ocr: Arc<Ocr>,
+}
 
 #[async_trait]
 impl DocumentReader for LocalReader {
-    async fn read(&mut self, path: &Path, kind: DocumentKind) -> Result<ReadDocument, ReadFailure> {
-        self.0.fetch_add(1, Ordering::SeqCst);
+    async fn read(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        recognised: Vec<RecognisedPage>,
+    ) -> Result<ReadDocument, ReadFailure> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         if path.file_name().unwrap().to_str().unwrap().starts_with("slow") {
-            self.1.wait_for(|open| *open).await.unwrap();
+            self.gate.wait_for(|open| *open).await.unwrap();
         }
-        read_document(path, kind)
+        read_document(path, kind, &recognised)
+    }
+
+    fn can_recognise(&self) -> bool {
+        self.ocr.installed.load(Ordering::SeqCst)
+    }
+
+    async fn recognise(
+        &mut self,
+        _: &Path,
+        _: DocumentKind,
+        page: u32,
+    ) -> Result<RecognisedPage, ReadFailure> {
+        self.ocr.asked.lock().unwrap().push(page);
+        let stop = self.ocr.stop_at.lock().unwrap().take_if(|(at, _)| *at == page);
+        if let Some((_, cancel)) = stop {
+            cancel.cancel();
+            std::future::pending::<()>().await;
+        }
+        let sees = self.ocr.sees.lock().unwrap().unwrap();
+        let text = sees(page)
+            .map_err(|reason| ReadFailure { reason, message: format!("{}", reason.as_str()) })?;
+        let centres = (0..text.chars().count()).map(|at| at as u16 * 10).collect();
+        let line = RecognisedLine { text, place: [10.0, 10.0, 500.0, 0.0, 0.0, 20.0], centres };
+        Ok(RecognisedPage { number: page, lines: vec![line], failure: None })
     }
 }
 
@@ -143,6 +201,7 @@ pub struct World {
     pub index: Arc<MemoryIndex>,
     pub embedder: Arc<LazyEmbedder>,
     pub reads: Arc<AtomicUsize>,
+    pub ocr: Arc<Ocr>,
     pub changed: Arc<Notify>,
     pub wake: Arc<Notify>,
     pub awaited: watch::Sender<usize>,
@@ -161,6 +220,7 @@ impl World {
             index: Arc::default(),
             embedder: Arc::new(LazyEmbedder { id: "length", missing: AtomicBool::new(false) }),
             reads: Arc::default(),
+            ocr: Arc::default(),
             changed: Arc::default(),
             wake: Arc::default(),
             awaited: watch::Sender::default(),
@@ -182,7 +242,7 @@ impl World {
     }
 
     pub fn indexer(&self, cancel: CancellationToken) -> Indexer {
-        let (changed, reads) = (self.changed.clone(), self.reads.clone());
+        let (changed, reads, ocr) = (self.changed.clone(), self.reads.clone(), self.ocr.clone());
         let gate = self.gate.subscribe();
         Indexer::new(
             IndexerParts {
@@ -190,7 +250,10 @@ impl World {
                 index: self.index.clone(),
                 embedder: self.embedder.clone(),
                 successor: self.successor.lock().unwrap().take(),
-                reader: Box::new(move || Box::new(LocalReader(reads.clone(), gate.clone()))),
+                reader: Box::new(move || {
+                    let (reads, gate, ocr) = (reads.clone(), gate.clone(), ocr.clone());
+                    Box::new(LocalReader { reads, gate, ocr })
+                }),
                 changed: Box::new(move || changed.notify_one()),
                 problem: Box::new(|_| {}),
                 wake: self.wake.clone(),

@@ -3,4 +3,4 @@
 /**
  * What a person could give so that a file can be read.
  */
-export type FileNeed = "password";
+export type FileNeed = "password" | "ocr";

@@ -60,6 +60,14 @@ model_installed: boolean,
  */
 paused: boolean, 
 /**
+ * Pages of pictures that wait for OCR, which comes after all else.
+ */
+scans: number, 
+/**
+ * Whether the model for OCR is here.
+ */
+ocr_installed: boolean, 
+/**
  * The file being read now.
  */
 reading: string | null, 
