@@ -101,7 +101,7 @@ pub fn open(options: &Options) -> Result<App> {
             Box::new(check_cpu),
             check_model(store.clone(), move || embedder_id.clone(), "embedder"),
             check_model(store.clone(), move || chat.choice().id, "chat model"),
-            check_model(store, || ocr_id.clone(), "OCR"),
+            check_model(store, move || ocr_id.clone(), "OCR"),
         ],
     };
     App::open(&directory, parts)

@@ -16,7 +16,7 @@ use zip::write::SimpleFileOptions;
 #[test]
 #[ignore = "is the child process of the other tests"]
 fn worker() {
-    let _ = run_worker();
+    let _ = run_worker(None);
 }
 
 fn read_file(path: &Path) -> Result<Extraction, ReadFailureReason> {
@@ -26,7 +26,7 @@ fn read_file(path: &Path) -> Result<Extraction, ReadFailureReason> {
     let limits = Limits { time: Duration::from_secs(900), ..Limits::default() };
     let mut reader = Reader::new(program, arguments, limits);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let read = runtime.block_on(reader.read(path, detect(path).unwrap()));
+    let read = runtime.block_on(reader.read(path, detect(path).unwrap(), Vec::new()));
     let document = read.map_err(|failure| failure.reason)?;
     assert!(!document.chunks.is_empty());
     Ok(document.extraction)

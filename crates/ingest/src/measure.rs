@@ -82,7 +82,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         std::fs::write(&path, "Six words are in this sentence. ".repeat(10)).unwrap();
-        let read = |path: &Path| read_document(path, DocumentKind::Txt).unwrap();
+        let read = |path: &Path| read_document(path, DocumentKind::Txt, &[]).unwrap();
         let silent = Arc::new(Words { limit: 20, tells: false });
         assert_eq!(measured(read(&path), silent).await, read(&path));
         let telling = Arc::new(Words { limit: 20, tells: true });

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use lectern_catalog::{Catalog, QueuedScan};
-use lectern_domain::DocumentKind;
+use lectern_domain::{DocumentKind, ErrorCode, ModelError};
 use lectern_extract::{
     RecognisedPage,
     worker::{ReadFailure, ReadFailureReason},
@@ -83,6 +83,9 @@ impl Indexer {
             Err(failure) if failure.reason == ReadFailureReason::NeedsOcr => {
                 tracing::error!("{failure}");
                 self.recognition.broken = true;
+                let hint = "Fetch it again with `make models`.";
+                let error = ModelError::new(ErrorCode::ModelInvalid, failure.message, hint);
+                (self.parts.problem)(Some(error));
                 return Ok(false);
             }
             Err(failure) if is_of_the_file(&failure) => {
