@@ -157,7 +157,7 @@ fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
                 Err(ModelError::new(
                     ErrorCode::ModelInvalid,
                     format!("the embedder cannot be loaded: {panic}"),
-                    "Fetch it again with `make models`.",
+                    "Get it again with `lectern models get`, or in the app.",
                 ))
             })?;
             Ok(Arc::new(embedder) as Arc<dyn Embedder>)

@@ -3,6 +3,8 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
+//! - `measure switch MODEL.gguf,OTHER.gguf THREADS TIMES FILE` loads one model after the other,
+//!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
 //!   and what the model answers greedily to its first RUNS lines. With
 //!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name.
@@ -23,7 +25,7 @@ const REPLY: usize = 33;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
-        return Err("usage: measure chat|embed|text MODEL THREADS RUNS FILE".into());
+        return Err("usage: measure chat|embed|switch|text MODEL THREADS RUNS FILE".into());
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
     lectern_kernels::set_threads(threads);
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
+        "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(perplexity(model, runs, &text)),
         other => Err(format!("there is no measure {other}").into()),
     }
@@ -87,6 +90,29 @@ async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
         memory("VmHWM:"),
         resident
     );
+    Ok(())
+}
+
+async fn switch(ggufs: &str, times: usize, text: &str) -> Result<()> {
+    let ggufs: Vec<&str> = ggufs.split(',').collect();
+    for gguf in ggufs.iter().cycle().take(times) {
+        let options = ChatOptions {
+            id: (*gguf).to_owned(),
+            gguf: PathBuf::from(gguf),
+            context_tokens: 2_048,
+            cpu_only: false,
+        };
+        let model = MistralChat::load(options).await?;
+        let messages = vec![ChatMessage { role: ChatRole::User, content: text.to_owned() }];
+        let mut reply =
+            model.generate(ChatRequest { messages, max_tokens: 8, temperature: 0.0 }).await?;
+        while let Some(delta) = reply.next().await {
+            delta?;
+        }
+        // What was freed is given back once the reply has ended.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        println!("{} MiB\t{gguf}", memory("VmRSS:"));
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use candle_core::DType;
@@ -67,6 +68,44 @@ struct Engine {
     tokenizer: Arc<Tokenizer>,
     context_tokens: usize,
     control_tokens: Vec<String>,
+    /// Taken when it is dropped.
+    holds_weights: Option<HoldsWeights>,
+}
+
+/// Says whether the weights of a model are still in the memory.
+type HoldsWeights = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// Models that were dropped. Each ends on a thread of its own, and its weights stay until then.
+static LEAVING: std::sync::Mutex<Vec<HoldsWeights>> = std::sync::Mutex::new(Vec::new());
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let leaving = self.holds_weights.take();
+        LEAVING.lock().unwrap_or_else(PoisonError::into_inner).extend(leaving);
+    }
+}
+
+/// Waits until the weights of models that were dropped are gone, so that they are not counted
+/// against the next one; not for long, since one that stays is no reason to load none.
+fn wait_for_the_leaving() {
+    const LIMIT: Duration = Duration::from_secs(3);
+    const LOOK: Duration = Duration::from_millis(10);
+    let start = Instant::now();
+    loop {
+        let mut leaving = LEAVING.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|holds_weights| holds_weights());
+        if leaving.is_empty() {
+            break;
+        }
+        if start.elapsed() > LIMIT {
+            // They are not waited for once more.
+            leaving.clear();
+            break;
+        }
+        drop(leaving);
+        std::thread::sleep(LOOK);
+    }
+    release_freed_memory();
 }
 
 /// Held by the request that is being answered: the processor is one, however many
@@ -109,6 +148,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         .map_or(options.context_tokens, |tokens| tokens.min(options.context_tokens));
     let device =
         mistralrs::best_device(options.cpu_only).map_err(|error| no_card(&error.to_string()))?;
+    wait_for_the_leaving();
     check_memory(path, &header, context_tokens, &device)?;
 
     let paths = model_paths(path);
@@ -159,6 +199,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
             pipeline.get_metadata(),
         )
     };
+    let weights = Arc::downgrade(&pipeline);
     let tokenizer = tokenizer.ok_or_else(|| invalid(path, "it has no tokenizer"))?;
     if !has_template {
         return Err(refusal(path, &GgufError::NoTemplate));
@@ -188,6 +229,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         tokenizer,
         context_tokens: context_tokens.min(metadata.max_seq_len),
         control_tokens: header.control_tokens(),
+        holds_weights: Some(Box::new(move || weights.strong_count() > 0)),
     };
     Ok(MistralChat { id: options.id, engine: Arc::new(engine) })
 }

@@ -540,7 +540,10 @@ impl Fetch<'_> {
             Source::Converted { parts, .. } => 2 * parts.iter().map(|part| part.bytes).sum::<u64>(),
             Source::Hub { .. } => 0,
         };
-        check_room(self.folder, self.file.bytes.saturating_sub(here).saturating_add(beside))
+        check_room(
+            self.inner.store.root(),
+            self.file.bytes.saturating_sub(here).saturating_add(beside),
+        )
     }
 
     fn tell(

@@ -202,7 +202,8 @@ impl App {
             id: id.to_owned(),
             frees_bytes: parts.store.frees(id).map_err(model_error)?,
             in_use: self.chat_id() == id,
-            removable: self.inner.parts.embedder != id,
+            // Both that answers and that is to take its place.
+            removable: self.inner.parts.embedder != id && self.embedder()? != id,
         })
     }
 

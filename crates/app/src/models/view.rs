@@ -19,6 +19,7 @@ impl App {
         let settings = self.model_settings()?;
         let machine = self.machine();
         let context = self.context();
+        let embedder = self.embedder()?;
         let free_disk_bytes = models::free_bytes(parts.store.root());
         let fit = |model: &Model| models::Fit::of(model, &machine, pace, context);
 
@@ -43,7 +44,7 @@ impl App {
             linked.extend(linked_to.clone());
             let in_use = match model.role {
                 ModelRole::Chat => self.chat_id() == model.id,
-                ModelRole::Embedder => self.inner.parts.embedder == model.id,
+                ModelRole::Embedder => embedder == model.id,
                 #[allow(unreachable_patterns)]
                 _ => model.default,
             };
