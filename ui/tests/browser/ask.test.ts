@@ -93,7 +93,7 @@ describe('asking', () => {
   });
 
   it('says why an answer failed, and asks again', async () => {
-    const { page } = await open('ask=fail&speed=10');
+    const { page } = await open('ask=fail&speed=0.15');
     await page.locator('[data-testid=composer] textarea').fill(QUESTION);
     await page.getByTestId('send').click();
     const error = page.getByTestId('answer-error');

@@ -121,7 +121,6 @@ describe('the reason of a file', () => {
     embedded_chunks: 0,
     modified: '2026-03-14T09:26:53Z',
     kind: 'pdf',
-    away: false,
   };
 
   it.each<[Partial<FileStatus>, RegExp]>([

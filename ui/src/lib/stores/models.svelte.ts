@@ -51,7 +51,9 @@ export class Models {
     const name = this.state.models.find(({ id }) => id === download.id)?.name ?? download.id;
     if (download.state === 'done') this.#notices.inform(t('models.arrived', { name }));
     const models = this.state.models.map((entry) =>
-      entry.id === download.id ? { ...entry, download } : entry,
+      entry.id === download.id
+        ? { ...entry, download: download.state === 'cancelled' ? null : download }
+        : entry,
     );
     this.state = { ...this.state, models };
   }

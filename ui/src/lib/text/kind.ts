@@ -52,6 +52,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   image: { word: 'picture', unit: 'page', extensions: 'png jpg jpeg jpe jfif tif tiff webp bmp gif' },
   zip: { word: 'archive', unit: 'member', extensions: 'zip' },
   tar: { word: 'archive', unit: 'member', extensions: 'tar tgz gz tbz tbz2 bz2 txz xz' },
+  image: {
+    word: 'image',
+    unit: 'page',
+    extensions: 'png jpg jpeg jpe jfif tif tiff webp bmp gif',
+  },
   '7z': { word: 'archive', unit: 'member', extensions: '7z' },
 };
 
