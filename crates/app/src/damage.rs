@@ -39,7 +39,7 @@ pub(crate) fn open(directory: &Path) -> Result<(Catalog, bool)> {
             put_back_copy(directory, &path)?;
             Catalog::open(&path)?
         }
-        Err(error @ (CatalogError::ReadOnly | CatalogError::Sqlite(_))) if path.exists() => {
+        Err(error) if error.is_of_the_disk() && path.exists() => {
             let opened = Catalog::open_read_only(&path).map_err(|_| error)?;
             return Ok((opened, true));
         }

@@ -67,6 +67,25 @@ pub enum CatalogError {
     Corrupt(String),
 }
 
+impl CatalogError {
+    /// Whether the disk does not take what would be written, so that the catalogue may still
+    /// be read.
+    pub fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Full | Self::ReadOnly => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::CannotOpen
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::PermissionDenied
+                )
+            ),
+            _ => false,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for CatalogError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

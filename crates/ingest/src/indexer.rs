@@ -283,7 +283,7 @@ impl Indexer {
     }
 
     async fn work(&mut self) -> Result<(), IngestError> {
-        let mut places = None;
+        let mut places = Vec::new();
         let mut embedder_failed = None;
         loop {
             if self.cancel.is_cancelled() {
@@ -292,12 +292,15 @@ impl Indexer {
             let counter = self.parts.catalog.change_counter()?;
             let folders = self.parts.catalog.folders()?;
             let named = places_of(&folders);
-            if places.as_ref() != Some(&named) {
+            if places != named {
                 if let Some(watch) = &mut self.watch {
                     watch.set(folders.iter().map(|folder| folder.path.as_ref()));
                 }
-                self.look_at_all(&folders).await?;
-                places = Some(named);
+                let is_known: Vec<bool> =
+                    named.iter().map(|place| places.contains(place)).collect();
+                let new = folders.into_iter().zip(is_known).filter(|(_, known)| !known);
+                self.look_at_all(&new.map(|(folder, _)| folder).collect::<Vec<_>>()).await?;
+                places = named;
             }
             self.follow().await?;
             let paused = self.until == Until::Cancelled

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -194,8 +195,8 @@ impl Watches {
                 self.watched.insert(path.to_owned(), mode);
                 self.unwatched.remove(path);
             }
-            // Gone again; its own folder tells.
-            Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
+            // Gone again, or not for us to read; its own folder tells when that changes.
+            Err(error) if is_no_limit(&error) => {}
             Err(error) => {
                 tracing::debug!("{} cannot be watched: {error}", path.display());
                 self.unwatched.insert(path.to_owned());
@@ -210,6 +211,19 @@ impl Watches {
         {
             tracing::debug!("{}: {error}", path.display());
         }
+    }
+}
+
+fn is_no_limit(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => matches!(
+            error.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied
+        ),
+        _ => false,
     }
 }
 
