@@ -658,7 +658,7 @@ fn the_rectangle_of_a_word_covers_all_of_its_ink() {
     for turn in [0, 90, 180, 270] {
         let more = dictionary! { "Rotate" => turn };
         let file = bytes(document(&[&whole], &more));
-        let extraction = read_with(file, &[&pdfium()]).unwrap();
+        let extraction = read_with(file, &[], &[&pdfium()]).unwrap();
         for shown in &words {
             let (word, ..) = shown;
             let at = extraction.text.find(word).expect(word) as u32;
@@ -686,7 +686,7 @@ fn letters_that_a_broken_font_puts_on_top_of_each_other_stay_in_order() {
         glyph.rect[0] = 0.0;
         glyph.rect[2] = 8.0;
     }
-    let extraction = read_with(Vec::new(), &[&Found(vec![page])]).unwrap();
+    let extraction = read_with(Vec::new(), &[], &[&Found(vec![page])]).unwrap();
     assert_eq!(extraction.text, "some text");
 }
 
@@ -701,6 +701,6 @@ fn marks_go_to_the_letter_that_they_stand_on() {
     // Each letter is 5 points wide; what is called a mark by a wrong table of the font is none.
     page.glyphs.extend([mark('े', 1.0, 4.0), mark('र', 12.0, 13.0), mark('\u{94D}', 13.0, 14.0)]);
     page.glyphs.extend([mark('\u{942}', 20.0, 25.0), mark('त', 25.0, 30.0)]);
-    let extraction = read_with(Vec::new(), &[&Found(vec![page])]).unwrap();
+    let extraction = read_with(Vec::new(), &[], &[&Found(vec![page])]).unwrap();
     assert_eq!(extraction.text, "नेटवर्क\u{942}त");
 }

@@ -49,7 +49,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   srt: { word: 'subtitles' },
   vtt: { word: 'subtitles' },
   code: { word: 'code' },
-  image: { word: 'picture', unit: 'page', extensions: 'png jpg jpeg jpe jfif tif tiff webp bmp gif' },
+  image: {
+    word: 'picture',
+    unit: 'page',
+    extensions: 'png jpg jpeg jpe jfif tif tiff webp bmp gif',
+  },
   zip: { word: 'archive', unit: 'member', extensions: 'zip' },
   tar: { word: 'archive', unit: 'member', extensions: 'tar tgz gz tbz tbz2 bz2 txz xz' },
   image: {
