@@ -139,3 +139,10 @@ pub fn slice(text: &[char], place: &Value) -> String {
     let at = |key: &str| usize::try_from(place[key].as_u64().unwrap()).unwrap();
     text[at("start")..at("end")].iter().collect()
 }
+
+/// A word of its own for every number: letters only, since a search takes letters and digits apart.
+pub fn word(number: impl std::fmt::Display, digits: usize) -> String {
+    let letter = |digit: char| digit.to_digit(10).and_then(|d| char::from_digit(d + 10, 20));
+    let number = format!("{number:0>digits$}");
+    format!("zq{}x", number.chars().filter_map(letter).collect::<String>())
+}

@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("models", &["domain", "gguf", "kernels"], &["reqwest"]),
     ("ingest", &["domain", "extract", "catalog"], &["notify"]),
     ("answer", &["domain"], &[]),
-    ("app", &["domain", "gguf", "extract", "catalog", "models", "ingest", "answer"], &[]),
+    ("app", &["domain", "gguf", "extract", "catalog", "models", "ingest", "answer"], &["rusqlite"]),
     ("assembly", &["domain", "extract", "index", "inference", "models", "app"], &[]),
     ("eval", &["domain", "app"], &[]),
     ("cli", &["app", "assembly", "eval"], &["clap"]),

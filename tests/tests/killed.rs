@@ -13,6 +13,7 @@ use std::{
 };
 
 use lectern_tests::Library;
+use lectern_tests::word;
 use serde_json::{Value, json};
 
 /// So many files are there from the beginning.
@@ -44,7 +45,7 @@ struct Documents {
 impl Documents {
     fn write(&mut self, name: &str) {
         let path = self.folder.join(name);
-        let word = format!("zq{:05}x", self.written);
+        let word = word(self.written, 5);
         self.written += 1;
         let story = "The keeper of the lighthouse wrote down what the night had brought. ";
         let sections: Vec<String> = (0..1 + self.written % 3)

@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -149,8 +150,12 @@ impl Window<'_> {
     }
 }
 
+/// Two windows would be one: a second start only brings the first to the front.
+static ONE_WINDOW: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
     let library = Library::new();
     let folder = library.folder(&[
         ("lighthouse.md", "# The lighthouse\n\nThe lamp of the lighthouse is green. It was lit in 1887.\n\n## Keeper\n\nThe keeper is called Amina Sørensen.\n"),
@@ -217,6 +222,7 @@ const INK_UNDER_MARKS: &str = "
 
 #[test]
 fn a_hit_in_a_pdf_opens_its_page_with_the_words_marked() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
     let library = Library::new();
     let folder = library.folder(&[]);
     std::fs::copy(

