@@ -56,11 +56,6 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   },
   zip: { word: 'archive', unit: 'member', extensions: 'zip' },
   tar: { word: 'archive', unit: 'member', extensions: 'tar tgz gz tbz tbz2 bz2 txz xz' },
-  image: {
-    word: 'image',
-    unit: 'page',
-    extensions: 'png jpg jpeg jpe jfif tif tiff webp bmp gif',
-  },
   '7z': { word: 'archive', unit: 'member', extensions: '7z' },
 };
 
