@@ -200,7 +200,10 @@ fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
     // The next start still knows the conversation and the folder.
     let window = driver.open();
     assert!(window.text_of("[data-testid=folder]").contains("documents"));
-    assert!(window.text_of("body").contains("Which colour is the lamp"));
+    // The list of conversations comes after the folders.
+    wait_for("the conversation", || {
+        window.text_of("body").contains("Which colour is the lamp").then_some(())
+    });
     // What is deleted on the disk leaves the library without being asked.
     std::fs::remove_file(folder.join("灯塔.md")).unwrap();
     library.wait_for("the window to notice", |status| status["documents"] == 1);
