@@ -2,6 +2,7 @@
 import type { AnswerPassage } from "./AnswerPassage";
 import type { AnswerSentence } from "./AnswerSentence";
 import type { Citation } from "./Citation";
+import type { Rating } from "./Rating";
 import type { Timing } from "./Timing";
 import type { Tokens } from "./Tokens";
 
@@ -9,6 +10,14 @@ import type { Tokens } from "./Tokens";
  * A complete answer.
  */
 export type Answer = { 
+/**
+ * Its id, once it is kept.
+ */
+id: number | null, 
+/**
+ * What the person thinks of it.
+ */
+rating: Rating | null, 
 /**
  * The question as it was asked.
  */

@@ -24,4 +24,9 @@ no_answer: boolean,
 /**
  * How many passages at most; 0 for the default.
  */
-k: number, };
+k: number, 
+/**
+ * What to search for, where the person has put it into words of their own; otherwise a
+ * question that goes on with a conversation is put so that it stands alone.
+ */
+standalone_question: string | null, };
