@@ -96,6 +96,7 @@ export class MockLibrary {
       model: this.#beginning.chatModel() ?? 'qwen3-4b-q4_k_m',
       model_installed: this.#beginning.chatModel() !== null,
       paused: this.paused,
+      saves_power: false,
       scans: 0,
       ocr_installed: true,
       reading: this.files().find(({ state }) => state === 'reading')?.path ?? null,
