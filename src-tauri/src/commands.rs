@@ -38,6 +38,11 @@ pub fn retry(app: State<'_, App>, path: Option<PathBuf>) -> Result<u64> {
     app.retry(path.as_deref())
 }
 
+#[tauri::command]
+pub async fn unlock(app: State<'_, App>, path: PathBuf, password: String) -> Result<()> {
+    app.unlock(&path, &password).await
+}
+
 #[tauri::command(async)]
 pub fn call_off(app: State<'_, App>, path: Option<String>) -> Result<u64> {
     app.call_off(path.as_deref().map(Path::new))

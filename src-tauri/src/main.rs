@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             commands::add_paths,
             commands::remove_path,
             commands::retry,
+            commands::unlock,
             commands::call_off,
             commands::set_rules,
             commands::set_folder_paused,

@@ -234,6 +234,9 @@ pub struct Status {
     pub model_installed: bool,
     /// Reading and embedding wait until the person resumes them.
     pub paused: bool,
+    /// The computer runs on its battery: vectors of what nobody has just edited, and OCR,
+    /// wait until it is plugged in.
+    pub saves_power: bool,
     /// Pages of pictures that wait for OCR, which comes after all else.
     #[ts(type = "number")]
     pub scans: u64,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use lectern_catalog::{Catalog, CatalogError, Counts};
 use lectern_domain::ErrorCode;
 use lectern_ingest::{
-    Indexer, IndexerParts, IngestError, LibraryLock, PAUSED_SETTING, Until, look,
+    Indexer, IndexerParts, IngestError, LibraryLock, PAUSED_SETTING, Until, look, unlock,
 };
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -131,6 +131,17 @@ impl App {
         Ok(queued)
     }
 
+    /// Reads a file that opens with a password only. Its text is then kept as that of any
+    /// other document, which is not encrypted; the password is kept nowhere, so the file asks
+    /// for it again when it has changed.
+    pub async fn unlock(&self, path: &Path, password: &str) -> Result<()> {
+        let path = absolute(path)?;
+        let mut reader = (self.inner.parts.reader)();
+        unlock(self.catalog(), reader.as_mut(), &path, password).await?;
+        self.tell_the_indexer();
+        Ok(())
+    }
+
     /// Calls off the reading of what waits at or below `path`, or of all. What was read
     /// stays, and [`App::retry`] queues the rest again. Returns how many files it were.
     pub fn call_off(&self, path: Option<&Path>) -> Result<u64> {
@@ -212,6 +223,7 @@ impl App {
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
             paused: self.is_paused()?,
+            saves_power: (parts.on_battery)(),
             scans: catalog.waiting_scans()?,
             ocr_installed,
             reading: catalog.reading()?.or(scan.map(|scan| scan.path)),
@@ -265,10 +277,10 @@ impl App {
     }
 
     /// Looks at the disk and does all the work there is, then returns. Where
-    /// another process is the indexer, waits until that one has done it.
+    /// another process is the indexer, waits until that one has done it and is at rest.
     pub async fn work_until_idle(&self, cancel: &CancellationToken) -> Result<()> {
-        if let Some(_lock) = self.try_lock()? {
-            return self.run_indexer(Until::Idle, cancel.clone()).await;
+        if let Some(lock) = self.try_lock()? {
+            return self.run_indexer(lock, Until::Idle, cancel.clone()).await;
         }
         for folder in self.catalog().folders()? {
             look(self.catalog(), &folder, Path::new(&folder.path)).await?;
@@ -278,11 +290,12 @@ impl App {
             let embedded = self.catalog().chunks_to_embed(1)?.is_empty();
             let recognised = self.catalog().next_scan()?.is_none()
                 || !(self.inner.parts.reader)().can_recognise();
-            if read && embedded && recognised {
+            let done = read && embedded && recognised && self.catalog().is_followed()?;
+            if done && self.is_at_rest()? {
                 break;
             }
-            if let Some(_lock) = self.try_lock()? {
-                return self.run_indexer(Until::Idle, cancel.clone()).await;
+            if let Some(lock) = self.try_lock()? {
+                return self.run_indexer(lock, Until::Idle, cancel.clone()).await;
             }
             if self.is_paused()? {
                 return Err(AppError::new(
@@ -291,7 +304,17 @@ impl App {
                     "Resume it in the window, or close the window and try again.",
                 ));
             }
-            if read && let Some(problem) = self.problem() {
+            if read && !done && (self.inner.parts.on_battery)() {
+                return Err(AppError::new(
+                    ErrorCode::Library,
+                    "the library is open elsewhere, and heavy work waits there because the computer runs on its battery",
+                    "Everything is searchable by its words. Plug the computer in to have the rest done.",
+                ));
+            }
+            if read
+                && !done
+                && let Some(problem) = self.problem()
+            {
                 return Err(problem);
             }
             // Events of another process cannot be awaited.
@@ -303,9 +326,16 @@ impl App {
         Ok(())
     }
 
-    /// Whether some process reads and indexes this library at the moment.
+    /// Whether some process reads and indexes this library at the moment, or will as soon
+    /// as there is something to do.
     pub fn is_at_work(&self) -> Result<bool> {
         Ok(self.try_lock()?.is_none())
+    }
+
+    /// Whether no process is doing anything to this library.
+    pub fn is_at_rest(&self) -> Result<bool> {
+        LibraryLock::is_at_rest(&self.inner.directory)
+            .map_err(|error| error::library_directory(&self.inner.directory, &error))
     }
 
     fn is_paused(&self) -> Result<bool> {
@@ -316,8 +346,8 @@ impl App {
     /// while another process is that, as the one who takes over.
     pub async fn follow(&self, cancel: &CancellationToken) -> Result<()> {
         while !cancel.is_cancelled() {
-            if let Some(_lock) = self.try_lock()? {
-                return self.run_indexer(Until::Cancelled, cancel.clone()).await;
+            if let Some(lock) = self.try_lock()? {
+                return self.run_indexer(lock, Until::Cancelled, cancel.clone()).await;
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -389,12 +419,18 @@ impl App {
             .map_err(|error| error::library_directory(&self.inner.directory, &error))
     }
 
-    async fn run_indexer(&self, until: Until, cancel: CancellationToken) -> Result<()> {
+    async fn run_indexer(
+        &self,
+        lock: LibraryLock,
+        until: Until,
+        cancel: CancellationToken,
+    ) -> Result<()> {
         self.set_problem(None);
         let inner = &self.inner;
         let changed = inner.changed.clone();
         let (index, embedding, successor) = self.open_to_write().await?;
         let parts = IndexerParts {
+            lock,
             // A connection of its own, so that a long transaction of the indexer
             // does not hold a search up.
             catalog: Arc::new(Catalog::open(&inner.directory.join(damage::CATALOG))?),
@@ -411,6 +447,10 @@ impl App {
                 Box::new(move |problem| app.set_problem(problem.map(AppError::from).as_ref()))
             },
             wake: inner.wake.clone(),
+            on_battery: {
+                let app = self.clone();
+                Box::new(move || (app.inner.parts.on_battery)())
+            },
             awaited: inner.awaited.subscribe(),
         };
         match Indexer::new(parts, cancel).run(until).await {

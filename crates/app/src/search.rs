@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::Path,
     time::Instant,
 };
 
@@ -15,6 +16,7 @@ use lectern_domain::{
     Rect as PageRect, Scope,
 };
 use lectern_extract::rects;
+use lectern_ingest::is_gone;
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -127,7 +129,12 @@ impl App {
         if !query.is_quoted {
             holding.extend(others);
         }
-        Ok(varied(holding.into_iter(), k))
+        // What was deleted a moment ago is not found, before anybody has looked at the disk.
+        let folders = self.catalog().folders()?;
+        let is_there = |found: &Found| {
+            !is_gone(self.catalog(), &folders, Path::new(&found.passage.path)).unwrap_or(false)
+        };
+        Ok(varied(holding.into_iter().filter(is_there), k))
     }
 
     /// The files that a question may be answered from.

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
-    FileState, ModelParts, Parts, Rating, SearchMode, SearchRequest, SupportLevel, TextRange,
+    FileNeed, FileState, ModelParts, Parts, Rating, SearchMode, SearchRequest, SupportLevel,
+    TextRange,
 };
 use lectern_domain::{
     Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
@@ -21,7 +22,7 @@ use lectern_domain::{
     IndexedChunk, LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
+use lectern_extract::worker::{ReadDocument, ReadFailure, read_document, unlock_document};
 use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
 use tokio::sync::OnceCell;
@@ -140,6 +141,15 @@ impl DocumentReader for LocalReader {
     ) -> Result<ReadDocument, ReadFailure> {
         read_document(path, kind, &recognised)
     }
+
+    async fn unlock(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        password: &str,
+    ) -> Result<ReadDocument, ReadFailure> {
+        unlock_document(path, kind, password)
+    }
 }
 
 /// One and the same index for every embedder.
@@ -211,6 +221,7 @@ fn open(
         chat_installed: Box::new(move || installed),
         models: no_models(directory),
         reader: Box::new(|| Box::new(LocalReader)),
+        on_battery: Box::new(|| false),
         checks: Vec::new(),
     };
     App::open(&directory.join("library"), parts)
@@ -647,6 +658,81 @@ async fn a_second_process_joins_the_first() {
     assert!(states.iter().all(|file| file.state == FileState::Ready), "{states:?}");
     assert_eq!(world.found("boat").await, ["boat.md"]);
     world.app.shutdown();
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_from_the_next_query_and_what_is_away_is_not() {
+    let files = [RENT, ("sub/boat.md", "The boat is blue."), ("sub/car.md", "The car is red.")];
+    let world = World::new(None, &files).await;
+    std::fs::remove_file(world.path("rent.md")).unwrap();
+    assert!(world.found("rent").await.is_empty());
+    assert_eq!(world.found("boat").await, ["boat.md"]);
+    std::fs::remove_dir_all(world.path("sub")).unwrap();
+    assert!(world.found("boat").await.is_empty());
+    // A folder that cannot be found may lie on a drive that is not connected.
+    std::fs::remove_dir_all(world.path("")).unwrap();
+    assert_eq!(world.found("car").await, ["car.md"]);
+}
+
+#[tokio::test]
+async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
+    let world = World::new(None, &[RENT]).await;
+    let path = world.path("locked.zip");
+    let locked = include_bytes!("../../extract/tests/data/locked.zip");
+    std::fs::write(&path, locked).unwrap();
+    let work = async || world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    work().await;
+    let state = || {
+        let files = world.app.files().unwrap();
+        let file = files.iter().find(|file| file.path.ends_with("locked.zip")).unwrap();
+        (file.state, file.needs)
+    };
+    let needs_password = (FileState::Failed, Some(FileNeed::Password));
+    assert_eq!(state(), needs_password);
+    let refused = [("locked.zip", "wrong", "password"), ("rent.md", "secret", "kind")];
+    for (name, password, why) in refused {
+        let error = world.app.unlock(&world.path(name), password).await.unwrap_err();
+        assert!(error.message.contains(why) && !error.hint.is_empty(), "{error:?}");
+    }
+    assert_eq!(state(), needs_password);
+    world.app.unlock(&path, "secret").await.unwrap();
+    work().await;
+    assert_eq!(state(), (FileState::Ready, None));
+    assert_eq!(world.found("heron").await, ["locked.zip"]);
+    // A copy has the same content, and a changed file asks again.
+    std::fs::copy(&path, world.path("copy.zip")).unwrap();
+    let mut changed = locked.to_vec();
+    changed.extend([0; 4]);
+    std::fs::write(&path, changed).unwrap();
+    work().await;
+    assert_eq!(state(), needs_password);
+    assert_eq!(world.found("heron").await, ["copy.zip"]);
+    for entry in std::fs::read_dir(world.directory.path().join("library")).unwrap() {
+        let file = entry.unwrap().path();
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        assert!(!bytes.windows(6).any(|found| found == b"secret"), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn waiting_ends_only_when_the_process_that_works_is_at_rest() {
+    let world = World::new(None, &[RENT]).await;
+    let library = world.directory.path().join("library");
+    let lock = lectern_ingest::LibraryLock::try_acquire(&library).unwrap().unwrap();
+    let second = world.opened_again().unwrap();
+    let cancel = CancellationToken::new();
+    let waiting = second.work_until_idle(&cancel);
+    tokio::pin!(waiting);
+    // That it goes on waiting is no event, so some time stands for it.
+    let a_while = Duration::from_secs(2);
+    assert!(tokio::time::timeout(a_while, &mut waiting).await.is_err(), "it works");
+    // At rest, and not everything is done yet: it is about to begin.
+    world.app.remove(&[world.path("rent.md")]).unwrap();
+    lock.rest();
+    assert!(tokio::time::timeout(a_while, &mut waiting).await.is_err(), "it has to forget");
+    drop(lock);
+    waiting.await.unwrap();
+    assert!(world.app.forgotten(&world.path("rent.md")).await.unwrap().iter().all(|c| c.ok));
 }
 
 #[tokio::test]

@@ -138,6 +138,12 @@ pub enum Command {
         #[command(flatten)]
         rules: RuleArguments,
     },
+    /// Read a file that opens with a password only. The password is the first line of the
+    /// standard input and is kept nowhere; the text is kept as that of any other file.
+    Unlock {
+        /// The file.
+        path: PathBuf,
+    },
     /// Hold reading and embedding until they are resumed.
     Pause {
         /// One folder that was added; all work where there is none.

@@ -53,6 +53,9 @@ fn main() -> ExitCode {
 /// How long work that was cancelled may take to end by itself.
 const CLEAN_END: Duration = Duration::from_secs(10);
 
+/// How often is looked whether a process that was started has begun to work.
+const START_POLL: Duration = Duration::from_millis(10);
+
 /// A token that Ctrl-C cancels.
 fn cancelled_by_ctrl_c() -> CancellationToken {
     let cancel = CancellationToken::new();
@@ -99,7 +102,7 @@ async fn execute(
         Command::Add { paths, wait } => add(app, &paths, wait, json, quiet, cancel).await?,
         Command::Remove { paths } => {
             app.remove(&paths)?;
-            go_on_in_background(app)?;
+            go_on_in_background(app).await?;
             if json {
                 output::json(&serde_json::json!({ "removed": paths.len() }));
             }
@@ -159,15 +162,22 @@ async fn execute(
         Command::Rules { folder, rules } => {
             if let Some(rules) = rules.applied_to(app.rules(&folder)?) {
                 app.set_rules(&folder, &rules).await?;
-                go_on_in_background(app)?;
+                go_on_in_background(app).await?;
             }
             let rules = app.rules(&folder)?;
             if json { output::json(&rules) } else { output::rules(&rules) }
         }
+        Command::Unlock { path } => {
+            app.unlock(&path, &first_line()?).await?;
+            go_on_in_background(app).await?;
+            if json {
+                output::json(&serde_json::json!({ "unlocked": path }));
+            }
+        }
         Command::Pause { folder } => pause(app, folder, true)?,
         Command::Resume { folder } => {
             pause(app, folder, false)?;
-            go_on_in_background(app)?;
+            go_on_in_background(app).await?;
         }
         Command::Cancel { path } => {
             let count = app.call_off(path.as_deref())?;
@@ -177,7 +187,7 @@ async fn execute(
         }
         Command::Retry { path } => {
             let count = app.retry(path.as_deref())?;
-            go_on_in_background(app)?;
+            go_on_in_background(app).await?;
             if json {
                 output::json(&serde_json::json!({ "queued": count }));
             }
@@ -198,6 +208,16 @@ async fn execute(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first line of the standard input.
+fn first_line() -> Result<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| {
+        let message = format!("the password cannot be read: {error}");
+        AppError::new(ErrorCode::InvalidInput, message, "Write it to the standard input.")
+    })?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn pause(app: &App, folder: Option<PathBuf>, paused: bool) -> Result<()> {
@@ -221,7 +241,7 @@ async fn add(
         work(app, false, false, quiet, cancel).await?;
         report = lectern_app::AddReport { added: report.added, ..app.report(paths, start)? };
     } else {
-        go_on_in_background(app)?;
+        go_on_in_background(app).await?;
     }
     if json {
         output::json(&report);
@@ -237,8 +257,8 @@ async fn add(
 }
 
 /// Starts a process of its own that does the work that is left and ends, unless
-/// another process is at it already.
-fn go_on_in_background(app: &App) -> Result<()> {
+/// another process is at it already. When this returns, others see that it works.
+async fn go_on_in_background(app: &App) -> Result<()> {
     if app.is_at_work()? {
         return Ok(());
     }
@@ -252,7 +272,11 @@ fn go_on_in_background(app: &App) -> Result<()> {
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut process, 0);
-    process.spawn().map_err(failed)?;
+    let mut process = process.spawn().map_err(failed)?;
+    // A lock of another process cannot be awaited.
+    while app.is_at_rest()? && process.try_wait().map_err(failed)?.is_none() {
+        tokio::time::sleep(START_POLL).await;
+    }
     Ok(())
 }
 

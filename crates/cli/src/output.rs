@@ -111,6 +111,9 @@ pub fn status(status: &Status) {
     if status.paused {
         println!("paused");
     }
+    if status.saves_power {
+        println!("on battery: vectors and OCR wait until the computer is plugged in");
+    }
     for folder in &status.folders {
         let missing = if folder.missing { " (away at the moment)" } else { "" };
         let paused = if folder.paused { " (paused)" } else { "" };

@@ -118,6 +118,7 @@ export class MockLibrary {
       paused: this.paused,
       scans: this.#beginning.library === 'scans' ? 14 : 0,
       ocr_installed: this.#beginning.ocrInstalled(),
+      saves_power: false,
       reading: this.files().find(({ state }) => state === 'reading')?.path ?? null,
       problem: this.#beginning.problem,
       folders,
