@@ -125,7 +125,7 @@ impl App {
         };
         let made = if request.thorough {
             let filter = self.scope_of(&request.filter, &standalone)?;
-            let asked = Asked { question: &standalone, filter, options };
+            let asked = WholeScope { question: &standalone, filter, options };
             let (made, coverage) =
                 self.read_everything(model.as_ref(), asked, &mut sink, cancel).await?;
             reply.coverage = Some(coverage);
@@ -190,11 +190,11 @@ impl App {
     async fn read_everything(
         &self,
         model: &dyn ChatModel,
-        asked: Asked<'_>,
+        asked: WholeScope<'_>,
         sink: &mut (impl FnMut(AskEvent) + Send),
         cancel: &CancellationToken,
     ) -> Result<(Made, Coverage)> {
-        let Asked { question, filter, options } = asked;
+        let WholeScope { question, filter, options } = asked;
         let documents = self.catalog().documents_in(&filter)?;
         let mut unreadable = self.catalog().counts(None)?.failed;
         if !filter.within.is_empty() {
@@ -324,7 +324,7 @@ impl App {
 }
 
 /// A question to all documents in scope.
-struct Asked<'a> {
+struct WholeScope<'a> {
     question: &'a str,
     filter: ScopeFilter,
     options: AnswerOptions,

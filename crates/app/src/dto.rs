@@ -383,6 +383,51 @@ pub struct Hit {
     pub heading: Vec<String>,
 }
 
+/// Why a file is among the hits of a search, or is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum WhyNot {
+    /// It is among them.
+    Listed,
+    /// The library does not hold it.
+    NotInLibrary,
+    /// It has not been read, or could not be.
+    NotRead,
+    /// A filter leaves it out.
+    FilteredOut,
+    /// None of its passages holds all of the quoted words.
+    NotQuoted,
+    /// Neither words nor meaning have it among their candidates.
+    NotFound,
+    /// Others come before it.
+    Outranked,
+    /// It says the same as one that is listed, or its document has enough hits.
+    Folded,
+}
+
+/// Where a file stands in a search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Explanation {
+    /// Absolute path.
+    pub document: String,
+    /// Why it is among the hits, or is not.
+    pub reason: WhyNot,
+    /// Its state in the library.
+    pub state: Option<FileState>,
+    /// Why it was not read.
+    pub detail: Option<String>,
+    /// The place of its best passage among all candidates, and that one's score.
+    pub fused: Option<Ranking>,
+    /// The place of its best passage by words.
+    pub lexical: Option<Ranking>,
+    /// The place of its best passage by meaning.
+    pub semantic: Option<Ranking>,
+    /// So deep was looked for these places.
+    pub depth: u32,
+}
+
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]

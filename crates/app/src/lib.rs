@@ -14,6 +14,7 @@ mod doctor;
 mod dto;
 mod embedding;
 mod error;
+mod explain;
 mod filter;
 mod library;
 mod models;

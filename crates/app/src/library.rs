@@ -16,8 +16,8 @@ use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, ReasonCode,
-    Result, Status, damage, error, filter::absolute, reason,
+    AddReport, App, AppError, AppEvent, FileNeed, FileStatus, FolderStatus, ReasonCode, Result,
+    Status, damage, error, filter::absolute, reason,
 };
 
 /// The shortest time between two events about the library.
@@ -235,7 +235,6 @@ impl App {
 
     /// Every file of the library, by path.
     pub fn files(&self) -> Result<Vec<FileStatus>> {
-        use lectern_catalog::FileState as Stored;
         let files = self.catalog().files(None)?;
         let ocr_installed = (self.inner.parts.reader)().can_recognise();
         Ok(files
@@ -248,13 +247,7 @@ impl App {
                 };
                 FileStatus {
                     path: file.path,
-                    state: match file.state {
-                        Stored::Pending => FileState::Pending,
-                        Stored::Reading => FileState::Reading,
-                        Stored::Ready => FileState::Ready,
-                        Stored::Skipped => FileState::Skipped,
-                        Stored::Failed => FileState::Failed,
-                    },
+                    state: file.state.into(),
                     reason: file.reason.or_else(|| waits_for_ocr(file.unrecognised, ocr_installed)),
                     reason_code,
                     reason_detail: reason_detail.flatten(),

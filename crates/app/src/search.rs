@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
+    sync::Arc,
     time::Instant,
 };
 
@@ -35,14 +36,45 @@ const QUOTED_CANDIDATES: usize = 1_000;
 /// `docs/benchmarks.md`.
 const LEXICAL_UNIT: f32 = 20.0;
 
+/// Neighbours have nothing but a line break, or a few, between them.
+const LARGEST_GAP: u32 = 4;
+
+/// Neighbours are joined up to so many characters: more is a page, and not a passage.
+const LONGEST_JOINED: u32 = 3_000;
+
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
 
 /// A passage that was found, and where each leg has it.
 pub(crate) struct Found {
     pub(crate) passage: Passage,
-    lexical: Option<LegPlace>,
-    semantic: Option<LegPlace>,
+    pub(crate) lexical: Option<LegPlace>,
+    pub(crate) semantic: Option<LegPlace>,
+}
+
+impl Found {
+    /// Whether the other is the neighbour before or after it, and the two together are not too long to
+    /// be read as one passage.
+    fn is_beside(&self, other: &Self) -> bool {
+        let (a, b) = (&self.passage, &other.passage);
+        let gap = a.range.start.max(b.range.start).saturating_sub(a.range.end.min(b.range.end));
+        let length = a.range.end.max(b.range.end) - a.range.start.min(b.range.start);
+        a.document == b.document
+            && a.page == b.page
+            && a.heading == b.heading
+            && gap <= LARGEST_GAP
+            && length <= LONGEST_JOINED
+    }
+}
+
+/// A query, ready to be searched for.
+pub(crate) struct Asked {
+    pub(crate) query: Query,
+    pub(crate) filter: ScopeFilter,
+    pub(crate) embedding: Embedding,
+    /// `None` where meaning is not asked for, or there is no embedder.
+    pub(crate) vector: Option<Vec<f32>>,
+    pub(crate) by_words: bool,
 }
 
 impl App {
@@ -54,7 +86,6 @@ impl App {
         let _attention = self.attend();
         let found =
             self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
-        let ranking = |place: LegPlace| Ranking { rank: place.rank, score: place.score };
         let hits = found
             .into_iter()
             .map(|Found { passage, lexical, semantic }| {
@@ -67,8 +98,8 @@ impl App {
                     label,
                     place,
                     score: passage.score,
-                    lexical: lexical.map(ranking),
-                    semantic: semantic.map(ranking),
+                    lexical: lexical.map(Ranking::from),
+                    semantic: semantic.map(Ranking::from),
                     text: passage.text,
                     start: passage.range.start,
                     end: passage.range.end,
@@ -87,6 +118,23 @@ impl App {
         mode: SearchMode,
         filter: &Filter,
     ) -> Result<Vec<Found>> {
+        let asked = self.asked(query, mode, filter).await?;
+        let found = self.ordered(&asked, k).await?;
+        // What was deleted a moment ago is not found, before anybody has looked at the disk.
+        let folders = self.catalog().folders()?;
+        let is_there = |found: &Found| {
+            !is_gone(self.catalog(), &folders, Path::new(&found.passage.path)).unwrap_or(false)
+        };
+        self.joined(varied(found.into_iter().filter(is_there), k))
+    }
+
+    /// What is searched for, and where.
+    pub(crate) async fn asked(
+        &self,
+        query: &str,
+        mode: SearchMode,
+        filter: &Filter,
+    ) -> Result<Asked> {
         let cut: String = query.chars().take(LONGEST_QUERY).collect();
         let query = Query::parse(&cut);
         if query.text.is_empty() {
@@ -98,26 +146,27 @@ impl App {
         }
         let filter = scope(filter, &query)?;
         let embedding = self.embedding()?;
-        let vector = if mode == SearchMode::Lexical {
-            None
-        } else {
-            query_vector(&embedding, &query.text, mode).await?
+        let vector = match mode {
+            SearchMode::Lexical => None,
+            mode => query_vector(&embedding, &query.text, mode).await?,
         };
-        let words = (mode != SearchMode::Semantic).then_some(query.text.as_str());
+        Ok(Asked { by_words: mode != SearchMode::Semantic, query, filter, embedding, vector })
+    }
+
+    /// All candidates that are left, best first; enough for a list of `k`.
+    pub(crate) async fn ordered(&self, asked: &Asked, k: usize) -> Result<Vec<Found>> {
+        let Asked { query, filter, .. } = asked;
         let least = if query.phrases.is_empty() { CANDIDATES } else { QUOTED_CANDIDATES };
         let candidates = least.max(2 * k);
         let in_scope =
-            || Ok::<_, AppError>(Scope::Documents(self.catalog().documents_in(&filter)?));
-        let scope = if filter.is_empty() { Scope::All } else { in_scope()? };
-        let mut fused =
-            self.candidates(&embedding, words, vector.as_deref(), candidates, &scope).await?;
-        let mut records = self.records(&fused, &filter)?;
+            || Ok::<_, AppError>(Arc::new(Scope::Documents(self.catalog().documents_in(filter)?)));
+        let scope = if filter.is_empty() { Arc::default() } else { in_scope()? };
+        let mut fused = self.candidates(asked, candidates, &scope).await?;
+        let mut records = self.records(&fused, filter)?;
         // What was forgotten may still be in the index and crowd out what is there.
         if records.len() < fused.len() && records.len() < k {
-            fused = self
-                .candidates(&embedding, words, vector.as_deref(), candidates, &in_scope()?)
-                .await?;
-            records = self.records(&fused, &filter)?;
+            fused = self.candidates(asked, candidates, &in_scope()?).await?;
+            records = self.records(&fused, filter)?;
         }
         let found = fused.into_iter().filter_map(|hit| {
             let [lexical, semantic] = *hit.places.as_slice() else { return None };
@@ -129,12 +178,7 @@ impl App {
         if !query.is_quoted {
             holding.extend(others);
         }
-        // What was deleted a moment ago is not found, before anybody has looked at the disk.
-        let folders = self.catalog().folders()?;
-        let is_there = |found: &Found| {
-            !is_gone(self.catalog(), &folders, Path::new(&found.passage.path)).unwrap_or(false)
-        };
-        Ok(varied(holding.into_iter().filter(is_there), k))
+        Ok(holding)
     }
 
     /// The files that a question may be answered from.
@@ -145,28 +189,56 @@ impl App {
     /// The best chunks of both legs, fused; the places are those by words and by meaning.
     async fn candidates(
         &self,
-        embedding: &Embedding,
-        words: Option<&str>,
-        vector: Option<&[f32]>,
+        asked: &Asked,
         candidates: usize,
-        scope: &Scope,
+        scope: &Arc<Scope>,
     ) -> Result<Vec<Fused>> {
-        let id = embedding.embedder.id();
-        let Some(index) = self.index(&id).await? else { return Ok(Vec::new()) };
-        let (lexical, semantic) = match legs(&*index, words, vector, candidates, scope).await {
-            Ok(found) => found,
+        let (lexical, semantic) = self.legs(asked, candidates, scope).await?;
+        let spread = asked.embedding.spread;
+        Ok(fuse(&[
+            Leg { unit: LEXICAL_UNIT, asked: candidates, matches: lexical, nothing: Some(0.0) },
+            Leg { unit: spread, asked: candidates, matches: semantic, nothing: None },
+        ]))
+    }
+
+    /// What the index finds by words and by meaning.
+    pub(crate) async fn legs(
+        &self,
+        asked: &Asked,
+        candidates: usize,
+        scope: &Arc<Scope>,
+    ) -> Result<(Vec<ChunkMatch>, Vec<ChunkMatch>)> {
+        let id = asked.embedding.embedder.id();
+        let Some(index) = self.index(&id).await? else { return Ok(Default::default()) };
+        match legs(index, asked, candidates, scope).await {
+            Ok(found) => Ok(found),
             Err(error) => {
                 // The one who writes may have made it anew or cleaned it meanwhile.
                 tracing::warn!("the index is opened once more: {error}");
                 self.forget_index();
-                let Some(index) = self.index(&id).await? else { return Ok(Vec::new()) };
-                legs(&*index, words, vector, candidates, scope).await?
+                let Some(index) = self.index(&id).await? else { return Ok(Default::default()) };
+                Ok(legs(index, asked, candidates, scope).await?)
             }
-        };
-        Ok(fuse(&[
-            Leg { unit: LEXICAL_UNIT, asked: candidates, matches: lexical, nothing: Some(0.0) },
-            Leg { unit: embedding.spread, asked: candidates, matches: semantic, nothing: None },
-        ]))
+        }
+    }
+
+    /// Passages that follow each other in one section and on one page as one, in the place of the better.
+    fn joined(&self, found: Vec<Found>) -> Result<Vec<Found>> {
+        let mut joined: Vec<Found> = Vec::with_capacity(found.len());
+        for next in found {
+            match joined.iter_mut().find(|first| first.is_beside(&next)) {
+                Some(first) => {
+                    let (range, other) = (first.passage.range, next.passage.range);
+                    let range =
+                        CharRange::new(range.start.min(other.start), range.end.max(other.end));
+                    if let Some(text) = self.catalog().text_slice(first.passage.document, range)? {
+                        (first.passage.range, first.passage.text) = (range, text);
+                    }
+                }
+                None => joined.push(next),
+            }
+        }
+        Ok(joined)
     }
 
     /// What the catalogue knows of these chunks. What it has forgotten is left
@@ -206,6 +278,12 @@ pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
     }
 }
 
+impl From<LegPlace> for Ranking {
+    fn from(LegPlace { rank, score }: LegPlace) -> Self {
+        Self { rank, score }
+    }
+}
+
 /// The files that the filter and what was typed leave.
 fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
     let typed = &query.filter;
@@ -223,7 +301,7 @@ fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
 
 /// The first `k`, without those whose letters and digits are those of an earlier one, and with at
 /// most three of five from one document, unless there are no others.
-fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
+pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
     let most = (k * 3).div_ceil(5);
     let mut texts = HashSet::new();
     let mut of_document: HashMap<DocumentId, usize> = HashMap::new();
@@ -278,27 +356,29 @@ async fn embed_query(
         .unwrap_or_else(|panic| Err(ModelError::new(ErrorCode::ModelFailed, panic.to_string(), "")))
 }
 
-/// What the index finds by words and by meaning.
+/// What the index finds by words and by meaning, both at the same time.
 async fn legs(
-    index: &dyn ChunkIndex,
-    words: Option<&str>,
-    vector: Option<&[f32]>,
+    index: Arc<dyn ChunkIndex>,
+    asked: &Asked,
     candidates: usize,
-    scope: &Scope,
+    scope: &Arc<Scope>,
 ) -> std::result::Result<(Vec<ChunkMatch>, Vec<ChunkMatch>), IndexError> {
-    let lexical = async {
-        match words {
-            Some(words) => index.lexical(words, candidates, scope).await,
-            None => Ok(Vec::new()),
-        }
+    let lexical = asked.by_words.then(|| {
+        let (index, words, scope) = (index.clone(), asked.query.text.clone(), scope.clone());
+        // On another thread: much of a search is computing, and would hold the other one up.
+        tokio::spawn(async move { index.lexical(&words, candidates, &scope).await })
+    });
+    let semantic = match &asked.vector {
+        Some(vector) => index.semantic(vector, candidates, scope).await?,
+        None => Vec::new(),
     };
-    let semantic = async {
-        match vector {
-            Some(vector) => index.semantic(vector, candidates, scope).await,
-            None => Ok(Vec::new()),
+    let lexical = match lexical {
+        Some(lexical) => {
+            lexical.await.unwrap_or_else(|panic| Err(IndexError::Store(panic.to_string())))?
         }
+        None => Vec::new(),
     };
-    tokio::try_join!(lexical, semantic)
+    Ok((lexical, semantic))
 }
 
 /// Whether most letters of `text` are Latin ones.

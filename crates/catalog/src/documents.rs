@@ -427,6 +427,10 @@ impl Catalog {
         let Some((kind, blob)) = found else { return Ok(None) };
         let kind = DocumentKind::parse(&kind)
             .ok_or_else(|| CatalogError::Corrupt(format!("document kind {kind:?}")))?;
+        // Reading the blocks of a book takes a while, and on paper they have no lines.
+        if kind == DocumentKind::Pdf {
+            return Ok(Some(Line { kind, line: None, column: None }));
+        }
         let (blocks, anchors, columns) = unpack_blocks(&blob)?;
         let block = blocks.partition_point(|block| block.range.end <= at);
         let block = blocks.get(block).filter(|block| block.range.start <= at);
@@ -474,6 +478,34 @@ impl Catalog {
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The page that the character `at` stands on.
+    pub fn page_at(&self, document: DocumentId, at: u32) -> Result<Option<PageRecord>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT number, label, start, end FROM page WHERE document = ?1 AND start <= ?2
+             ORDER BY ord DESC LIMIT 1",
+        )?;
+        Ok(statement
+            .query_row(params![document.0, at], |row| {
+                Ok(Page {
+                    number: row.get(0)?,
+                    label: row.get(1)?,
+                    range: CharRange::new(row.get(2)?, row.get(3)?),
+                })
+            })
+            .optional()?)
+    }
+
+    /// The characters `range` of a document's text.
+    pub fn text_slice(&self, document: DocumentId, range: CharRange) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT substr(text, ?2 + 1, ?3) FROM document WHERE id = ?1")?;
+        Ok(statement
+            .query_row(params![document.0, range.start, range.len()], |row| row.get(0))
+            .optional()?)
     }
 
     /// The places of the words in `range`, by start.

@@ -72,6 +72,12 @@ pub enum Command {
         mode: Mode,
         #[command(flatten)]
         filter: FilterArguments,
+        /// Show each hit's place by words and by meaning, and the scores.
+        #[arg(long)]
+        explain: bool,
+        /// Say why this file is not among the hits.
+        #[arg(long, value_name = "PATH")]
+        why: Option<PathBuf>,
     },
     /// Ask a question.
     Ask {
@@ -129,6 +135,12 @@ pub enum Command {
         /// By words, by meaning, or both.
         #[arg(long, value_enum, default_value_t)]
         mode: Mode,
+        /// Write the report to this file, with every question.
+        #[arg(long, value_name = "FILE")]
+        save: Option<PathBuf>,
+        /// Compare with a report that was saved, and list the questions that got worse.
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
     },
     /// Show or change what inside a folder belongs to the library. What is not named stays
     /// as it is.

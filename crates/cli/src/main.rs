@@ -17,6 +17,7 @@ use lectern_app::{
     App, AppError, AppEvent, AskEvent, AskRequest, ErrorCode, Result, SearchRequest,
 };
 use lectern_assembly::Options;
+use lectern_eval::Report;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -112,10 +113,19 @@ async fn execute(
             let status = app.status(files)?;
             if json { output::json(&status) } else { output::status(&status) }
         }
-        Command::Search { query, k, mode, filter } => {
+        Command::Search { query, k, mode, filter, explain, why } => {
             let request = SearchRequest { query, k, mode: mode.into(), filter: filter.into() };
             let reply = app.search(&request).await?;
-            if json { output::json(&reply) } else { output::search(&reply) }
+            let why = match &why {
+                Some(path) => Some(app.explain(&request, path).await?),
+                None => None,
+            };
+            if json {
+                output::json(&output::Searched { reply: &reply, why });
+            } else {
+                output::search(&reply, explain);
+                why.iter().for_each(output::explanation);
+            }
         }
         Command::Ask { question, filter, conversation, thorough, no_answer } => {
             let request = AskRequest {
@@ -149,11 +159,21 @@ async fn execute(
                     .await?;
             if json { output::json(&report) } else { output::answers(&report) }
         }
-        Command::Eval { set, mode, .. } => {
+        Command::Eval { set, mode, save, baseline, .. } => {
+            let baseline = baseline.as_deref().map(Report::read).transpose()?;
             app.add(&[lectern_eval::corpus(&set)?]).await?;
             work(app, false, false, quiet, cancel).await?;
             let report = lectern_eval::evaluate(app, &set, mode.into()).await?;
-            if json { output::json(&report) } else { output::evaluation(&report) }
+            if let Some(path) = save {
+                report.save(&path)?;
+            }
+            let compared = baseline.map(|baseline| report.compared(&baseline));
+            if json {
+                output::json(&output::Evaluated { report: &report, compared });
+            } else {
+                output::evaluation(&report);
+                compared.iter().for_each(output::comparison);
+            }
         }
         Command::Models { command } => {
             let command = command.unwrap_or(arguments::ModelsCommand::List);
