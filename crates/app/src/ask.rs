@@ -7,6 +7,7 @@ use lectern_answer::{
     abstain::AbstainOptions,
     answer,
     condense::{Turn, standalone_question, stands_alone},
+    prompt,
     support::Support,
     thorough::{Findings, wants_everything},
 };
@@ -16,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Coverage,
-    Result, SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
-    library::now_seconds, locked, milliseconds_since, search::passage, source::Whereabouts,
+    Manner, Result, SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation,
+    error, library::now_seconds, locked, milliseconds_since, search::passage, source::Whereabouts,
 };
 
 /// Passages that are found for an answer. The model sees as many of the best as
@@ -91,6 +92,7 @@ impl App {
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
             conversation: request.conversation,
             pending: self.catalog().pending_files()?,
+            dropped: Vec::new(),
             coverage: None,
             wants_everything: !request.thorough && wants_everything(&standalone),
         };
@@ -120,6 +122,8 @@ impl App {
             max_passages: PROMPT_PASSAGES,
             temperature: settings.temperature,
             instructions: settings.instructions,
+            manner: request.manner.clone().map(prompt::Manner::from),
+            drop_unsupported: request.only_supported,
             abstain,
             ..AnswerOptions::default()
         };
@@ -271,6 +275,7 @@ impl App {
         answer.answer = made.text;
         answer.abstained = made.abstained;
         answer.evidence = made.evidence;
+        answer.dropped = made.dropped;
         answer.cancelled = made.cancelled;
         answer.milliseconds.first_token = made.first_token_ms.map(|time| time as f64);
         Ok(())
@@ -328,6 +333,18 @@ struct WholeScope<'a> {
     question: &'a str,
     filter: ScopeFilter,
     options: AnswerOptions,
+}
+
+impl From<Manner> for prompt::Manner {
+    fn from(manner: Manner) -> Self {
+        match manner {
+            Manner::Shorter => Self::Shorter,
+            Manner::Longer => Self::Longer,
+            Manner::Simpler => Self::Simpler,
+            Manner::Points => Self::Points,
+            Manner::Language(name) => Self::Language(name),
+        }
+    }
 }
 
 fn to_u32(number: usize) -> u32 {

@@ -459,9 +459,30 @@ pub struct AskRequest {
     pub min_evidence: Option<f32>,
     /// Read every document in scope instead of the passages that fit best.
     pub thorough: bool,
+    /// In which manner the answer is given; `null` for one or two short sentences.
+    pub manner: Option<Manner>,
+    /// Drop sentences that their sources do not bear out, instead of marking them.
+    pub only_supported: bool,
     /// What to search for, where the person has put it into words of their own; otherwise a
     /// question that goes on with a conversation is put so that it stands alone.
     pub standalone_question: Option<String>,
+}
+
+/// A manner in which an answer is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Manner {
+    /// In as few words as can be.
+    Shorter,
+    /// With the details that the sources give.
+    Longer,
+    /// In plain words.
+    Simpler,
+    /// As a list of points.
+    Points,
+    /// In this language.
+    Language(String),
 }
 
 /// How well a sentence is supported by what it cites.
@@ -629,6 +650,9 @@ pub struct Answer {
     /// Files that were not searchable yet when it was asked.
     #[ts(type = "number")]
     pub pending: u64,
+    /// Sentences that were dropped because no source bears them out.
+    #[serde(default)]
+    pub dropped: Vec<String>,
     /// What was read where every document in scope was to be.
     #[serde(default)]
     pub coverage: Option<Coverage>,
