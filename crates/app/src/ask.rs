@@ -52,7 +52,10 @@ impl App {
         }
         let history = self.history(request.conversation)?;
         let chat = &self.inner.parts.chat;
-        let standalone = if history.is_empty() || stands_alone(question) {
+        let edited = request.standalone_question.as_deref().map(str::trim);
+        let standalone = if let Some(edited) = edited.filter(|edited| !edited.is_empty()) {
+            edited.to_owned()
+        } else if history.is_empty() || stands_alone(question) {
             question.to_owned()
         } else {
             sink(AskEvent::LoadingModel);
@@ -72,6 +75,8 @@ impl App {
             passages: self.shown(&found, |_| None)?,
         });
         let mut reply = Answer {
+            id: None,
+            rating: None,
             question: question.to_owned(),
             standalone_question: standalone.clone(),
             answer: String::new(),
@@ -313,7 +318,8 @@ impl App {
         if self.catalog().conversation(id)?.is_none() {
             return Err(no_conversation(id.0));
         }
-        Ok(self.catalog().add_turn(id, &stored, now)?)
+        answer.id = Some(self.catalog().add_turn(id, &stored, now)?);
+        Ok(())
     }
 }
 

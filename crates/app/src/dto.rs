@@ -273,6 +273,9 @@ pub struct Filter {
     /// Files at or below one of these paths.
     #[serde(rename = "in")]
     pub within: Vec<String>,
+    /// Not these files, and none below these paths.
+    #[serde(rename = "not_in")]
+    pub without: Vec<String>,
     /// Kinds by name: `pdf`, `md`, …
     #[serde(rename = "type")]
     pub kinds: Vec<String>,
@@ -408,6 +411,9 @@ pub struct AskRequest {
     pub min_evidence: Option<f32>,
     /// Read every document in scope instead of the passages that fit best.
     pub thorough: bool,
+    /// What to search for, where the person has put it into words of their own; otherwise a
+    /// question that goes on with a conversation is put so that it stands alone.
+    pub standalone_question: Option<String>,
 }
 
 /// How well a sentence is supported by what it cites.
@@ -521,10 +527,28 @@ pub struct Timing {
     pub total: f64,
 }
 
+/// What a person thinks of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum Rating {
+    /// It is right.
+    Up,
+    /// It is not.
+    Down,
+}
+
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct Answer {
+    /// Its id, once it is kept.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub id: Option<i64>,
+    /// What the person thinks of it.
+    #[serde(default)]
+    pub rating: Option<Rating>,
     /// The question as it was asked.
     pub question: String,
     /// The question as it was searched.
@@ -706,6 +730,41 @@ pub struct ConversationSummary {
     pub title: String,
     /// The last answer's time, RFC 3339.
     pub updated: String,
+}
+
+/// What became of an export of rated answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SetReport {
+    /// The folder of the set.
+    pub path: String,
+    /// Questions in it.
+    #[ts(type = "number")]
+    pub questions: u64,
+    /// Documents in it.
+    #[ts(type = "number")]
+    pub documents: u64,
+    /// Rated answers that it leaves out, since nothing is known of what would have been right, or
+    /// since a document they rest on is gone.
+    #[ts(type = "number")]
+    pub left_out: u64,
+}
+
+/// What the window does besides showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct DesktopSettings {
+    /// Folders are watched on when the window is closed.
+    pub keep_watching: bool,
+    /// The end of a long import is told when the window is not looked at.
+    pub notify: bool,
+}
+
+impl Default for DesktopSettings {
+    fn default() -> Self {
+        Self { keep_watching: false, notify: true }
+    }
 }
 
 /// A conversation with its answers, oldest first.

@@ -9,6 +9,7 @@
 mod ask;
 mod conversations;
 mod damage;
+mod desktop;
 mod doctor;
 mod dto;
 mod embedding;
@@ -17,6 +18,7 @@ mod filter;
 mod library;
 mod models;
 mod query;
+mod rated;
 mod reason;
 mod rules;
 mod search;

@@ -141,6 +141,15 @@ impl App {
         Ok(called_off)
     }
 
+    /// Has the file at `path` read before all others. Returns whether anything of it is still to be
+    /// done.
+    pub fn hurry(&self, path: &Path) -> Result<bool> {
+        let path = absolute(path)?;
+        let hurried = self.catalog().hurry(&path.to_string_lossy(), now_seconds())?;
+        self.tell_the_indexer();
+        Ok(hurried)
+    }
+
     pub(crate) fn tell_the_indexer(&self) {
         self.inner.wake.notify_one();
         self.inner.changed.notify_one();

@@ -205,6 +205,7 @@ fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
     let kinds = if typed.kinds.is_empty() { &filter.kinds } else { &typed.kinds };
     let mut scope = filter::resolve(&Filter {
         within: filter.within.clone(),
+        without: filter.without.clone(),
         kinds: kinds.clone(),
         since: typed.since.clone().or_else(|| filter.since.clone()),
         until: typed.until.clone().or_else(|| filter.until.clone()),

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
-    FileState, ModelParts, Parts, SearchMode, SearchRequest, SupportLevel, TextRange,
+    FileState, ModelParts, Parts, Rating, SearchMode, SearchRequest, SupportLevel, TextRange,
 };
 use lectern_domain::{
     Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
@@ -331,6 +331,81 @@ async fn a_passage_stands_where_the_hit_does() {
 }
 
 /// Starts to ask and returns when the first word has come.
+#[tokio::test]
+async fn a_question_can_be_asked_again_in_other_words_and_without_a_source() {
+    let speaker = Speaker { reply: "It is due on the first [1].", endless: false };
+    let files = [RENT, ("old/rent.md", "# Old lease\n\nThe rent is due on the tenth.")];
+    let world = World::new(Some(speaker), &files).await;
+    let never = CancellationToken::new();
+    let mut request = question("When is the rent due?");
+    let first = world.app.ask(&request, |_| {}, &never).await.unwrap();
+    let documents = |answer: &lectern_app::Answer| -> Vec<String> {
+        answer.passages.iter().map(|passage| passage.document.clone()).collect()
+    };
+    assert_eq!(documents(&first).len(), 2);
+    request.conversation = first.conversation;
+    request.standalone_question = Some(" rent due on what day ".into());
+    request.filter.without = vec![world.path("old").to_string_lossy().into_owned()];
+    let second = world.app.ask(&request, |_| {}, &never).await.unwrap();
+    assert_eq!(second.standalone_question, "rent due on what day");
+    assert_eq!(second.question, "When is the rent due?");
+    assert_eq!(documents(&second), [world.path("rent.md").to_string_lossy()]);
+}
+
+#[tokio::test]
+async fn rated_answers_are_kept_and_become_a_question_set() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT, ("b.txt", "The rent of gardens.")]).await;
+    let never = CancellationToken::new();
+    let mut ids = Vec::new();
+    for asked in ["What is the rent?", "Is the RENT high?", "Who pays the rent?"] {
+        let answer = world.app.ask(&question(asked), |_| {}, &never).await.unwrap();
+        ids.push((answer.conversation.unwrap(), answer.id.unwrap()));
+    }
+    world.app.rate(ids[0].1, Some(Rating::Up)).unwrap();
+    world.app.rate(ids[1].1, Some(Rating::Down)).unwrap();
+    world.app.rate(ids[2].1, Some(Rating::Up)).unwrap();
+    world.app.rate(ids[2].1, None).unwrap();
+    assert_eq!(world.app.rate(999, Some(Rating::Up)).unwrap_err().code, ErrorCode::NotFound);
+    let ratings = ids.iter().map(|id| world.app.conversation(id.0).unwrap().answers[0].rating);
+    assert_eq!(ratings.collect::<Vec<_>>(), [Some(Rating::Up), Some(Rating::Down), None]);
+
+    let set = world.directory.path().join("set");
+    let report = world.app.export_rated(&set).unwrap();
+    assert_eq!((report.questions, report.documents, report.left_out), (2, 2, 0));
+    let lines = std::fs::read_to_string(set.join("queries.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["question"], "What is the rent?");
+    assert_eq!(lines[0]["answers"], serde_json::json!(["The rent is 900 euros [1]."]));
+    let right = serde_json::json!([{"file": "documents/rent.md"}]);
+    let other = serde_json::json!([{"file": "documents/b.txt"}]);
+    assert_eq!((&lines[0]["relevant"], &lines[0]["near"]), (&right, &other));
+    assert_eq!((&lines[0]["answerable"], &lines[1]["answerable"]), (&true.into(), &false.into()));
+    assert_eq!(lines[1]["relevant"], serde_json::json!([]));
+    for name in ["rent.md", "b.txt"] {
+        let copy = std::fs::read(set.join("corpus/documents").join(name)).unwrap();
+        assert_eq!(copy, std::fs::read(world.path(name)).unwrap());
+    }
+    assert_eq!(world.app.export_rated(&set).unwrap_err().code, ErrorCode::InvalidInput);
+}
+
+#[tokio::test]
+async fn conversations_are_found_by_their_questions_and_answers() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT, ("é.txt", "Straßen and Élan.")]).await;
+    let never = CancellationToken::new();
+    for asked in ["What is the rent?", "Was ist Élan?"] {
+        world.app.ask(&question(asked), |_| {}, &never).await.unwrap();
+    }
+    for (words, expected) in
+        [("", 2), ("RENT what", 1), ("élan", 1), ("Rent élan", 0), ("lease", 0)]
+    {
+        let found = world.app.find_conversations(words).unwrap();
+        assert_eq!(found.len(), expected, "{words}");
+    }
+}
+
 async fn ask_until_first_word(app: &App) -> tokio::task::JoinHandle<Option<AskEvent>> {
     let (first_word, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let app = app.clone();

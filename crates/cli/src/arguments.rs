@@ -320,6 +320,9 @@ pub struct FilterArguments {
     /// Only at or below this path (may be given several times).
     #[arg(long = "in", value_name = "PATH")]
     within: Vec<String>,
+    /// Nothing at or below this path (may be given several times).
+    #[arg(long = "not-in", value_name = "PATH")]
+    without: Vec<String>,
     /// Only documents of these types.
     #[arg(long = "type", value_name = "pdf,md,…", value_delimiter = ',')]
     kinds: Vec<String>,
@@ -333,7 +336,7 @@ pub struct FilterArguments {
 
 impl From<FilterArguments> for Filter {
     fn from(filter: FilterArguments) -> Self {
-        let FilterArguments { within, kinds, since, until } = filter;
-        Self { within, kinds, since, until }
+        let FilterArguments { within, without, kinds, since, until } = filter;
+        Self { within, without, kinds, since, until }
     }
 }
