@@ -107,6 +107,47 @@ const STATES: Record<string, State> = {
       await page.locator('[data-testid=pdf-canvas][data-drawn=true]').first().waitFor();
     },
   },
+  'pages that wait for OCR': {
+    query: 'library=scans&ocr=missing',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('ocr-offer').getByRole('button').waitFor();
+    },
+  },
+  'folders that are away': { query: 'library=away', go: view(2) },
+  'an answer asked again without a document': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('passages').click();
+      await page.getByTestId('leave-out').first().click();
+      await page.getByTestId('rate-up').click();
+      await page.getByTestId('edit-search').click();
+    },
+  },
+  'an answer with formulas': {
+    query: 'library=kinds&speed=50',
+    go: async (page) => {
+      await ask(page, 'How warm does the lamp stay?');
+      await page.locator('.katex-display').waitFor();
+    },
+  },
+  'code in colours': {
+    query: 'library=kinds&speed=50',
+    go: async (page) => {
+      await ask(page, 'When is delivery free?');
+      await page.getByTestId('citation-1').click();
+      await page.getByTestId('viewer').locator('.keyword').first().waitFor();
+    },
+  },
+  'a picture': {
+    query: 'library=kinds&speed=50',
+    go: async (page) => {
+      await ask(page, 'When is delivery free?');
+      await page.getByTestId('citation-2').click();
+      await page.locator('[data-testid=picture] img[data-drawn=true]').waitFor();
+    },
+  },
   'a source by its text, with words found': {
     query: 'speed=50&source=changed',
     go: async (page) => {

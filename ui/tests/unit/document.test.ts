@@ -138,8 +138,22 @@ describe('the marks of a text', () => {
 
   it('count from where the text begins', () => {
     expect(markedSpans('two', [{ from: 0, to: 5, kind: 'found' }], 4)).toEqual([
-      { text: 't', kind: 'found' },
-      { text: 'wo', kind: null },
+      { text: 't', kind: 'found', colour: null },
+      { text: 'wo', kind: null, colour: null },
+    ]);
+  });
+
+  it('keep the colours of code', () => {
+    const colours = [
+      { from: 0, to: 2, colour: 'keyword' as const },
+      { from: 3, to: 6, colour: 'name' as const },
+    ];
+    expect(markedSpans('fn two', [{ from: 1, to: 4, kind: 'cited' }], 0, colours)).toEqual([
+      { text: 'f', kind: null, colour: 'keyword' },
+      { text: 'n', kind: 'cited', colour: 'keyword' },
+      { text: ' ', kind: 'cited', colour: null },
+      { text: 't', kind: 'cited', colour: 'name' },
+      { text: 'wo', kind: null, colour: 'name' },
     ]);
   });
 });

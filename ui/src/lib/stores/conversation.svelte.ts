@@ -6,6 +6,7 @@ import type {
   AskEvent,
   AskRequest,
   ConversationSummary,
+  Rating,
 } from '../types';
 import type { Notices } from './notices.svelte';
 
@@ -78,10 +79,11 @@ export class Turn {
 export function newRequest(question: string, rest: Partial<AskRequest> = {}): AskRequest {
   return {
     question,
-    filter: { in: [], type: [], since: null, until: null },
+    filter: { in: [], not_in: [], type: [], since: null, until: null },
     conversation: null,
     no_answer: false,
     k: 0,
+    standalone_question: null,
     ...rest,
   };
 }
@@ -89,6 +91,8 @@ export function newRequest(question: string, rest: Partial<AskRequest> = {}): As
 /** The conversation that is shown, the list of all, and the one answer being written. */
 export class Conversations {
   list = $state.raw<ConversationSummary[]>([]);
+  /** What is looked for in the conversations; the list holds those that have it. */
+  words = $state('');
   /** The shown conversation's id; null until its first answer is kept. */
   id = $state<number | null>(null);
   turns = $state.raw<readonly Turn[]>([]);
@@ -106,7 +110,25 @@ export class Conversations {
 
   async loadList(): Promise<void> {
     await this.#attempt(async () => {
-      this.list = await this.#backend.conversations();
+      const words = this.words.trim();
+      const list =
+        words === ''
+          ? await this.#backend.conversations()
+          : await this.#backend.findConversations(words);
+      // Something else may be looked for by now.
+      if (words === this.words.trim()) this.list = list;
+    });
+  }
+
+  /** Keeps what the person thinks of an answer; the same once more takes it back. */
+  async rate(turn: Turn, rating: Rating): Promise<void> {
+    const { answer } = turn;
+    if (answer === null || answer.id === null) return;
+    const { id } = answer;
+    const next = answer.rating === rating ? null : rating;
+    await this.#attempt(async () => {
+      await this.#backend.rate(id, next);
+      turn.answer = { ...answer, rating: next };
     });
   }
 

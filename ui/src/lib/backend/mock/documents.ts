@@ -147,6 +147,22 @@ function longText(): Source {
 
 export const long = longText();
 
+export const program = source('/home/ada/Documents/Work/delivery.py', 'code', 'delivery.py', [
+  ['code', '# What delivery costs\nFREE_FROM = 10'],
+  [
+    'code',
+    'def delivery(lamps: int) -> float:\n    \"\"\"Euros for so many lamps.\"\"\"\n    if lamps > FREE_FROM:\n        return 0.0\n    return 4.9',
+  ],
+]);
+
+/** A photograph of a receipt, whose text was recognised. */
+export const receipt = source('/home/ada/Documents/Work/Receipt.png', 'image', 'Receipt.png', [
+  ['paragraph', 'Harbour Lamps Ltd', 1],
+  ['paragraph', '12 lamps 588.00'],
+  ['paragraph', 'Delivery 0.00'],
+  ['paragraph', 'Total 588.00'],
+]);
+
 /** A scanned register of a thousand pages. */
 export const register = source(
   '/home/ada/Archive/Register.pdf',
@@ -227,6 +243,8 @@ export const documents: readonly Source[] = [
   book,
   notebook,
   archive,
+  program,
+  receipt,
   register,
 ];
 
