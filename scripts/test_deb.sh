@@ -33,6 +33,8 @@ if [ ! -x "$root/usr/bin/apt-get" ]; then
   debootstrap --variant=minbase "$suite" "$root" "$mirror" >/dev/null
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# The mirror that this computer uses.
+rm -f "$root/etc/apt/sources.list"
 [ ! -f /etc/apt/sources.list ] || cp /etc/apt/sources.list "$root/etc/apt/"
 cp -r /etc/apt/sources.list.d /etc/apt/apt.conf.d "$root/etc/apt/"
 [ ! -d /usr/local/share/ca-certificates ] || cp -r /etc/ssl "$root/etc/"
