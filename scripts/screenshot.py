@@ -47,7 +47,8 @@ def pictures(window: Window, take) -> None:
     window.click("[data-testid=send]")
     window.wait_for("[data-testid=answer][data-state=done]")
     window.click("[data-testid^=citation-]")
-    window.wait_for("[data-testid=highlight], [data-testid=highlight-rect]")
+    # The text of a document, or a page that is drawn, with the cited words marked.
+    window.wait_for("[data-testid=highlight], :has(> [data-testid=highlight-rect]) > [data-drawn=true]")
     take("window")
     window.click("nav button:nth-of-type(3)")
     window.wait_for("[data-testid=files] tbody tr td")
