@@ -395,7 +395,7 @@ describe('many conversations', () => {
 });
 
 it('a question about all documents is answered from all of them where that is wanted', async () => {
-  const { page } = await open('speed=5');
+  const { page } = await open('speed=1');
   await ask(page, 'List the shops');
   await page.getByTestId('read-everything').click();
   await page.getByText('Reading document 2 of 5').waitFor();
