@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lectern_app::{Filter, FolderRules, SearchMode};
+use lectern_app::{Filter, FolderRules, Rating, SearchMode};
 
 /// So many hits, where nobody says how many.
 pub const DEFAULT_HITS: u32 = 10;
@@ -141,6 +141,11 @@ pub enum Command {
         /// Compare with a report that was saved, and list the questions that got worse.
         #[arg(long, value_name = "FILE")]
         baseline: Option<PathBuf>,
+    },
+    /// List the conversations, show one, rate answers, or save the rated ones.
+    Conversations {
+        #[command(subcommand)]
+        command: Option<ConversationsCommand>,
     },
     /// Show or change what inside a folder belongs to the library. What is not named stays
     /// as it is.
@@ -350,6 +355,55 @@ pub struct FilterArguments {
     /// Only documents changed on or before this day.
     #[arg(long, value_name = "YYYY-MM-DD")]
     until: Option<String>,
+}
+
+/// What to do with conversations.
+#[derive(Debug, Subcommand)]
+pub enum ConversationsCommand {
+    /// List them, the latest first; only those with all these words where there are any.
+    List {
+        /// Words of a question or an answer.
+        words: Vec<String>,
+    },
+    /// Print a conversation with its answers.
+    Show {
+        /// Its id.
+        id: i64,
+    },
+    /// Say what you think of an answer.
+    Rate {
+        /// The answer's id, as `show` prints it.
+        answer: i64,
+        /// `none` takes it back.
+        #[arg(value_enum)]
+        rating: RatingArgument,
+    },
+    /// Save the rated answers as a question set for `lectern eval`.
+    Export {
+        /// An empty folder, or a new one.
+        folder: PathBuf,
+    },
+}
+
+/// A rating as it is typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RatingArgument {
+    /// The answer is right.
+    Up,
+    /// It is not.
+    Down,
+    /// Nothing is thought of it.
+    None,
+}
+
+impl From<RatingArgument> for Option<Rating> {
+    fn from(rating: RatingArgument) -> Self {
+        match rating {
+            RatingArgument::Up => Some(Rating::Up),
+            RatingArgument::Down => Some(Rating::Down),
+            RatingArgument::None => None,
+        }
+    }
 }
 
 impl From<FilterArguments> for Filter {

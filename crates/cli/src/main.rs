@@ -179,6 +179,33 @@ async fn execute(
             let command = command.unwrap_or(arguments::ModelsCommand::List);
             models::run(app, command, json, quiet, cancel).await?;
         }
+        Command::Conversations { command } => {
+            use arguments::ConversationsCommand as Wanted;
+            match command.unwrap_or(Wanted::List { words: Vec::new() }) {
+                Wanted::List { words } => {
+                    let found = app.find_conversations(&words.join(" "))?;
+                    if json { output::json(&found) } else { output::conversations(&found) }
+                }
+                Wanted::Show { id } => {
+                    let conversation = app.conversation(id)?;
+                    if json {
+                        output::json(&conversation);
+                    } else {
+                        output::conversation(&conversation);
+                    }
+                }
+                Wanted::Rate { answer, rating } => {
+                    app.rate(answer, rating.into())?;
+                    if json {
+                        output::json(&serde_json::json!({ "rated": answer }));
+                    }
+                }
+                Wanted::Export { folder } => {
+                    let report = app.export_rated(&folder)?;
+                    if json { output::json(&report) } else { output::set_report(&report) }
+                }
+            }
+        }
         Command::Rules { folder, rules } => {
             if let Some(rules) = rules.applied_to(app.rules(&folder)?) {
                 app.set_rules(&folder, &rules).await?;

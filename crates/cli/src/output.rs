@@ -6,10 +6,10 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
-    AddReport, Answer, AnswerPassage, AppError, Check, Coverage, DocumentText, Download,
-    DownloadState, Explanation, FileState, Fit, FolderRules, Hit, ModelEntry, ModelSettings,
-    Models, OtherProgram, Place, Ranking, RecommendationReason, RemovedModel, SearchReply, Status,
-    SupportLevel, Verdict, WhyNot, place_in_words,
+    AddReport, Answer, AnswerPassage, AppError, Check, Conversation, ConversationSummary, Coverage,
+    DocumentText, Download, DownloadState, Explanation, FileState, Fit, FolderRules, Hit,
+    ModelEntry, ModelSettings, Models, OtherProgram, Place, Ranking, Rating, RecommendationReason,
+    RemovedModel, SearchReply, SetReport, Status, SupportLevel, Verdict, WhyNot, place_in_words,
 };
 use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
@@ -372,6 +372,34 @@ pub fn rules(rules: &FolderRules) {
     println!("types      {}", list(&rules.kinds, "all"));
     let size = rules.max_megabytes.map(|size| format!("up to {size} MB"));
     println!("size       {}", size.as_deref().unwrap_or("any"));
+}
+
+/// Conversations, a line each.
+pub fn conversations(conversations: &[ConversationSummary]) {
+    for ConversationSummary { id, title, updated } in conversations {
+        println!("{id:>5}  {updated}  {}", title.replace('\n', " "));
+    }
+}
+
+/// A conversation with its answers.
+pub fn conversation(conversation: &Conversation) {
+    for answer in &conversation.answers {
+        let rating = match answer.rating {
+            Some(Rating::Up) => ", right",
+            Some(Rating::Down) => ", wrong",
+            None => "",
+        };
+        let id = answer.id.map_or_else(String::new, |id| format!(" (answer {id}{rating})"));
+        println!("> {}{id}\n\n{}\n", answer.question, answer.answer);
+        sources(answer);
+        println!();
+    }
+}
+
+/// What became of an export.
+pub fn set_report(report: &SetReport) {
+    let SetReport { path, questions, documents, left_out } = report;
+    println!("{questions} questions on {documents} documents in {path}; {left_out} left out");
 }
 
 /// The checks of `doctor`.

@@ -393,3 +393,13 @@ describe('many conversations', () => {
     await expect.poll(() => titles.count()).toBe(6);
   });
 });
+
+it('a question about all documents is answered from all of them where that is wanted', async () => {
+  const { page } = await open('speed=1');
+  await ask(page, 'List the shops');
+  await page.getByTestId('read-everything').click();
+  await page.getByText('Reading document 2 of 5').waitFor();
+  await page.getByText('5 of 5 documents were read to the end.').waitFor();
+  await page.getByText('1 file could not be read').waitFor();
+  expect(await page.getByTestId('read-everything').count()).toBe(1);
+});

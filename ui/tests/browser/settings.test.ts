@@ -84,7 +84,7 @@ it('speaks Chinese where the system does', async () => {
 });
 
 it('keeps watching without a window only where that is wanted', async () => {
-  const { page } = await open();
+  const { page } = await open('');
   await openSettings(page);
   const keep = page.getByTestId('keep-watching');
   expect(await keep.isChecked()).toBe(false);

@@ -318,12 +318,13 @@ describe('the other kinds', () => {
       if (image === null) return null;
       const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
       const context = canvas.getContext('2d');
-      context?.drawImage(image, 0, 0);
+      if (context === null) return null;
+      context.drawImage(image, 0, 0);
       const scale = image.naturalWidth / image.clientWidth;
       const box = element as HTMLElement;
       const [top, height] = [box.offsetTop * scale, box.offsetHeight * scale];
       const [left, right] = [box.offsetLeft * scale, (box.offsetLeft + box.offsetWidth) * scale];
-      const { data } = context!.getImageData(0, top, canvas.width, height);
+      const { data } = context.getImageData(0, top, canvas.width, height);
       const count = { inside: 0, outside: 0 };
       for (let i = 0; i < data.length; i += 4) {
         if ((data[i] ?? 255) > 100) continue;

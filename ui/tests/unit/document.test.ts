@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  headerLines,
   locateQuote,
   markedSpans,
   overlap,
@@ -155,5 +156,16 @@ describe('the marks of a text', () => {
       { text: 't', kind: 'cited', colour: 'name' },
       { text: 'wo', kind: null, colour: 'name' },
     ]);
+  });
+});
+
+describe('the headers of a letter', () => {
+  it('are told from its words', () => {
+    expect(headerLines('From: Ana\nSubject: Re: tea')).toEqual([
+      { name: { text: 'From', from: 0 }, value: { text: 'Ana', from: 6 } },
+      { name: { text: 'Subject', from: 10 }, value: { text: 'Re: tea', from: 19 } },
+    ]);
+    expect(headerLines('From: Ana\nwho wrote it')).toBe(null);
+    expect(headerLines('Dear Ana')).toBe(null);
   });
 });

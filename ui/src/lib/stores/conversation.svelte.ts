@@ -5,6 +5,7 @@ import type {
   AppError,
   AskEvent,
   AskRequest,
+  Coverage,
   ConversationSummary,
   Rating,
 } from '../types';
@@ -24,6 +25,8 @@ export class Turn {
   /** The complete answer, once there is one. */
   answer = $state.raw<Answer | null>(null);
   error = $state.raw<AppError | null>(null);
+  /** How far it has come, where every document is read. */
+  coverage = $state.raw<Coverage | null>(null);
   readonly isRunning = $derived(!['done', 'cancelled', 'failed'].includes(this.state));
 
   constructor(request: AskRequest) {
@@ -45,6 +48,10 @@ export class Turn {
         break;
       case 'loading_model':
         this.state = 'loading';
+        break;
+      case 'reading':
+        this.coverage = event.coverage;
+        this.state = 'reading';
         break;
       case 'text':
         this.text += event.delta;
@@ -83,6 +90,8 @@ export function newRequest(question: string, rest: Partial<AskRequest> = {}): As
     conversation: null,
     no_answer: false,
     k: 0,
+    min_evidence: null,
+    thorough: false,
     standalone_question: null,
     ...rest,
   };

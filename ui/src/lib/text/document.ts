@@ -202,3 +202,26 @@ export function tableRows(text: string): { text: string; from: number }[][] {
     return [cells];
   });
 }
+
+/** A part of a text with its place in it, in UTF-16 units. */
+export interface Placed {
+  text: string;
+  from: number;
+}
+
+/** The headers of a letter, where every line of a text is one; `null` for other texts. */
+export function headerLines(text: string): { name: Placed; value: Placed }[] | null {
+  const headers: { name: Placed; value: Placed }[] = [];
+  let from = 0;
+  for (const line of text.split('\n')) {
+    const name = /^(From|To|Cc|Bcc|Date|Subject): /.exec(line)?.[1];
+    if (name === undefined) return null;
+    const skipped = name.length + 2;
+    headers.push({
+      name: { text: name, from },
+      value: { text: line.slice(skipped), from: from + skipped },
+    });
+    from += line.length + 1;
+  }
+  return headers;
+}

@@ -10,6 +10,7 @@ export type { Check } from './Check';
 export type { Citation } from './Citation';
 export type { Conversation } from './Conversation';
 export type { ConversationSummary } from './ConversationSummary';
+export type { Coverage } from './Coverage';
 export type { DesktopSettings } from './DesktopSettings';
 export type { Device } from './Device';
 export type { DocumentText } from './DocumentText';

@@ -241,6 +241,7 @@ export function answerFrom(
     standalone_question: request.standalone_question ?? request.question,
     answer: text,
     abstained: script.abstained,
+    evidence: null,
     cancelled,
     sentences: cancelled ? [] : script.sentences,
     citations: script.citations.filter(({ n }) => cited.has(n)),
@@ -250,5 +251,7 @@ export function answerFrom(
     milliseconds: { retrieval: 14, first_token: 900, total: 4_100 },
     conversation: request.conversation,
     pending: 0,
+    coverage: request.thorough ? { documents: 5, read: 5, unreadable: 1 } : null,
+    wants_everything: !request.thorough && /^(list|how many)/i.test(request.question),
   };
 }

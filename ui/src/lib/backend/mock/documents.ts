@@ -203,7 +203,8 @@ export const mailbox = work('Team.mbox', 'mbox', 'Team.mbox', [
   [h(1), 'Stock', 4],
   ['paragraph', 'From: Noor Haddad. The second pallet arrived this morning.'],
   [h(1), 'Re: Launch', 5],
-  ['paragraph', 'From: Tomás Vidal. The Turin shop sold out on Saturday; please send forty more.'],
+  ['paragraph', 'From: Tomás Vidal\nTo: Noor Haddad\nSubject: Re: Launch'],
+  ['paragraph', 'The Turin shop sold out on Saturday; please send forty more.'],
 ]);
 
 export const settings = work('launch.yaml', 'code', 'launch.yaml', [

@@ -123,6 +123,10 @@ export function createMock(parameters: URLSearchParams): Backend {
     const standalone = request.standalone_question ?? request.question;
     send({ type: 'passages', standalone_question: standalone, passages: script.passages });
     if (answers.size === 0) send({ type: 'loading_model' });
+    for (let read = 0; request.thorough && read < 5; read++) {
+      send({ type: 'reading', coverage: { documents: 5, read, unreadable: 1 } });
+      await wait(400);
+    }
     await wait(500);
     if (behaviour === 'fail') {
       send({
