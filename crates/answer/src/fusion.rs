@@ -12,9 +12,12 @@ use std::collections::{HashMap, HashSet};
 
 use lectern_domain::{ChunkId, ChunkMatch, is_cjk};
 
-/// Where so large a share of the question's words occurs, words count in full. In its own language a text has
-/// about half of them.
-const FULL_SHARE: f32 = 0.3;
+/// Where the first share of the question's words occurs or less, words count nothing, and in full from the second
+/// on. A text in the question's language has about half of them, of one in another up to a quarter, most of them names.
+const SHARES: (f32, f32) = (0.15, 0.4);
+
+/// The same for pairs of characters, which are shared less often, and with a text of another script hardly ever.
+const SHARES_OF_PAIRS: (f32, f32) = (0.0, 0.3);
 
 /// The share is that of so many texts, those with most.
 const TEXTS: usize = 3;
@@ -72,6 +75,7 @@ impl Leg {
 /// What a search by words counts, from 0 to 1, that found `texts` for `query`: little where hardly any of its
 /// words occur in the best of them, as where they are in another language.
 pub fn words_weight<'a>(query: &str, texts: impl IntoIterator<Item = &'a str>) -> f32 {
+    let (nothing, full) = if query.chars().any(is_unspaced) { SHARES_OF_PAIRS } else { SHARES };
     let query = words(query);
     if query.is_empty() {
         return 1.0;
@@ -81,7 +85,15 @@ pub fn words_weight<'a>(query: &str, texts: impl IntoIterator<Item = &'a str>) -
     shares.sort_unstable_by(|a, b| b.total_cmp(a));
     shares.truncate(TEXTS);
     let mean = shares.iter().sum::<f32>() / shares.len().max(1) as f32;
-    (mean / FULL_SHARE).min(1.0)
+    ((mean - nothing) / (full - nothing)).clamp(0.0, 1.0)
+}
+
+/// Whether it is of a script without spaces between words, as in East and South-East Asia, or with particles that
+/// stick to them, as in Korea.
+fn is_unspaced(c: char) -> bool {
+    let others = matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}'
+        | '\u{1780}'..='\u{17ff}' | '\u{ac00}'..='\u{d7af}');
+    c.is_alphanumeric() && (others || is_cjk(c))
 }
 
 /// The words of a text by their beginnings, its numbers, and its pairs of characters where words have no spaces
@@ -95,12 +107,7 @@ fn words(text: &str) -> HashSet<String> {
     }
     let kind = |c: char| match c {
         c if !c.is_alphanumeric() => None,
-        // Those of South-East Asia, and of Korea, whose particles stick to its words.
-        '\u{0e00}'..='\u{0eff}'
-        | '\u{1000}'..='\u{109f}'
-        | '\u{1780}'..='\u{17ff}'
-        | '\u{ac00}'..='\u{d7af}' => Some(Kind::Unspaced),
-        c if is_cjk(c) => Some(Kind::Unspaced),
+        c if is_unspaced(c) => Some(Kind::Unspaced),
         c if c.is_numeric() => Some(Kind::Digit),
         _ => Some(Kind::Letter),
     };
@@ -223,8 +230,9 @@ mod tests {
                 &["The Panthers gave up 308 points"],
                 1.0,
             ),
-            // One of eight words, and that a name.
-            ("How many points did the Panthers give up?", &[german], 1.0 / 8.0 / 0.3),
+            // One of eight words, and that a name; then one of four.
+            ("How many points did the Panthers give up?", &[german], 0.0),
+            ("Panthers points were many", &[german], 0.4),
             ("How many points did the Panthers give up?", &["卡罗来纳黑豹队只丢了308分"], 0.0),
             ("黑豹队丢了多少分？", &["卡罗来纳黑豹队只丢了308分"], 1.0),
             // A name, a number or a code is itself in any language.

@@ -47,9 +47,9 @@ const SHORT_FILTER: usize = 64;
 /// So many times the candidates are looked for everywhere where those of a scope are wanted.
 const WIDER: usize = 4;
 
-/// Fewer vectors are compared one by one, which is exact and needs nothing to be built, and takes some
-/// 15 ms for 10,000.
-const FLAT_ROWS: usize = 20_000;
+/// Fewer vectors are compared one by one, which is exact and needs nothing to be built. It takes some 20 ms for
+/// so many; see `docs/benchmarks.md`.
+const FLAT_ROWS: usize = 10_000;
 
 /// A chunk index in a directory.
 ///
