@@ -7,8 +7,8 @@ use crate::{Language, Passage, detect_language};
 const ENGLISH: &str = "The documents do not contain the answer to this question.";
 const CHINESE: &str = "文档中没有这个问题的答案。";
 
-/// What is said, and what a model is told to say, when the sources do not hold
-/// the answer. In Chinese for Chinese questions, otherwise in English.
+/// What is said, and what a model may be told to say, when the sources do not hold the
+/// answer. In Chinese for Chinese questions, otherwise in English.
 pub fn abstention(language: Language) -> &'static str {
     match language {
         Language::Chinese => CHINESE,
@@ -16,20 +16,25 @@ pub fn abstention(language: Language) -> &'static str {
     }
 }
 
-/// When to abstain without asking the model.
+/// When to abstain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AbstainOptions {
     /// A passage that shares no content word with the question is still evidence
     /// if its cosine similarity to the question is at least this. The right value
     /// depends on the embedder.
     pub min_similarity: f32,
+    /// The model is asked first whether the sources hold the answer, and where its yes is
+    /// less likely than this (against no, in 0..=1), it is not asked for one. The right value
+    /// depends on the model. `None` asks for an answer at once and tells the model to
+    /// abstain, which large models do well and small ones far too often.
+    pub min_evidence: Option<f32>,
     /// Whether an answer in which every claim is unsupported is withheld.
     pub withhold_unsupported: bool,
 }
 
 impl Default for AbstainOptions {
     fn default() -> Self {
-        Self { min_similarity: 0.5, withhold_unsupported: true }
+        Self { min_similarity: 0.5, min_evidence: None, withhold_unsupported: true }
     }
 }
 

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::abstain::{self, AbstainOptions, abstention};
 use crate::citations::{CitationStream, ends_in_code};
 use crate::pack::{PackOptions, Packed, estimate_tokens, pack};
+use crate::prompt::{self, Wishes};
 use crate::sentences::{AnswerSentence, split};
 use crate::support::{CheckedSentence, Checker, Support};
-use crate::{Passage, detect_language, prompt};
+use crate::{Passage, detect_language};
 
 /// How tokens are spent and when to abstain.
 #[derive(Clone)]
@@ -112,7 +113,7 @@ pub struct Citation {
 }
 
 /// An answer and what it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The text, with a marker `[n]` for each citation of a sentence outside of code.
     pub text: String,
@@ -128,6 +129,9 @@ pub struct Answer {
     pub passages: Vec<Passage>,
     /// Passages that found no room in the prompt.
     pub left_out: Vec<ChunkId>,
+    /// How likely the model is to say that the sources hold the answer, in 0..=1; `None`
+    /// where it was not asked or would say something else.
+    pub evidence: Option<f32>,
     /// The model's identity; empty if none was asked.
     pub model: String,
     /// What it cost; estimated if the reply was stopped before its end.
@@ -152,20 +156,7 @@ pub async fn answer(
 ) -> Result<Answer, ModelError> {
     let began = Instant::now();
     let AnswerInput { question, passages, similarity, options } = input;
-    let mut result = Answer {
-        text: String::new(),
-        abstained: false,
-        withheld: None,
-        sentences: Vec::new(),
-        citations: Vec::new(),
-        passages: Vec::new(),
-        left_out: Vec::new(),
-        model: String::new(),
-        tokens: TokenUsage::default(),
-        first_token_ms: None,
-        total_ms: 0,
-        cancelled: false,
-    };
+    let mut result = Answer::default();
     if abstain::before_generation(&question, &passages, similarity, &options.abstain) {
         sink(AnswerEvent::Started(Vec::new()));
         result.left_out = passages.iter().map(|passage| passage.chunk).collect();
@@ -175,10 +166,36 @@ pub async fn answer(
     }
 
     model.id().clone_into(&mut result.model);
-    let (packed, prompt_tokens, scale) = choose(model, &question, &passages, &options).await?;
+    let wishes = Wishes {
+        instructions: &options.instructions,
+        may_abstain: options.abstain.min_evidence.is_none(),
+    };
+    let (packed, prompt_tokens, scale) =
+        choose(model, &question, &passages, &options, &wishes).await?;
     result.passages = packed.sources.iter().map(|source| source.passage.clone()).collect();
     result.left_out = packed.left_out;
     sink(AnswerEvent::Started(result.passages.clone()));
+
+    if let Some(min_evidence) = options.abstain.min_evidence {
+        let asked = prompt::evidence(&question, &packed.sources, &wishes);
+        let verdict = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            verdict = model.yes_or_no(asked) => Some(verdict?),
+        };
+        result.cancelled = verdict.is_none();
+        result.evidence = verdict.flatten();
+        if result.cancelled {
+            return Ok(finish(result, began, &mut sink));
+        }
+        if result.evidence.is_some_and(|evidence| evidence < min_evidence) {
+            result.tokens.prompt = prompt_tokens;
+            result.first_token_ms = Some(milliseconds(began));
+            abstain_in(&mut result, &question);
+            sink(AnswerEvent::Text(result.text.clone()));
+            return Ok(finish(result, began, &mut sink));
+        }
+    }
 
     let mut checker = Checker::new(&result.passages).about(&question);
     if let Some(embedder) = options.embedder.clone() {
@@ -186,9 +203,10 @@ pub async fn answer(
     }
     let mut checking = Checking { checker: Arc::new(checker), done: Vec::new() };
     let request = ChatRequest {
-        messages: prompt::messages(&question, &packed.sources, &options.instructions),
+        messages: prompt::messages(&question, &packed.sources, &wishes),
         max_tokens: options.max_tokens,
         temperature: options.temperature,
+        sources: Some(packed.sources.len()),
     };
     let mut clean = CitationStream::new(packed.sources.len());
     let mut usage = None;
@@ -265,12 +283,13 @@ async fn choose(
     question: &str,
     passages: &[Passage],
     options: &AnswerOptions,
+    wishes: &Wishes<'_>,
 ) -> Result<(Packed, usize, f32), ModelError> {
     let sample: String =
         passages.iter().take(options.max_passages).map(|passage| passage.text.as_str()).collect();
     let scale = model.count_tokens(&sample).await? as f32 / estimate_tokens(&sample).max(1) as f32;
     let count = |text: &str| (estimate_tokens(text) as f32 * scale).ceil() as usize;
-    let frame: usize = prompt::messages(question, &[], &options.instructions)
+    let frame: usize = prompt::messages(question, &[], wishes)
         .iter()
         .map(|message| count(&message.content) + TEMPLATE_TOKENS)
         .sum();
@@ -347,7 +366,7 @@ fn certain(sentences: &[AnswerSentence]) -> usize {
     }
 }
 
-fn abstain_in(result: &mut Answer, question: &str) {
+pub(crate) fn abstain_in(result: &mut Answer, question: &str) {
     abstention(detect_language(question)).clone_into(&mut result.text);
     result.abstained = true;
     result.sentences = split(&result.text)
@@ -377,7 +396,7 @@ fn milliseconds(since: Instant) -> u64 {
 /// their places in it. Sentences whose citations are as the model wrote them stay
 /// to the letter; otherwise the markers follow the sentence, except in code, where
 /// they would be read as code.
-fn rewrite(
+pub(crate) fn rewrite(
     text: &str,
     sentences: &[AnswerSentence],
     checked: Vec<CheckedSentence>,
@@ -409,7 +428,7 @@ fn rewrite(
     (written, placed)
 }
 
-fn cite(sentences: &[CheckedSentence], passages: &[Passage]) -> Vec<Citation> {
+pub(crate) fn cite(sentences: &[CheckedSentence], passages: &[Passage]) -> Vec<Citation> {
     let mut citations: Vec<(f32, Citation)> = Vec::new();
     for quote in sentences.iter().flat_map(|sentence| &sentence.quotes) {
         let Some(passage) = quote.n.checked_sub(1).and_then(|index| passages.get(index)) else {
@@ -558,7 +577,7 @@ mod tests {
         );
         assert_eq!(answer.model, "scripted");
         let request = &model.requests()[0];
-        assert_eq!(request.max_tokens, 256);
+        assert_eq!((request.max_tokens, request.sources), (256, Some(3)));
         assert!(request.messages[1].content.contains("[1] lease.pdf — page 1\nThe lease began"));
     }
 
@@ -590,7 +609,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn does_not_ask_the_model_without_evidence() {
+    async fn asks_for_an_answer_only_where_the_model_finds_one_in_the_sources() {
+        let said = "The monthly rent is 900 euros. [1]";
+        for (evidence, abstains) in
+            [(Some(0.1), true), (Some(0.69), true), (Some(0.71), false), (None, false)]
+        {
+            let model = ScriptedModel::new(&[said]).evidence(evidence);
+            let mut input = input("What is the rent?");
+            input.options.abstain.min_evidence = Some(0.7);
+            let (answer, events) = run(&model, input).await;
+            assert_eq!((answer.abstained, answer.evidence), (abstains, evidence));
+            assert_eq!(model.requests().len(), usize::from(!abstains));
+            assert_eq!(answer.passages.len(), 3, "the nearest passages are still named");
+            assert!(events.contains(&AnswerEvent::Text(answer.text.clone())), "{events:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn does_not_ask_the_model_without_a_passage_that_could_answer() {
         let model = ScriptedModel::new(&["never said"]);
         let nothing = AnswerInput { passages: Vec::new(), ..input("What is the rent?") };
         for input in

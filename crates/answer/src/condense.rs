@@ -124,8 +124,12 @@ pub async fn standalone_question(
     if history.is_empty() || stands_alone(question) {
         return Ok(question.trim().to_owned());
     }
-    let request =
-        ChatRequest { messages: messages(history, question), max_tokens: 64, temperature: 0.0 };
+    let request = ChatRequest {
+        messages: messages(history, question),
+        max_tokens: 64,
+        temperature: 0.0,
+        sources: None,
+    };
     let reply = async {
         let mut stream = model.generate(request).await?;
         let mut reply = String::new();

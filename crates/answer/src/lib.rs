@@ -15,6 +15,7 @@ pub mod support;
 mod terms;
 #[cfg(test)]
 mod testing;
+pub mod thorough;
 
 pub use answer::{Answer, AnswerEvent, AnswerInput, AnswerOptions, Citation, answer};
 pub use language::{Language, detect_language};

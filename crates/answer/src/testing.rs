@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::StreamExt;
 use lectern_domain::{
-    CharRange, ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, DocumentId, ModelError,
-    TokenUsage,
+    CharRange, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, DocumentId,
+    ModelError, TokenUsage,
 };
 
 use crate::Passage;
@@ -42,6 +42,7 @@ pub(crate) enum Ending {
 pub(crate) struct ScriptedModel {
     deltas: Vec<String>,
     ending: Ending,
+    evidence: Option<f32>,
     requests: Mutex<Vec<ChatRequest>>,
     /// How many deltas were taken from its streams.
     taken: Arc<AtomicUsize>,
@@ -62,6 +63,7 @@ impl ScriptedModel {
         Self {
             deltas: deltas.iter().map(|delta| (*delta).to_owned()).collect(),
             ending: Ending::Done,
+            evidence: None,
             requests: Mutex::default(),
             taken: Arc::default(),
             dropped: Arc::default(),
@@ -70,6 +72,12 @@ impl ScriptedModel {
 
     pub(crate) fn ending(mut self, ending: Ending) -> Self {
         self.ending = ending;
+        self
+    }
+
+    /// How likely it says yes.
+    pub(crate) fn evidence(mut self, evidence: Option<f32>) -> Self {
+        self.evidence = evidence;
         self
     }
 
@@ -98,6 +106,10 @@ impl ChatModel for ScriptedModel {
 
     async fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
         Ok(estimate_tokens(text))
+    }
+
+    async fn yes_or_no(&self, _: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
+        Ok(self.evidence)
     }
 
     async fn generate(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {

@@ -3,17 +3,21 @@
 use std::time::Instant;
 
 use lectern_answer::{
-    Answer as Made, AnswerEvent, AnswerInput, AnswerOptions, Passage, answer,
+    Answer as Made, AnswerEvent, AnswerInput, AnswerOptions, Passage,
+    abstain::AbstainOptions,
+    answer,
     condense::{Turn, standalone_question, stands_alone},
     support::Support,
+    thorough::{Findings, wants_everything},
 };
-use lectern_domain::{ConversationId, ErrorCode, TokenUsage};
+use lectern_catalog::ScopeFilter;
+use lectern_domain::{ChatModel, ConversationId, ErrorCode, TokenUsage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Result,
-    SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
-    library::now_seconds, locked, milliseconds_since, source::Whereabouts,
+    Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Coverage,
+    Result, SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
+    library::now_seconds, locked, milliseconds_since, search::passage, source::Whereabouts,
 };
 
 /// Passages that are found for an answer. The model sees as many of the best as
@@ -61,7 +65,7 @@ impl App {
 
         let k = if request.k == 0 { PASSAGES } else { request.k as usize };
         let found = self.find(&standalone, k, SearchMode::Hybrid, &request.filter).await?;
-        let found: Vec<_> = found.into_iter().map(|found| found.passage).collect();
+        let mut found: Vec<_> = found.into_iter().map(|found| found.passage).collect();
         let retrieval = milliseconds();
         sink(AskEvent::Passages {
             standalone_question: standalone.clone(),
@@ -72,6 +76,7 @@ impl App {
             standalone_question: standalone.clone(),
             answer: String::new(),
             abstained: false,
+            evidence: None,
             cancelled: false,
             sentences: Vec::new(),
             citations: Vec::new(),
@@ -81,6 +86,8 @@ impl App {
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
             conversation: request.conversation,
             pending: self.catalog().pending_files()?,
+            coverage: None,
+            wants_everything: !request.thorough && wants_everything(&standalone),
         };
         if request.no_answer {
             return Ok(reply);
@@ -96,35 +103,48 @@ impl App {
         };
         let loaded = milliseconds();
         let settings = self.model_settings()?;
-        let input = AnswerInput {
-            question: standalone,
-            passages: found.clone(),
-            similarity: None,
-            options: AnswerOptions {
-                prompt_tokens: PROMPT_TOKENS,
-                max_passages: PROMPT_PASSAGES,
-                temperature: settings.temperature,
-                instructions: settings.instructions,
-                ..AnswerOptions::default()
-            },
+        let catalogued = self.inner.parts.models.store.model(model.id()).ok();
+        let abstain = AbstainOptions {
+            min_evidence: request
+                .min_evidence
+                .or_else(|| catalogued.and_then(|model| model.min_evidence)),
+            ..AbstainOptions::default()
         };
-        let made = answer(
-            model.as_ref(),
-            input,
-            |event| {
+        let options = AnswerOptions {
+            prompt_tokens: PROMPT_TOKENS,
+            max_passages: PROMPT_PASSAGES,
+            temperature: settings.temperature,
+            instructions: settings.instructions,
+            abstain,
+            ..AnswerOptions::default()
+        };
+        let made = if request.thorough {
+            let filter = self.scope_of(&request.filter, &standalone)?;
+            let asked = Asked { question: &standalone, filter, options };
+            let (made, coverage) =
+                self.read_everything(model.as_ref(), asked, &mut sink, cancel).await?;
+            reply.coverage = Some(coverage);
+            found = made.passages.clone();
+            made
+        } else {
+            let input = AnswerInput {
+                question: standalone,
+                passages: found.clone(),
+                similarity: None,
+                options,
+            };
+            let tell = |event| {
                 if let AnswerEvent::Text(delta) = event {
                     sink(AskEvent::Text { delta });
                 }
-            },
-            cancel.clone(),
-        )
-        .await
-        .inspect_err(|error| {
-            // An engine that failed once fails again; the next question loads it anew.
-            if error.code == ErrorCode::ModelFailed {
-                self.inner.parts.models.chat.release();
-            }
-        })?;
+            };
+            answer(model.as_ref(), input, tell, cancel.clone()).await.inspect_err(|error| {
+                // An engine that failed once fails again; the next question loads it anew.
+                if error.code == ErrorCode::ModelFailed {
+                    self.inner.parts.models.chat.release();
+                }
+            })?
+        };
         self.fill(&mut reply, made, &found)?;
         reply.milliseconds.first_token = reply.milliseconds.first_token.map(|time| loaded + time);
         reply.milliseconds.total = milliseconds();
@@ -158,6 +178,45 @@ impl App {
             .into_iter()
             .map(|answer| Turn { question: answer.standalone_question, answer: answer.answer })
             .collect())
+    }
+
+    /// Reads every document in scope, from the first to the last, and answers from what
+    /// they say. When cancelled, from what was read by then.
+    async fn read_everything(
+        &self,
+        model: &dyn ChatModel,
+        asked: Asked<'_>,
+        sink: &mut (impl FnMut(AskEvent) + Send),
+        cancel: &CancellationToken,
+    ) -> Result<(Made, Coverage)> {
+        let Asked { question, filter, options } = asked;
+        let documents = self.catalog().documents_in(&filter)?;
+        let mut unreadable = self.catalog().counts(None)?.failed;
+        if !filter.within.is_empty() {
+            unreadable = 0;
+            for path in &filter.within {
+                unreadable += self.catalog().counts(Some(path))?.failed;
+            }
+        }
+        let mut coverage = Coverage {
+            documents: to_u32(documents.len()),
+            read: 0,
+            unreadable: u32::try_from(unreadable).unwrap_or(u32::MAX),
+        };
+        let mut findings = Findings::default();
+        for document in documents {
+            sink(AskEvent::Reading { coverage });
+            let passages = self.catalog().chunks_of(document, &filter)?;
+            let passages = passages.into_iter().map(|record| passage(record, 0.0)).collect();
+            findings.read(model, question, passages, &options, cancel).await?;
+            if cancel.is_cancelled() {
+                break;
+            }
+            coverage.read += 1;
+        }
+        let made = findings.conclude(model, question, &options, cancel).await?;
+        sink(AskEvent::Text { delta: made.text.clone() });
+        Ok((made, coverage))
     }
 
     /// Puts what the model said and what it rests on into the contract's form.
@@ -206,6 +265,7 @@ impl App {
         answer.tokens = Tokens { prompt: to_u32(prompt), completion: to_u32(completion) };
         answer.answer = made.text;
         answer.abstained = made.abstained;
+        answer.evidence = made.evidence;
         answer.cancelled = made.cancelled;
         answer.milliseconds.first_token = made.first_token_ms.map(|time| time as f64);
         Ok(())
@@ -255,6 +315,13 @@ impl App {
         }
         Ok(self.catalog().add_turn(id, &stored, now)?)
     }
+}
+
+/// A question to all documents in scope.
+struct Asked<'a> {
+    question: &'a str,
+    filter: ScopeFilter,
+    options: AnswerOptions,
 }
 
 fn to_u32(number: usize) -> u32 {

@@ -433,7 +433,7 @@ pub struct SearchReply {
 }
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
 #[serde(default)]
 #[ts(export)]
 pub struct AskRequest {
@@ -448,6 +448,11 @@ pub struct AskRequest {
     pub no_answer: bool,
     /// How many passages at most; 0 for the default.
     pub k: u32,
+    /// Abstain where the model finds it less likely than this that the sources hold the
+    /// answer, 0 to 1; `null` for the default.
+    pub min_evidence: Option<f32>,
+    /// Read every document in scope instead of the passages that fit best.
+    pub thorough: bool,
 }
 
 /// How well a sentence is supported by what it cites.
@@ -573,6 +578,10 @@ pub struct Answer {
     pub answer: String,
     /// The sources do not hold the answer.
     pub abstained: bool,
+    /// How likely the model found it that the sources hold the answer, 0 to 1; `null` where
+    /// it was not asked.
+    #[serde(default)]
+    pub evidence: Option<f32>,
     /// The person stopped it; the text is what there was.
     pub cancelled: bool,
     /// The answer sentence by sentence.
@@ -593,6 +602,25 @@ pub struct Answer {
     /// Files that were not searchable yet when it was asked.
     #[ts(type = "number")]
     pub pending: u64,
+    /// What was read where every document in scope was to be.
+    #[serde(default)]
+    pub coverage: Option<Coverage>,
+    /// The question is about all documents in scope, and only the passages that fit best
+    /// were read.
+    #[serde(default)]
+    pub wants_everything: bool,
+}
+
+/// How much of what was to be read was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Coverage {
+    /// Documents in scope whose text is known.
+    pub documents: u32,
+    /// Those that were read to the end.
+    pub read: u32,
+    /// Files in scope that could not be read when they were imported.
+    pub unreadable: u32,
 }
 
 /// What happens while a question is answered; one of the last three ends it.
@@ -609,6 +637,11 @@ pub enum AskEvent {
     },
     /// The chat model is being loaded; this takes some seconds.
     LoadingModel,
+    /// Every document in scope is read, and it has come so far.
+    Reading {
+        /// Documents read and to be read.
+        coverage: Coverage,
+    },
     /// More text, with valid markers only.
     Text {
         /// To be appended.

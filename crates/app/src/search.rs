@@ -171,18 +171,8 @@ impl App {
             (fused, records) = self.candidates(asked, candidates, &in_scope()?).await?;
         }
         let found = fused.into_iter().filter_map(|hit| {
-            let ChunkRecord { document, path, chunk, .. } = records.remove(&hit.chunk)?;
             let [lexical, semantic] = *hit.places.as_slice() else { return None };
-            let passage = Passage {
-                chunk: hit.chunk,
-                document,
-                path,
-                page: chunk.page,
-                range: chunk.range,
-                heading: chunk.heading,
-                text: chunk.text,
-                score: hit.score,
-            };
+            let passage = passage(records.remove(&hit.chunk)?, hit.score);
             Some(Found { passage, lexical, semantic, is_joined: false })
         });
         let (mut holding, others): (Vec<_>, Vec<_>) =
@@ -191,6 +181,11 @@ impl App {
             holding.extend(others);
         }
         Ok(holding)
+    }
+
+    /// The files that a question may be answered from.
+    pub(crate) fn scope_of(&self, filter: &Filter, question: &str) -> Result<ScopeFilter> {
+        scope(filter, &Query::parse(question))
     }
 
     /// The best chunks of both legs, fused; the places are those by words and by meaning. And what the
@@ -271,6 +266,21 @@ impl App {
             .into_iter()
             .map(|PageRect { page, x0, y0, x1, y1 }| Rect { page, x0, y0, x1, y1 })
             .collect())
+    }
+}
+
+/// A chunk as evidence.
+pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
+    let ChunkRecord { id, document, path, chunk, .. } = record;
+    Passage {
+        chunk: id,
+        document,
+        path,
+        page: chunk.page,
+        range: chunk.range,
+        heading: chunk.heading,
+        text: chunk.text,
+        score,
     }
 }
 

@@ -16,9 +16,9 @@ use lectern_app::{
     FileState, ModelParts, Parts, SearchMode, SearchRequest, SupportLevel, TextRange,
 };
 use lectern_domain::{
-    Access, ChatDelta, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex, ChunkMatch,
-    DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk,
-    LineUnit, ModelError, Scope, Source, TokenUsage,
+    Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
+    ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexStore,
+    IndexedChunk, LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::RecognisedPage;
 use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
@@ -112,6 +112,9 @@ impl ChatModel for Speaker {
     }
     async fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
         Ok(text.split_whitespace().count())
+    }
+    async fn yes_or_no(&self, _: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
+        Ok(None)
     }
     async fn generate(&self, _: ChatRequest) -> Result<ChatStream, ModelError> {
         let words =

@@ -10,8 +10,8 @@ use lectern_app::{
     RecommendationReason, Verdict,
 };
 use lectern_domain::{
-    Access, ChatModel, ChatRequest, ChatStream, ChunkIndex, IndexError, IndexStore, ModelError,
-    Source,
+    Access, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkIndex, IndexError, IndexStore,
+    ModelError, Source,
 };
 use lectern_gguf::fixture::GgufFile;
 use lectern_ingest::DocumentReader;
@@ -31,6 +31,9 @@ impl ChatModel for Named {
     }
     async fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
         Ok(text.len())
+    }
+    async fn yes_or_no(&self, _: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
+        Err(missing())
     }
     async fn generate(&self, _: ChatRequest) -> Result<ChatStream, ModelError> {
         Err(missing())

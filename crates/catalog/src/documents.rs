@@ -387,6 +387,24 @@ impl Catalog {
         .collect()
     }
 
+    /// All chunks of a document that a file passing `filter` holds, in the order of its text.
+    pub fn chunks_of(
+        &self,
+        document: DocumentId,
+        filter: &ScopeFilter,
+    ) -> Result<Vec<ChunkRecord>> {
+        let ids = {
+            let connection = self.lock();
+            let mut statement =
+                connection.prepare_cached("SELECT id FROM chunk WHERE document = ?1")?;
+            let rows = statement.query_map([document.0], |row| Ok(ChunkId(row.get(0)?)))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()?
+        };
+        let mut chunks = self.chunks(&ids, filter)?;
+        chunks.sort_by_key(|record| record.chunk.range.start);
+        Ok(chunks)
+    }
+
     /// The document at `path`, if it is searchable.
     pub fn document_at(&self, path: &str) -> Result<Option<DocumentRecord>> {
         let found = self

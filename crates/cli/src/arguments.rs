@@ -88,6 +88,9 @@ pub enum Command {
         /// Go on with this conversation.
         #[arg(long, value_name = "ID")]
         conversation: Option<i64>,
+        /// Read every document in scope: for lists, counts, comparisons and summaries.
+        #[arg(long, conflicts_with = "no_answer")]
+        thorough: bool,
         /// Only find the passages.
         #[arg(long)]
         no_answer: bool,
@@ -111,11 +114,24 @@ pub enum Command {
         /// The document.
         path: PathBuf,
     },
-    /// Measure the search on a question set: a folder with `corpus/` and
+    /// Measure the search, or the answers, on a question set: a folder with `corpus/` and
     /// `queries.jsonl`. Reads the corpus into the library first.
     Eval {
         /// The set's folder.
         set: PathBuf,
+        /// Measure answers instead of the search.
+        #[arg(long)]
+        answers: bool,
+        /// Ask only every so many of the answerable and of the unanswerable questions.
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "answers")]
+        every: usize,
+        /// Begin with this question of each kind, counted from 0.
+        #[arg(long, value_name = "N", default_value_t = 0, requires = "answers")]
+        first: usize,
+        /// Refuse where the model finds it less likely than this (0 to 1) that the sources
+        /// hold the answer.
+        #[arg(long, value_name = "SHARE", requires = "answers")]
+        min_evidence: Option<f32>,
         /// By words, by meaning, or both.
         #[arg(long, value_enum, default_value_t)]
         mode: Mode,

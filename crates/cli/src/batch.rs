@@ -106,7 +106,12 @@ async fn one(
             serde_json::to_value(app.search(&request).await?)
         }
         BatchWhat::Ask => {
-            let request = AskRequest { question: line.question, filter, ..AskRequest::default() };
+            let request = AskRequest {
+                question: line.question,
+                filter,
+                k: k.unwrap_or_default(),
+                ..AskRequest::default()
+            };
             serde_json::to_value(app.ask(&request, |_| {}, cancel).await?)
         }
     };

@@ -124,11 +124,12 @@ async fn execute(
                 why.iter().for_each(output::explanation);
             }
         }
-        Command::Ask { question, filter, conversation, no_answer } => {
+        Command::Ask { question, filter, conversation, thorough, no_answer } => {
             let request = AskRequest {
                 question,
                 filter: filter.into(),
                 conversation,
+                thorough,
                 no_answer,
                 ..AskRequest::default()
             };
@@ -141,7 +142,21 @@ async fn execute(
             let text = app.text(&path).await?;
             if json { output::json(&text) } else { output::document(&text) }
         }
-        Command::Eval { set, mode, save, baseline } => {
+        Command::Eval { set, answers: true, every, first, min_evidence, .. } => {
+            app.add(&[lectern_eval::corpus(&set)?]).await?;
+            work(app, false, false, quiet, cancel).await?;
+            let sample = lectern_eval::Sample { first, every };
+            let each = |outcome: &_| {
+                if !quiet {
+                    output::answered(outcome);
+                }
+            };
+            let report =
+                lectern_eval::evaluate_answers(app, &set, sample, min_evidence, cancel, each)
+                    .await?;
+            if json { output::json(&report) } else { output::answers(&report) }
+        }
+        Command::Eval { set, mode, save, baseline, .. } => {
             let baseline = baseline.as_deref().map(Report::read).transpose()?;
             app.add(&[lectern_eval::corpus(&set)?]).await?;
             work(app, false, false, quiet, cancel).await?;
@@ -324,6 +339,7 @@ async fn ask(
             request,
             |event| match event {
                 AskEvent::Text { delta } if !json => output::text(&delta),
+                AskEvent::Reading { coverage } if !json => output::reading(coverage),
                 _ => {}
             },
             cancel,

@@ -6,12 +6,12 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
-    AddReport, Answer, AnswerPassage, AppError, Check, DocumentText, Download, DownloadState,
-    Explanation, FileState, Fit, FolderRules, Hit, ModelEntry, ModelSettings, Models, OtherProgram,
-    Place, Ranking, RecommendationReason, RemovedModel, SearchReply, Status, SupportLevel, Verdict,
-    WhyNot, place_in_words,
+    AddReport, Answer, AnswerPassage, AppError, Check, Coverage, DocumentText, Download,
+    DownloadState, Explanation, FileState, Fit, FolderRules, Hit, ModelEntry, ModelSettings,
+    Models, OtherProgram, Place, Ranking, RecommendationReason, RemovedModel, SearchReply, Status,
+    SupportLevel, Verdict, WhyNot, place_in_words,
 };
-use lectern_eval::{Comparison, Report, Worse};
+use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
 
 /// Prints a value as one line of JSON. A reader that has gone away is no fault.
@@ -37,6 +37,13 @@ pub fn error(error: &AppError, as_json: bool) {
         if !error.hint.is_empty() {
             eprintln!("hint:  {}", error.hint);
         }
+    }
+}
+
+/// How far a question to every document is, as progress.
+pub fn reading(coverage: Coverage) {
+    if io::stderr().is_terminal() {
+        eprint!("\rreading document {} of {}  ", coverage.read + 1, coverage.documents);
     }
 }
 
@@ -215,6 +222,15 @@ fn passage_place(passage: &AnswerPassage) -> String {
 /// What follows an answer that was streamed: its sources and its doubts.
 pub fn sources(answer: &Answer) {
     println!("\n");
+    if let Some(Coverage { documents, read, unreadable }) = answer.coverage {
+        let missing = match unreadable {
+            0 => String::new(),
+            count => format!(", {count} unreadable"),
+        };
+        println!("read {read} of {documents} documents{missing}");
+    } else if answer.wants_everything {
+        println!("only the passages that fit best were read; --thorough reads every document");
+    }
     for citation in &answer.citations {
         println!(
             "[{}] {}",
@@ -283,6 +299,39 @@ pub fn evaluation(report: &Report) {
             m.questions, m.ndcg_10, m.recall_10, m.recall_100, m.top_1, m.mrr, m.p50_ms, m.p95_ms
         );
     }
+}
+
+/// One question of a measurement of answers, as progress.
+pub fn answered(outcome: &AnswerOutcome) {
+    let mark = match (outcome.answerable, outcome.refused) {
+        (true, true) => "refused, wrongly",
+        (false, true) => "refused, rightly",
+        (false, false) => "answered, wrongly",
+        (true, false) if outcome.gold && outcome.cited => "right",
+        (true, false) if outcome.gold => "right, cited elsewhere",
+        (true, false) => "without the gold answer",
+    };
+    note(&format!("{mark:23} {} → {}", outcome.question, outcome.answer.replace('\n', " ")));
+}
+
+/// The measures of answers.
+pub fn answers(report: &AnswerReport) {
+    let percent = |share: Option<f64>| {
+        share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.))
+    };
+    let seconds = |time: Option<f64>| {
+        time.map_or_else(|| "–".to_owned(), |time| format!("{:.1} s", time / 1000.))
+    };
+    println!("answerable questions    {}", report.answerable);
+    println!("  with a gold answer    {}", percent(report.gold));
+    println!("  refused               {}", percent(report.refused_falsely));
+    println!("  answers citing gold   {}", percent(report.cited));
+    println!("unanswerable questions  {}", report.unanswerable);
+    println!("  refused               {}", percent(report.refused_rightly));
+    println!("markers without source  {}", report.dangling);
+    println!("quotes not literal      {}", report.misquotes);
+    println!("first text (median)     {}", seconds(report.first_token_ms));
+    println!("whole answer (median)   {}", seconds(report.total_ms));
 }
 
 /// A report, beside an earlier one where there is one.

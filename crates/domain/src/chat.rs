@@ -34,6 +34,9 @@ pub struct ChatRequest {
     pub max_tokens: usize,
     /// 0 is deterministic.
     pub temperature: f32,
+    /// With sources numbered from 1 to this, no other number may stand in square brackets;
+    /// `None` leaves the reply free.
+    pub sources: Option<usize>,
 }
 
 /// How many tokens a generation took.
@@ -67,6 +70,10 @@ pub trait ChatModel: Send + Sync {
     fn context_tokens(&self) -> usize;
     /// How many tokens `text` is, without a chat template.
     async fn count_tokens(&self, text: &str) -> Result<usize, ModelError>;
+    /// How likely the model is to reply yes and not no (in English or Chinese), in 0..=1,
+    /// by what it would say first; `None` where it would say neither. `messages` end
+    /// with a question to be answered so.
+    async fn yes_or_no(&self, messages: Vec<ChatMessage>) -> Result<Option<f32>, ModelError>;
     /// Starts a reply.
     async fn generate(&self, request: ChatRequest) -> Result<ChatStream, ModelError>;
 }

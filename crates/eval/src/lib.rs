@@ -1,8 +1,9 @@
-//! Measures retrieval on question sets.
+//! Measures retrieval and answers on question sets.
 //!
 //! A set is a folder with `corpus/`, the documents as a person has them, and
 //! `queries.jsonl`, a [`Query`] a line.
 
+mod answers;
 mod measures;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use answers::{AnswerOutcome, AnswerReport, Sample, evaluate_answers};
 use lectern_app::{
     App, AppError, ErrorCode, Filter, Result, SearchMode, SearchReply, SearchRequest,
 };
@@ -28,6 +30,9 @@ pub struct Query {
     pub question: String,
     /// Its language, where the set has several.
     pub lang: Option<String>,
+    /// What a right answer may say.
+    #[serde(default)]
+    pub answers: Vec<String>,
     /// Where the answer stands.
     #[serde(default)]
     pub relevant: Vec<Place>,

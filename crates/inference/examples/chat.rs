@@ -46,7 +46,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let start = Instant::now();
     let messages = vec![ChatMessage { role: ChatRole::User, content: question }];
-    let mut reply = model.generate(ChatRequest { messages, max_tokens, temperature: 0.0 }).await?;
+    let mut reply = model
+        .generate(ChatRequest { messages, max_tokens, temperature: 0.0, sources: None })
+        .await?;
     let mut prefill = None;
     while let Some(delta) = reply.next().await {
         let first = *prefill.get_or_insert_with(|| start.elapsed().as_secs_f64());

@@ -7,7 +7,9 @@
 //!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
 //!   and what the model answers greedily to its first RUNS lines. With
-//!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name.
+//!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name;
+//! - `measure predictions MODEL.gguf THREADS 1 FILE` gives, for every token of FILE's text, the
+//!   surprise, the token that the model expects most, and by how much.
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +17,9 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, Embedder};
-use lectern_inference::{BertEmbedder, ChatOptions, EmbedderOptions, MistralChat};
+use lectern_inference::{
+    BertEmbedder, ChatOptions, EmbedderOptions, MistralChat, Prediction, perplexity,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -25,7 +29,9 @@ const REPLY: usize = 33;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
-        return Err("usage: measure chat|embed|switch|text MODEL THREADS RUNS FILE".into());
+        return Err(
+            "usage: measure chat|embed|switch|text|predictions MODEL THREADS RUNS FILE".into()
+        );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
     lectern_kernels::set_threads(threads);
@@ -42,27 +48,22 @@ fn main() -> Result<()> {
         }
         "embed" => embed(Path::new(model), runs, &text),
         "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
-        "text" => tokio::runtime::Runtime::new()?.block_on(perplexity(model, runs, &text)),
+        "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
+        "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
         other => Err(format!("there is no measure {other}").into()),
     }
 }
 
 async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
     let start = Instant::now();
-    let options = ChatOptions {
-        id: gguf.to_owned(),
-        gguf: PathBuf::from(gguf),
-        context_tokens: 2_048,
-        cpu_only: false,
-    };
-    let model = MistralChat::load(options).await?;
+    let model = loaded(gguf).await?;
     let load = start.elapsed().as_secs_f64();
     let (mut prefill, mut decode, mut prompt) = (Vec::new(), Vec::new(), 0);
     for run in 0..runs {
         // Each run begins differently, or the cache of the last one would serve it.
         let content = format!("{run}. {text}");
         let messages = vec![ChatMessage { role: ChatRole::User, content }];
-        let request = ChatRequest { messages, max_tokens: REPLY, temperature: 0.0 };
+        let request = ChatRequest { messages, max_tokens: REPLY, temperature: 0.0, sources: None };
         let start = Instant::now();
         let mut reply = model.generate(request).await?;
         let mut first = None;
@@ -104,8 +105,9 @@ async fn switch(ggufs: &str, times: usize, text: &str) -> Result<()> {
         };
         let model = MistralChat::load(options).await?;
         let messages = vec![ChatMessage { role: ChatRole::User, content: text.to_owned() }];
-        let mut reply =
-            model.generate(ChatRequest { messages, max_tokens: 8, temperature: 0.0 }).await?;
+        let mut reply = model
+            .generate(ChatRequest { messages, max_tokens: 8, temperature: 0.0, sources: None })
+            .await?;
         while let Some(delta) = reply.next().await {
             delta?;
         }
@@ -123,6 +125,7 @@ async fn interrupt(model: &MistralChat, text: &str) -> Result<f64> {
         messages: vec![ChatMessage { role: ChatRole::User, content }],
         max_tokens: 1,
         temperature: 0.0,
+        sources: None,
     };
     let short = async |content: &str| -> Result<f64> {
         let start = Instant::now();
@@ -139,18 +142,29 @@ async fn interrupt(model: &MistralChat, text: &str) -> Result<f64> {
     Ok((short("Two.").await? - alone).max(0.0))
 }
 
-async fn perplexity(gguf: &str, lines: usize, text: &str) -> Result<()> {
+async fn loaded(gguf: &str) -> Result<MistralChat> {
     let options = ChatOptions {
         id: gguf.to_owned(),
         gguf: PathBuf::from(gguf),
         context_tokens: 2_048,
         cpu_only: false,
     };
-    let model = MistralChat::load(options).await?;
-    println!("{:.4}", model.perplexity(text).await?);
+    Ok(MistralChat::load(options).await?)
+}
+
+async fn predictions(gguf: &str, text: &str) -> Result<()> {
+    for Prediction { surprise, likeliest, margin } in loaded(gguf).await?.predictions(text).await? {
+        println!("[{surprise:.6}, {likeliest}, {margin:.6}]");
+    }
+    Ok(())
+}
+
+async fn replies(gguf: &str, lines: usize, text: &str) -> Result<()> {
+    let model = loaded(gguf).await?;
+    println!("{:.4}", perplexity(&model.predictions(text).await?));
     for line in text.lines().filter(|line| !line.is_empty()).take(lines) {
         let messages = vec![ChatMessage { role: ChatRole::User, content: line.to_owned() }];
-        let request = ChatRequest { messages, max_tokens: 64, temperature: 0.0 };
+        let request = ChatRequest { messages, max_tokens: 64, temperature: 0.0, sources: None };
         let mut reply = model.generate(request).await?;
         let mut answer = String::new();
         while let Some(delta) = reply.next().await {

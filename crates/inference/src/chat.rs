@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -22,11 +22,12 @@ use mistralrs::{
     SamplingParams, TextMessageRole, TextMessages,
 };
 use tokenizers::Tokenizer;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::kernels::{self, Interrupt};
 use crate::repetition::LoopDetector;
 use crate::short;
+use crate::source_numbers::{NumberTokens, SourceNumbers};
 
 /// Memory for activations and for reading the largest tensor, beside weights and
 /// cache.
@@ -36,6 +37,8 @@ const SCRATCH_BYTES: u64 = 256 << 20;
 const CACHED_SEQUENCES: usize = 2;
 /// A character is at most four bytes, and a token at least one.
 const MAX_TOKENS_OF_A_CHARACTER: usize = 4;
+/// Yes and no are looked for among so many of the likeliest first tokens.
+const FIRST_TOKENS: usize = 40;
 /// Temperatures below this are zero.
 const GREEDY_BELOW: f32 = 1e-4;
 
@@ -68,6 +71,7 @@ struct Engine {
     tokenizer: Arc<Tokenizer>,
     context_tokens: usize,
     control_tokens: Vec<String>,
+    number_tokens: OnceLock<Arc<NumberTokens>>,
     /// Taken when it is dropped.
     holds_weights: Option<HoldsWeights>,
 }
@@ -229,6 +233,7 @@ fn load(options: ChatOptions) -> Result<MistralChat, ModelError> {
         tokenizer,
         context_tokens: context_tokens.min(metadata.max_seq_len),
         control_tokens: header.control_tokens(),
+        number_tokens: OnceLock::new(),
         holds_weights: Some(Box::new(move || weights.strong_count() > 0)),
     };
     Ok(MistralChat { id: options.id, engine: Arc::new(engine) })
@@ -357,15 +362,31 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "it made the loader fail".to_owned())
 }
 
+/// What the model expects at one place of a text, given what stands before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// -ln p of the token that stands there.
+    pub surprise: f64,
+    /// The likeliest token.
+    pub likeliest: u32,
+    /// Its logit less that of the next likeliest.
+    pub margin: f32,
+}
+
+/// The perplexity of a text: e to the mean of its surprises.
+pub fn perplexity(predictions: &[Prediction]) -> f64 {
+    let sum: f64 = predictions.iter().map(|prediction| prediction.surprise).sum();
+    (sum / predictions.len().max(1) as f64).exp()
+}
+
 impl MistralChat {
-    /// The perplexity of `text` as a person's message: e to the mean of -ln p over its
-    /// tokens and those of the model's template, each given those before it. For
-    /// comparing kernels and quantisations.
+    /// What the model expects for each token of `text` as a person's message, those of its
+    /// template among them, from the second on. For comparing kernels and quantisations.
     ///
     /// # Errors
     ///
     /// Where the text is longer than the context, or the model fails.
-    pub async fn perplexity(&self, text: &str) -> Result<f64, ModelError> {
+    pub async fn predictions(&self, text: &str) -> Result<Vec<Prediction>, ModelError> {
         let _turn = TURN.lock().await;
         let request = RequestBuilder::new()
             .set_sampling(SamplingParams { max_len: Some(1), ..SamplingParams::neutral() })
@@ -377,22 +398,38 @@ impl MistralChat {
             .send_raw_chat_request(request)
             .await
             .map_err(|error| failed(&error.to_string()))?;
-        let surprise = || -> candle_core::Result<f64> {
-            let mut sum = 0.0;
+        let predictions = || -> candle_core::Result<Vec<Prediction>> {
+            let mut predictions = Vec::with_capacity(tokens.len());
             let mut next = tokens.iter().skip(1);
             for chunk in &chunks {
                 let vocabulary = chunk.dim(candle_core::D::Minus1)?;
                 let rows: Vec<f32> = chunk.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
                 for (row, token) in rows.chunks_exact(vocabulary).zip(&mut next) {
-                    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                    let total: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
-                    let chosen = row.get(*token as usize).copied().unwrap_or(f32::NEG_INFINITY);
-                    sum += f64::from(largest - chosen) + total.ln();
+                    predictions.push(prediction(row, *token));
                 }
             }
-            Ok((sum / tokens.len().saturating_sub(1).max(1) as f64).exp())
+            Ok(predictions)
         };
-        surprise().map_err(|error| failed(&error.to_string()))
+        predictions().map_err(|error| failed(&error.to_string()))
+    }
+}
+
+/// What `logits` say of `token`.
+fn prediction(logits: &[f32], token: u32) -> Prediction {
+    let (mut likeliest, mut largest, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
+    for (id, &logit) in (0..).zip(logits) {
+        if logit > largest {
+            (likeliest, largest, second) = (id, logit, largest);
+        } else {
+            second = second.max(logit);
+        }
+    }
+    let total: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
+    let chosen = logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
+    Prediction {
+        surprise: f64::from(largest - chosen) + total.ln(),
+        likeliest,
+        margin: largest - second,
     }
 }
 
@@ -408,6 +445,18 @@ impl ChatModel for MistralChat {
 
     async fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
         self.engine.count_tokens(text)
+    }
+
+    /// Dropping the future gives up the prompt that is being read.
+    async fn yes_or_no(&self, messages: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
+        let (mut sender, receiver) = oneshot::channel();
+        let engine = Arc::clone(&self.engine);
+        tokio::spawn(async move {
+            let verdict = engine.yes_or_no(&messages, &mut sender).await;
+            // Nobody may wait for it any more.
+            let _ = sender.send(verdict);
+        });
+        receiver.await.unwrap_or_else(|_| Err(failed("it ended without a reason")))
     }
 
     /// The reply, or why there is none, comes on the stream; a request that waits
@@ -444,31 +493,8 @@ impl Engine {
             turn = TURN.lock() => turn,
             () = sender.closed() => return Ok(()),
         };
-        let messages: Vec<(TextMessageRole, String)> = request
-            .messages
-            .iter()
-            .map(|ChatMessage { role, content }| {
-                let role = match role {
-                    ChatRole::System => TextMessageRole::System,
-                    ChatRole::User => TextMessageRole::User,
-                    ChatRole::Assistant => TextMessageRole::Assistant,
-                };
-                (role, without_control_tokens(content, &self.control_tokens).into_owned())
-            })
-            .collect();
-
-        let prompt = self.count_prompt(&messages).await?;
-        let Some(room) = self.context_tokens.checked_sub(prompt).filter(|room| *room > 0) else {
-            return Err(ModelError::new(
-                ErrorCode::InvalidInput,
-                format!(
-                    "The question and its sources are {prompt} tokens long and the model reads at most {}.",
-                    self.context_tokens
-                ),
-                "Ask a shorter question, start a new conversation, or choose a model with a larger context.",
-            ));
-        };
-
+        let messages = self.readable(&request.messages);
+        let (prompt, room) = self.room(&messages).await?;
         let limit = request.max_tokens.clamp(1, room);
         let greedy = request.temperature < GREEDY_BELOW;
         let sampling = SamplingParams {
@@ -478,9 +504,15 @@ impl Engine {
             max_len: Some(limit),
             ..SamplingParams::neutral()
         };
-        let mut call = RequestBuilder::new().set_sampling(sampling).enable_thinking(false);
-        for (role, content) in messages {
-            call = call.add_message(role, content);
+        let mut call = call(messages, sampling);
+        if let Some(last) = request.sources {
+            let tokens =
+                self.number_tokens.get_or_init(|| Arc::new(NumberTokens::of(&self.tokenizer)));
+            call = call.add_logits_processor(Arc::new(SourceNumbers {
+                tokens: Arc::clone(tokens),
+                tokenizer: Arc::clone(&self.tokenizer),
+                last,
+            }));
         }
         let mut responses = self
             .model
@@ -539,6 +571,91 @@ impl Engine {
         }
     }
 
+    /// The share of yes in what the model is likely to say first, of yes and no; given up
+    /// when nobody waits for it any more.
+    async fn yes_or_no(
+        &self,
+        messages: &[ChatMessage],
+        waits: &mut oneshot::Sender<Result<Option<f32>, ModelError>>,
+    ) -> Result<Option<f32>, ModelError> {
+        let _turn = tokio::select! {
+            turn = TURN.lock() => turn,
+            () = waits.closed() => return Ok(None),
+        };
+        let messages = self.readable(messages);
+        self.room(&messages).await?;
+        // The probabilities are those of drawing at random; what is drawn does not matter.
+        let sampling = SamplingParams {
+            temperature: Some(1.0),
+            max_len: Some(1),
+            top_n_logprobs: FIRST_TOKENS,
+            ..SamplingParams::neutral()
+        };
+        let call = call(messages, sampling).return_logprobs(true);
+        let responses = self.model.stream_chat_request(call).await;
+        let mut responses = responses.map_err(|error| failed(&error.to_string()))?;
+        let mut likely = None;
+        loop {
+            let response = tokio::select! {
+                biased;
+                () = waits.closed() => {
+                    interrupt(responses).await;
+                    return Ok(None);
+                }
+                response = responses.next() => response,
+            };
+            match response {
+                Some(Response::Chunk(chunk)) => {
+                    let choice = chunk.choices.into_iter().next();
+                    likely = likely.or(choice.and_then(|choice| choice.logprobs));
+                }
+                Some(Response::ModelError(reason, _)) => return Err(failed(&reason)),
+                Some(Response::InternalError(error) | Response::ValidationError(error)) => {
+                    return Err(failed(&error.to_string()));
+                }
+                Some(_) => return Err(failed("it answered with something else than text")),
+                None => break,
+            }
+        }
+        // What ends the reply at once says neither.
+        let first = likely.map_or_else(Vec::new, |first| first.top_logprobs);
+        // The library's logarithms are of base 10.
+        let first = first.into_iter().filter_map(|t| Some((t.bytes?, 10_f32.powf(t.logprob))));
+        Ok(share_of_yes(first))
+    }
+
+    /// The messages as the model's library takes them, without control tokens.
+    fn readable(&self, messages: &[ChatMessage]) -> Vec<(TextMessageRole, String)> {
+        let readable = |ChatMessage { role, content }: &ChatMessage| {
+            let role = match role {
+                ChatRole::System => TextMessageRole::System,
+                ChatRole::User => TextMessageRole::User,
+                ChatRole::Assistant => TextMessageRole::Assistant,
+            };
+            (role, without_control_tokens(content, &self.control_tokens).into_owned())
+        };
+        messages.iter().map(readable).collect()
+    }
+
+    /// How many tokens the prompt is, and how many are left for the reply.
+    async fn room(
+        &self,
+        messages: &[(TextMessageRole, String)],
+    ) -> Result<(usize, usize), ModelError> {
+        let prompt = self.count_prompt(messages).await?;
+        match self.context_tokens.checked_sub(prompt).filter(|room| *room > 0) {
+            Some(room) => Ok((prompt, room)),
+            None => Err(ModelError::new(
+                ErrorCode::InvalidInput,
+                format!(
+                    "The question and its sources are {prompt} tokens long and the model reads at most {}.",
+                    self.context_tokens
+                ),
+                "Ask a shorter question, start a new conversation, or choose a model with a larger context.",
+            )),
+        }
+    }
+
     /// How many tokens the prompt is, in the model's chat template. The engine
     /// fails if it cannot deliver its answer, so this is always awaited.
     async fn count_prompt(
@@ -552,6 +669,25 @@ impl Engine {
         let tokens = self.model.tokenize(Either::Left(text), None, true, true, Some(false)).await;
         tokens.map(|tokens| tokens.len()).map_err(|error| failed(&error.to_string()))
     }
+}
+
+fn call(messages: Vec<(TextMessageRole, String)>, sampling: SamplingParams) -> RequestBuilder {
+    let call = RequestBuilder::new().set_sampling(sampling).enable_thinking(false);
+    messages.into_iter().fold(call, |call, (role, content)| call.add_message(role, content))
+}
+
+/// Of the probabilities of yes and no among `tokens`, the share of yes; `None` where there is
+/// neither.
+fn share_of_yes(tokens: impl Iterator<Item = (String, f32)>) -> Option<f32> {
+    let (mut yes, mut no) = (0.0, 0.0);
+    for (token, probability) in tokens {
+        match token.trim().to_lowercase().as_str() {
+            "yes" | "是" | "有" | "是的" => yes += probability,
+            "no" | "否" | "不" | "没有" | "没" | "不是" => no += probability,
+            _ => {}
+        }
+    }
+    (yes + no > 0.0).then(|| yes / (yes + no))
 }
 
 /// Ends the sequence that `responses` are of: between two products of the model, and
@@ -618,7 +754,57 @@ mod tests {
             ],
             max_tokens,
             temperature: 0.0,
+            sources: None,
         }
+    }
+
+    #[test]
+    fn predictions_are_those_of_the_softmax() {
+        let found = prediction(&[0.0, 2.0, 1.5, -1.0], 2);
+        let total: f64 = [0.0, 2.0, 1.5, -1.0_f64].iter().map(|logit| logit.exp()).sum();
+        assert!((found.surprise - (total.ln() - 1.5)).abs() < 1e-6, "{found:?}");
+        assert_eq!((found.likeliest, found.margin), (1, 0.5));
+        assert!((perplexity(&[found, found]) - found.surprise.exp()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn yes_is_weighed_against_no() {
+        let cases: &[(&[(&str, f32)], Option<f32>)] = &[
+            (&[("Yes", 0.6), ("no", 0.2), (" yes", 0.1), ("No", 0.1)], Some(0.7)),
+            (&[("是", 0.5), ("否", 0.5)], Some(0.5)),
+            (&[("The", 0.9), ("Yes", 0.02)], Some(1.0)),
+            (&[("The", 0.9)], None),
+            (&[], None),
+        ];
+        for (tokens, expected) in cases {
+            let tokens = tokens.iter().map(|(token, p)| ((*token).to_owned(), *p));
+            let share = share_of_yes(tokens).map(|share| (share * 1e3).round() / 1e3);
+            assert_eq!(share, *expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_yes_is_likelier_where_the_system_text_demands_one() {
+        let model = smollm2().await;
+        let asked = |word: &str| {
+            let mut messages = ask("Is it so? Reply with yes or no only.", 1).messages;
+            messages[0].content =
+                format!("Always reply with the word {word}. Only ever say {word}.");
+            model.yes_or_no(messages)
+        };
+        let (yes, no) = (asked("yes").await.unwrap().unwrap(), asked("no").await.unwrap().unwrap());
+        assert!((0.0..=1.0).contains(&yes) && (0.0..=1.0).contains(&no));
+        assert!(yes > no, "{yes} {no}");
+    }
+
+    #[tokio::test]
+    async fn a_reply_has_no_numbers_of_sources_that_are_not_there() {
+        let mut request = ask("Copy this line exactly: [7] [8] [9] [7] [8] [9]", 40);
+        let free = text(&deltas(request.clone()).await);
+        assert!(free.contains("[7]"), "it would say them: {free}");
+        request.sources = Some(2);
+        let reply = text(&deltas(request).await);
+        assert!(["[7", "[8", "[9"].iter().all(|number| !reply.contains(number)), "{reply}");
     }
 
     async fn deltas(request: ChatRequest) -> Vec<ChatDelta> {

@@ -8,10 +8,11 @@ mod cpu;
 mod encoder;
 mod kernels;
 mod repetition;
+mod source_numbers;
 mod unigram;
 
 pub use bert::{BertEmbedder, EmbedderOptions};
-pub use chat::{ChatOptions, MistralChat};
+pub use chat::{ChatOptions, MistralChat, Prediction, perplexity};
 pub use cpu::CpuSupport;
 
 /// What a panic or a library said, shortened to what a person can read.

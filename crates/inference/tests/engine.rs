@@ -98,7 +98,7 @@ async fn load() -> MistralChat {
 
 fn ask(question: &str) -> ChatRequest {
     let messages = vec![ChatMessage { role: ChatRole::User, content: question.into() }];
-    ChatRequest { messages, max_tokens: MAX_TOKENS, temperature: 0.0 }
+    ChatRequest { messages, max_tokens: MAX_TOKENS, temperature: 0.0, sources: None }
 }
 
 /// What is asked after `reply` was given to `question`.

@@ -45,6 +45,11 @@ pub struct Model {
     /// the sixtieth, on average over English questions (`docs/benchmarks.md`).
     #[serde(default)]
     pub cosine_spread: Option<f32>,
+    /// How likely a chat model must find it that the sources hold an answer, in 0..=1, to be
+    /// asked for one: measured, for models that refuse too much when told that they may
+    /// (`docs/benchmarks.md`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_evidence: Option<f32>,
     /// The languages its makers claim, as ISO 639-1 codes.
     pub languages: Vec<String>,
     /// The licence of the weights, as an SPDX identifier.

@@ -47,6 +47,7 @@ pub fn inspect(path: &Path, name: Option<&str>) -> Result<Model, ModelsError> {
         query_prefix: String::new(),
         passage_prefix: String::new(),
         cosine_spread: None,
+        min_evidence: None,
         languages: vec![],
         licence: header.licence().unwrap_or_default().to_owned(),
         default: false,

@@ -326,6 +326,7 @@ mod tests {
             query_prefix: String::new(),
             passage_prefix: String::new(),
             cosine_spread: None,
+            min_evidence: None,
             languages: vec!["en".into()],
             licence: "Apache-2.0".into(),
             default,

@@ -2,6 +2,7 @@
 import type { AnswerPassage } from "./AnswerPassage";
 import type { AnswerSentence } from "./AnswerSentence";
 import type { Citation } from "./Citation";
+import type { Coverage } from "./Coverage";
 import type { Timing } from "./Timing";
 import type { Tokens } from "./Tokens";
 
@@ -25,6 +26,11 @@ answer: string,
  * The sources do not hold the answer.
  */
 abstained: boolean, 
+/**
+ * How likely the model found it that the sources hold the answer, 0 to 1; `null` where
+ * it was not asked.
+ */
+evidence: number | null, 
 /**
  * The person stopped it; the text is what there was.
  */
@@ -60,4 +66,13 @@ conversation: number | null,
 /**
  * Files that were not searchable yet when it was asked.
  */
-pending: number, };
+pending: number, 
+/**
+ * What was read where every document in scope was to be.
+ */
+coverage: Coverage | null, 
+/**
+ * The question is about all documents in scope, and only the passages that fit best
+ * were read.
+ */
+wants_everything: boolean, };

@@ -2,6 +2,7 @@
 import type { Answer } from "./Answer";
 import type { AnswerPassage } from "./AnswerPassage";
 import type { AppError } from "./AppError";
+import type { Coverage } from "./Coverage";
 
 /**
  * What happens while a question is answered; one of the last three ends it.
@@ -14,7 +15,11 @@ standalone_question: string,
 /**
  * Best first.
  */
-passages: Array<AnswerPassage>, } | { "type": "loading_model" } | { "type": "text", 
+passages: Array<AnswerPassage>, } | { "type": "loading_model" } | { "type": "reading", 
+/**
+ * Documents read and to be read.
+ */
+coverage: Coverage, } | { "type": "text", 
 /**
  * To be appended.
  */

@@ -24,4 +24,13 @@ no_answer: boolean,
 /**
  * How many passages at most; 0 for the default.
  */
-k: number, };
+k: number, 
+/**
+ * Abstain where the model finds it less likely than this that the sources hold the
+ * answer, 0 to 1; `null` for the default.
+ */
+min_evidence: number | null, 
+/**
+ * Read every document in scope instead of the passages that fit best.
+ */
+thorough: boolean, };
