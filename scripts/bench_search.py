@@ -32,22 +32,18 @@ def percentiles(times: list[float]) -> dict[str, float]:
     return {"p50": at(0.5), "p95": at(0.95), "max": at(1.0)}
 
 
-def client(library: Path) -> dict:
+def client(library: Path, index: dict | None) -> dict:
     database = lancedb.connect(library / "index")
     name = next(name for name in database.table_names() if name.startswith("vectors_"))
     texts, vectors = database.open_table("chunks"), database.open_table(name)
-    config = (library / "index" / "probes").read_text().split() if (library / "index" / "probes").exists() else []
-    indexed = any(index.name == "vector_ivf" for index in vectors.list_indices())
-    probes = int(os.environ.get("PROBES", config[0] if config else 20))
-
     def by_words(query: dict) -> int:
         request = texts.search(MatchQuery(query["terms"], "terms"), query_type="fts")
         return len(request.select(["chunk_id"]).limit(CANDIDATES).to_arrow())
 
     def by_meaning(query: dict) -> int:
         request = vectors.search(query["vector"], vector_column_name="vector").distance_type("l2")
-        if indexed:
-            request = request.nprobes(probes).refine_factor(2)
+        if index:
+            request = request.nprobes(index["probes"]).refine_factor(2)
         return len(request.select(["chunk_id"]).limit(CANDIDATES).to_arrow())
 
     queries = [json.loads(line) for line in open(library / "queries.jsonl", encoding="utf-8")]
@@ -76,7 +72,9 @@ def main() -> None:
         [target / "debug/examples/search_scale", "measure", library, queries],
         check=True, capture_output=True, text=True,
     )
-    print(json.dumps({"program": json.loads(program.stdout), "client": client(library)}, indent=1))
+    measured = json.loads(program.stdout)
+    beside = client(library, measured["vector_index"])
+    print(json.dumps({"program": measured, "client": beside}, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ use std::{
 
 use lectern_answer::{
     Passage,
-    fusion::{Fused, Leg, LegPlace, fuse},
+    fusion::{Fused, Leg, LegPlace, fuse, words_weight},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
@@ -36,11 +36,14 @@ const QUOTED_CANDIDATES: usize = 1_000;
 /// `docs/benchmarks.md`.
 const LEXICAL_UNIT: f32 = 20.0;
 
+/// So many of what words found tell whether they are in the question's language.
+const WEIGHED: usize = 10;
+
 /// Neighbours have nothing but a line break, or a few, between them.
 const LARGEST_GAP: u32 = 4;
 
 /// Neighbours are joined up to so many characters: more is a page, and not a passage.
-const LONGEST_JOINED: u32 = 3_000;
+const LONGEST_JOINED: u32 = 2_000;
 
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
@@ -50,6 +53,8 @@ pub(crate) struct Found {
     pub(crate) passage: Passage,
     pub(crate) lexical: Option<LegPlace>,
     pub(crate) semantic: Option<LegPlace>,
+    /// Its range has grown by a neighbour's.
+    is_joined: bool,
 }
 
 impl Found {
@@ -64,6 +69,12 @@ impl Found {
             && a.heading == b.heading
             && gap <= LARGEST_GAP
             && length <= LONGEST_JOINED
+    }
+
+    fn join(&mut self, other: &Self) {
+        let (range, other) = (&mut self.passage.range, other.passage.range);
+        *range = CharRange::new(range.start.min(other.start), range.end.max(other.end));
+        self.is_joined = true;
     }
 }
 
@@ -88,7 +99,7 @@ impl App {
             self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
         let hits = found
             .into_iter()
-            .map(|Found { passage, lexical, semantic }| {
+            .map(|Found { passage, lexical, semantic, .. }| {
                 let Whereabouts { label, place, .. } =
                     self.whereabouts(passage.document, passage.range.start)?;
                 Ok(Hit {
@@ -125,7 +136,7 @@ impl App {
         let is_there = |found: &Found| {
             !is_gone(self.catalog(), &folders, Path::new(&found.passage.path)).unwrap_or(false)
         };
-        self.joined(varied(found.into_iter().filter(is_there), k))
+        self.read_anew(varied(found.into_iter().filter(is_there), k))
     }
 
     /// What is searched for, and where.
@@ -161,17 +172,15 @@ impl App {
         let in_scope =
             || Ok::<_, AppError>(Arc::new(Scope::Documents(self.catalog().documents_in(filter)?)));
         let scope = if filter.is_empty() { Arc::default() } else { in_scope()? };
-        let mut fused = self.candidates(asked, candidates, &scope).await?;
-        let mut records = self.records(&fused, filter)?;
+        let (mut fused, mut records) = self.candidates(asked, candidates, &scope).await?;
         // What was forgotten may still be in the index and crowd out what is there.
         if records.len() < fused.len() && records.len() < k {
-            fused = self.candidates(asked, candidates, &in_scope()?).await?;
-            records = self.records(&fused, filter)?;
+            (fused, records) = self.candidates(asked, candidates, &in_scope()?).await?;
         }
         let found = fused.into_iter().filter_map(|hit| {
             let [lexical, semantic] = *hit.places.as_slice() else { return None };
             let passage = passage(records.remove(&hit.chunk)?, hit.score);
-            Some(Found { passage, lexical, semantic })
+            Some(Found { passage, lexical, semantic, is_joined: false })
         });
         let (mut holding, others): (Vec<_>, Vec<_>) =
             found.partition(|found| query.is_in(&found.passage.text));
@@ -186,19 +195,44 @@ impl App {
         scope(filter, &Query::parse(question))
     }
 
-    /// The best chunks of both legs, fused; the places are those by words and by meaning.
+    /// The best chunks of both legs, fused; the places are those by words and by meaning. And what the
+    /// catalogue knows of them; what it has forgotten is left out there, whatever the index still holds.
     async fn candidates(
         &self,
         asked: &Asked,
         candidates: usize,
         scope: &Arc<Scope>,
-    ) -> Result<Vec<Fused>> {
+    ) -> Result<(Vec<Fused>, HashMap<ChunkId, ChunkRecord>)> {
         let (lexical, semantic) = self.legs(asked, candidates, scope).await?;
-        let spread = asked.embedding.spread;
-        Ok(fuse(&[
-            Leg { unit: LEXICAL_UNIT, asked: candidates, matches: lexical, nothing: Some(0.0) },
-            Leg { unit: spread, asked: candidates, matches: semantic, nothing: None },
-        ]))
+        let ids: HashSet<ChunkId> =
+            lexical.iter().chain(&semantic).map(|found| found.chunk).collect();
+        let records = self.catalog().chunks(&Vec::from_iter(ids), &asked.filter)?;
+        let records: HashMap<ChunkId, ChunkRecord> =
+            records.into_iter().map(|record| (record.id, record)).collect();
+        let weight = if asked.vector.is_some() {
+            let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
+            let texts: Vec<String> = best.map(words_of).collect();
+            words_weight(&asked.query.text, texts.iter().map(String::as_str))
+        } else {
+            1.0
+        };
+        let fused = fuse(&[
+            Leg {
+                unit: LEXICAL_UNIT,
+                asked: candidates,
+                matches: lexical,
+                weight,
+                nothing: Some(0.0),
+            },
+            Leg {
+                unit: asked.embedding.spread,
+                asked: candidates,
+                matches: semantic,
+                weight: 1.0,
+                nothing: None,
+            },
+        ]);
+        Ok((fused, records))
     }
 
     /// What the index finds by words and by meaning.
@@ -222,35 +256,14 @@ impl App {
         }
     }
 
-    /// Passages that follow each other in one section and on one page as one, in the place of the better.
-    fn joined(&self, found: Vec<Found>) -> Result<Vec<Found>> {
-        let mut joined: Vec<Found> = Vec::with_capacity(found.len());
-        for next in found {
-            match joined.iter_mut().find(|first| first.is_beside(&next)) {
-                Some(first) => {
-                    let (range, other) = (first.passage.range, next.passage.range);
-                    let range =
-                        CharRange::new(range.start.min(other.start), range.end.max(other.end));
-                    if let Some(text) = self.catalog().text_slice(first.passage.document, range)? {
-                        (first.passage.range, first.passage.text) = (range, text);
-                    }
-                }
-                None => joined.push(next),
+    /// Gives passages that neighbours were joined to their whole text.
+    fn read_anew(&self, mut found: Vec<Found>) -> Result<Vec<Found>> {
+        for Found { passage, .. } in found.iter_mut().filter(|found| found.is_joined) {
+            if let Some(text) = self.catalog().text_slice(passage.document, passage.range)? {
+                passage.text = text;
             }
         }
-        Ok(joined)
-    }
-
-    /// What the catalogue knows of these chunks. What it has forgotten is left
-    /// out, whatever the index still holds.
-    fn records(
-        &self,
-        fused: &[Fused],
-        filter: &ScopeFilter,
-    ) -> Result<HashMap<ChunkId, ChunkRecord>> {
-        let ids: Vec<ChunkId> = fused.iter().map(|hit| hit.chunk).collect();
-        let records = self.catalog().chunks(&ids, filter)?;
-        Ok(records.into_iter().map(|record| (record.id, record)).collect())
+        Ok(found)
     }
 
     /// Where a part of a document stands on its pages.
@@ -278,6 +291,13 @@ pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
     }
 }
 
+/// What a chunk is found by: its file's name or its title, the headings above it, and its text.
+fn words_of(record: &ChunkRecord) -> String {
+    let name = record.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let title = record.title.as_deref().unwrap_or(name);
+    format!("{title}\n{}\n{}", record.chunk.heading.join("\n"), record.chunk.text)
+}
+
 impl From<LegPlace> for Ranking {
     fn from(LegPlace { rank, score }: LegPlace) -> Self {
         Self { rank, score }
@@ -299,8 +319,9 @@ fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
     Ok(scope)
 }
 
-/// The first `k`, without those whose letters and digits are those of an earlier one, and with at
-/// most three of five from one document, unless there are no others.
+/// The first `k`, without those whose letters and digits are those of an earlier one, with neighbours in
+/// one section and on one page as one in the place of the better, and with at most three of five from one
+/// document, unless there are no others.
 pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
     let most = (k * 3).div_ceil(5);
     let mut texts = HashSet::new();
@@ -313,6 +334,11 @@ pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found>
         let letters = |c: &char| c.is_alphanumeric();
         let text: String = found.passage.text.chars().filter(letters).collect();
         if !texts.insert(text) {
+            continue;
+        }
+        if let Some(neighbour) = first.iter_mut().find(|other: &&mut Found| other.is_beside(&found))
+        {
+            neighbour.join(&found);
             continue;
         }
         let count = of_document.entry(found.passage.document).or_default();
@@ -410,6 +436,7 @@ mod tests {
             },
             lexical: None,
             semantic: None,
+            is_joined: false,
         };
         type Case<'a> = (&'a [(i64, &'a str)], usize, &'a [&'a str]);
         let cases: &[Case] = &[
@@ -430,10 +457,83 @@ mod tests {
             (&[(1, "a")], 0, &[]),
         ];
         for (given, k, expected) in cases {
-            let given = given.iter().map(|(document, text)| found(*document, text));
+            let given = (0..).zip(*given).map(|(at, (document, text))| {
+                let mut found = found(*document, text);
+                found.passage.range = CharRange::new(at * 100, at * 100 + 10);
+                found
+            });
             let texts: Vec<String> =
                 varied(given, *k).into_iter().map(|found| found.passage.text).collect();
             assert_eq!(texts, *expected, "{k}");
+        }
+    }
+
+    #[test]
+    fn neighbours_are_one_passage() {
+        let passage = |document: i64, page: u32, heading: &str, start: u32, end: u32| Found {
+            passage: Passage {
+                chunk: ChunkId(i64::from(start)),
+                document: DocumentId(document),
+                path: String::new(),
+                page: Some(page),
+                range: CharRange::new(start, end),
+                heading: vec![heading.to_owned()],
+                text: format!("{document} {start} {end}"),
+                score: 0.,
+            },
+            lexical: None,
+            semantic: None,
+            is_joined: false,
+        };
+        type Place<'a> = (i64, u32, &'a str, u32, u32);
+        let cases: &[(&str, &[Place], &[(u32, u32)])] = &[
+            ("after it", &[(1, 1, "a", 0, 500), (1, 1, "a", 502, 900)], &[(0, 900)]),
+            ("before it", &[(1, 1, "a", 502, 900), (1, 1, "a", 0, 500)], &[(0, 900)]),
+            (
+                "on both sides, with others between",
+                &[
+                    (1, 1, "a", 500, 900),
+                    (2, 1, "a", 0, 500),
+                    (1, 1, "a", 0, 499),
+                    (1, 1, "a", 901, 1_000),
+                ],
+                &[(0, 1_000), (0, 500)],
+            ),
+            (
+                "of another document",
+                &[(1, 1, "a", 0, 500), (2, 1, "a", 501, 900)],
+                &[(0, 500), (501, 900)],
+            ),
+            (
+                "on another page",
+                &[(1, 1, "a", 0, 500), (1, 2, "a", 501, 900)],
+                &[(0, 500), (501, 900)],
+            ),
+            (
+                "of another section",
+                &[(1, 1, "a", 0, 500), (1, 1, "b", 501, 900)],
+                &[(0, 500), (501, 900)],
+            ),
+            (
+                "not next to it",
+                &[(1, 1, "a", 0, 500), (1, 1, "a", 510, 900)],
+                &[(0, 500), (510, 900)],
+            ),
+            (
+                "too long together",
+                &[(1, 1, "a", 0, 1_500), (1, 1, "a", 1_501, 2_900)],
+                &[(0, 1_500), (1_501, 2_900)],
+            ),
+        ];
+        for (what, given, expected) in cases {
+            let given = given
+                .iter()
+                .map(|(d, page, heading, start, end)| passage(*d, *page, heading, *start, *end));
+            let ranges: Vec<(u32, u32)> = varied(given, 10)
+                .into_iter()
+                .map(|found| (found.passage.range.start, found.passage.range.end))
+                .collect();
+            assert_eq!(ranges, *expected, "{what}");
         }
     }
 

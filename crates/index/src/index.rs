@@ -47,8 +47,9 @@ const SHORT_FILTER: usize = 64;
 /// So many times the candidates are looked for everywhere where those of a scope are wanted.
 const WIDER: usize = 4;
 
-/// Fewer vectors are compared one by one, which is exact and needs nothing to be built.
-const FLAT_ROWS: usize = 50_000;
+/// Fewer vectors are compared one by one, which is exact and needs nothing to be built. It takes some 20 ms for
+/// so many; see `docs/benchmarks.md`.
+const FLAT_ROWS: usize = 10_000;
 
 /// A chunk index in a directory.
 ///
@@ -88,6 +89,15 @@ impl Best {
     fn chunks(self) -> Vec<ChunkMatch> {
         self.rows.into_iter().map(|row| row.found).collect()
     }
+}
+
+/// How vectors are searched through their index.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VectorIndex {
+    /// How many of its parts a search visits.
+    pub probes: usize,
+    /// The share of the ten nearest that it found when it was built.
+    pub recall: f64,
 }
 
 /// What a search goes by.
@@ -171,15 +181,16 @@ impl LanceIndex {
         Self { flat_rows, ..self }
     }
 
-    /// The share of the ten nearest vectors that the index of vectors found when it was built; `None` where
-    /// there is none, and all vectors are compared.
+    /// The index of vectors; `None` where there is none, and all vectors are compared.
     ///
     /// # Errors
     ///
     /// When the table cannot be read.
-    pub async fn vector_recall(&self) -> Result<Option<f64>, IndexError> {
+    pub async fn vector_index(&self) -> Result<Option<VectorIndex>, IndexError> {
         let built = vectors::built(&self.vectors).await.map_err(failure)?;
-        Ok(built.and_then(|built| built.probes.map(|_| built.recall)))
+        Ok(built.and_then(|built| {
+            built.probes.map(|probes| VectorIndex { probes, recall: built.recall })
+        }))
     }
 
     /// The best `k` chunks, unique, best first, ties by chunk id.
@@ -266,8 +277,7 @@ impl LanceIndex {
 
     /// How many parts of the index of vectors a search visits; `None` where there is none.
     async fn probes(&self) -> Result<Option<usize>, IndexError> {
-        let built = vectors::built(&self.vectors).await.map_err(failure)?;
-        Ok(built.and_then(|built| built.probes))
+        Ok(self.vector_index().await?.map(|index| index.probes))
     }
 
     async fn rows(

@@ -14,4 +14,4 @@ mod language;
 mod table;
 mod vectors;
 
-pub use index::LanceIndex;
+pub use index::{LanceIndex, VectorIndex};

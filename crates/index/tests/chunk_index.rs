@@ -242,7 +242,7 @@ async fn an_index_of_vectors_finds_what_comparing_all_of_them_does() {
     let flat = open(usize::MAX).await;
     flat.add_vectors((0..ROWS).map(bundled).collect()).await.unwrap();
     flat.maintain().await.unwrap();
-    assert_eq!(flat.vector_recall().await.unwrap(), None);
+    assert_eq!(flat.vector_index().await.unwrap(), None);
     let queries: Vec<Vec<f32>> = (0..30).map(|n| bundled(n * 97 + 5_000).vector).collect();
     let scopes = [Scope::All, documents(0..200), documents((0..300).step_by(2)), documents([7])];
     let search = async |index: &LanceIndex| {
@@ -258,7 +258,7 @@ async fn an_index_of_vectors_finds_what_comparing_all_of_them_does() {
 
     let indexed = open(1_000).await;
     indexed.maintain().await.unwrap();
-    let recall = indexed.vector_recall().await.unwrap().unwrap();
+    let recall = indexed.vector_index().await.unwrap().unwrap().recall;
     assert!(recall >= 0.95, "{recall}");
     let found = search(&indexed).await;
     let (mut same, mut all) = (0, 0);
@@ -294,7 +294,7 @@ async fn an_index_of_vectors_finds_what_comparing_all_of_them_does() {
         }
         indexed.maintain().await.unwrap();
     }
-    assert!(indexed.vector_recall().await.unwrap().is_some());
+    assert!(indexed.vector_index().await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn vectors_that_no_index_finds_are_all_compared() {
     let exact = index.semantic(&query, 50, &Scope::All).await.unwrap();
     for _ in 0..2 {
         index.maintain().await.unwrap();
-        assert_eq!(index.vector_recall().await.unwrap(), None);
+        assert_eq!(index.vector_index().await.unwrap(), None);
         assert_eq!(index.semantic(&query, 50, &Scope::All).await.unwrap(), exact);
     }
 }
