@@ -283,8 +283,8 @@ impl App {
             let embedded = self.catalog().chunks_to_embed(1)?.is_empty();
             let recognised = self.catalog().next_scan()?.is_none()
                 || !(self.inner.parts.reader)().can_recognise();
-            let done = read && embedded && recognised && self.catalog().is_followed()?;
-            if done && self.is_at_rest()? {
+            let at_rest = read && self.catalog().is_followed()? && self.is_at_rest()?;
+            if at_rest && embedded && recognised {
                 break;
             }
             if let Some(lock) = self.try_lock()? {
@@ -297,17 +297,15 @@ impl App {
                     "Resume it in the window, or close the window and try again.",
                 ));
             }
-            if read && !done && (self.inner.parts.on_battery)() {
+            // What is left waits for something else than time.
+            if at_rest && (self.inner.parts.on_battery)() {
                 return Err(AppError::new(
                     ErrorCode::Library,
                     "the library is open elsewhere, and heavy work waits there because the computer runs on its battery",
                     "Everything is searchable by its words. Plug the computer in to have the rest done.",
                 ));
             }
-            if read
-                && !done
-                && let Some(problem) = self.problem()
-            {
+            if at_rest && let Some(problem) = self.problem() {
                 return Err(problem);
             }
             // Events of another process cannot be awaited.

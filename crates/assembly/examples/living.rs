@@ -128,9 +128,14 @@ async fn save(files: usize) {
         tokio::time::sleep(ASK_AGAIN).await;
     }
     let (mut words, mut meanings, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    // Half of them are saved while files are read, and half while vectors are made.
     let (mut reading, mut embedding) = (0, 0);
     for number in 0..SAVED {
-        let status = app.status(false).unwrap();
+        let mut status = app.status(false).unwrap();
+        while number == SAVED / 2 && status.pending > 0 {
+            tokio::time::sleep(ASK_AGAIN).await;
+            status = app.status(false).unwrap();
+        }
         reading += usize::from(status.pending > 0);
         embedding += usize::from(status.pending == 0 && status.embedded_chunks < status.chunks);
         let (path, word) = (world.path(&format!("saved {number}.md")), word(number));

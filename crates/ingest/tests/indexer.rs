@@ -404,6 +404,7 @@ async fn another_embedder_takes_over_when_its_vectors_are_complete_and_not_befor
         _ = indexer.run(Until::Idle) => {}
         () = world.wait_for(|_| !index.vectors.lock().unwrap().is_empty()) => {}
     }
+    drop(indexer);
     assert_eq!(chosen(), "length");
     assert_eq!(world.index.vectors.lock().unwrap().len(), 301);
     *world.successor.lock().unwrap() = Some(successor());
