@@ -28,6 +28,7 @@ export type { FoundModel } from './FoundModel';
 export type { GraphicsCard } from './GraphicsCard';
 export type { Hit } from './Hit';
 export type { Machine } from './Machine';
+export type { Manner } from './Manner';
 export type { ModelEntry } from './ModelEntry';
 export type { ModelSettings } from './ModelSettings';
 export type { Models } from './Models';
