@@ -14,6 +14,8 @@ PYTHON ?= python3
 CARGO_DENY := 0.20.2
 TAURI_CLI := 2.12.5
 BIN := $(CARGO_TARGET_DIR)/debug
+# The programs without their symbols, as they are packed.
+DIST := $(CARGO_TARGET_DIR)/dist
 BENCH_MODELS := $(addprefix qwen2.5-coder-,1.5b-instruct-q4_k_m 0.5b-instruct-q4_k_m) smollm2-135m-instruct-q4_1
 
 # $(call stage,NAME,COMMAND) runs a command and prints its wall time. No commas in either, and `&&`
@@ -93,8 +95,13 @@ bench: setup models pdfium ui build ## measure: the program on samples/ and the 
 .PHONY: dist
 dist: setup ui build ## make the Debian package of what is built
 	$(call stage,pdfium,$(PYTHON) -B scripts/fetch_pdfium.py --copy src-tauri/gen/pdfium)
-	$(call stage,dist,cd src-tauri && npx --yes @tauri-apps/cli@$(TAURI_CLI) bundle --debug --bundles deb --config tauri.package.json)
-	@find '$(BIN)/bundle' -name '*.deb' -exec ls -lh {} +
+	$(call stage,strip,mkdir -p '$(DIST)/debug' && strip --strip-all -o '$(DIST)/debug/lectern-desktop' '$(BIN)/lectern-desktop')
+	$(call stage,dist,cd src-tauri && CARGO_TARGET_DIR='$(DIST)' npx --yes @tauri-apps/cli@$(TAURI_CLI) bundle --debug --bundles deb --config tauri.package.json)
+	@find '$(DIST)/debug/bundle' -name '*.deb' -exec ls -lh {} +
+
+.PHONY: test-dist
+test-dist: ## install, use and remove the package on a clean Debian in a folder; needs root and debootstrap
+	$(call stage,test-dist,scripts/test_deb.sh)
 
 # The page. npm writes node_modules/.package-lock.json and Vite dist/index.html last, so they say
 # when each was done.

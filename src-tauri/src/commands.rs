@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use lectern_app::{
-    AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, ErrorCode,
-    FileStatus, FolderRules, Rect, Result, SearchReply, SearchRequest, Source, Status, TextRange,
+    AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary,
+    DesktopSettings, ErrorCode, FileStatus, FolderRules, Rating, Rect, Result, SearchReply,
+    SearchRequest, SetReport, Source, Status, TextRange,
 };
 use tauri::{
     AppHandle, Manager, State,
@@ -12,6 +13,8 @@ use tauri::{
 };
 use tauri_plugin_dialog::DialogExt;
 use tauri_plugin_opener::OpenerExt;
+
+use crate::{tray, words::Words};
 
 #[tauri::command(async)]
 pub fn status(app: State<'_, App>) -> Result<Status> {
@@ -38,9 +41,19 @@ pub fn retry(app: State<'_, App>, path: Option<PathBuf>) -> Result<u64> {
     app.retry(path.as_deref())
 }
 
+#[tauri::command]
+pub async fn unlock(app: State<'_, App>, path: PathBuf, password: String) -> Result<()> {
+    app.unlock(&path, &password).await
+}
+
 #[tauri::command(async)]
 pub fn call_off(app: State<'_, App>, path: Option<String>) -> Result<u64> {
     app.call_off(path.as_deref().map(Path::new))
+}
+
+#[tauri::command(async)]
+pub fn hurry(app: State<'_, App>, path: PathBuf) -> Result<bool> {
+    app.hurry(&path)
 }
 
 #[tauri::command]
@@ -97,6 +110,54 @@ pub fn conversation(app: State<'_, App>, id: i64) -> Result<Conversation> {
 #[tauri::command(async)]
 pub fn delete_conversation(app: State<'_, App>, id: i64) -> Result<()> {
     app.delete_conversation(id)
+}
+
+#[tauri::command(async)]
+pub fn find_conversations(app: State<'_, App>, words: String) -> Result<Vec<ConversationSummary>> {
+    app.find_conversations(&words)
+}
+
+#[tauri::command(async)]
+pub fn rate(app: State<'_, App>, answer: i64, rating: Option<Rating>) -> Result<()> {
+    app.rate(answer, rating)
+}
+
+/// Writes the rated answers into a folder that the person chooses; the page cannot. `None` when
+/// they change their mind.
+#[tauri::command(async)]
+pub fn export_rated(app: State<'_, App>, handle: AppHandle) -> Result<Option<SetReport>> {
+    let chosen = handle.dialog().file().blocking_pick_folder();
+    let Some(folder) = chosen.and_then(|chosen| chosen.into_path().ok()) else { return Ok(None) };
+    app.export_rated(&folder).map(Some)
+}
+
+#[tauri::command(async)]
+pub fn desktop_settings(app: State<'_, App>) -> Result<DesktopSettings> {
+    app.desktop_settings()
+}
+
+#[tauri::command(async)]
+pub fn set_desktop_settings(
+    app: State<'_, App>,
+    handle: AppHandle,
+    settings: DesktopSettings,
+) -> Result<()> {
+    app.set_desktop_settings(&settings)?;
+    tray::show_or_hide(&handle, settings.keep_watching);
+    Ok(())
+}
+
+/// Says what is said outside of the page, such as the tray's menu, in the page's language.
+#[tauri::command(async)]
+pub fn set_language(app: State<'_, App>, handle: AppHandle, language: &str) -> Result<()> {
+    handle.state::<Words>().speak(language);
+    tray::follow(&handle, &app.status(false)?);
+    Ok(())
+}
+
+#[tauri::command(async)]
+pub fn quit(handle: AppHandle) {
+    handle.exit(0);
 }
 
 #[tauri::command(async)]

@@ -2,15 +2,22 @@
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 mod commands;
+mod import;
 mod models;
+mod tray;
+mod words;
 
 use std::process::ExitCode;
 
+use import::Import;
 use lectern_app::{App, AppEvent};
 use lectern_assembly::Options;
 use tauri::{AppHandle, DragDropEvent, Emitter, Manager, RunEvent, WindowEvent};
 use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
+use tauri_plugin_window_state::StateFlags;
 use tokio::sync::broadcast::error::RecvError;
+use tray::Tray;
+use words::Words;
 
 /// The event that carries an [`AppEvent`] to the page.
 const APP_EVENT: &str = "app";
@@ -24,11 +31,26 @@ fn main() -> ExitCode {
         .plugin(tauri_plugin_single_instance::init(|handle, _, _| show(handle)))
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::init())
+        .plugin(
+            tauri_plugin_window_state::Builder::default()
+                // A window that was closed is shown again at the next start.
+                .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED)
+                .build(),
+        )
+        .manage(Words::default())
+        .manage(Tray::default())
         .setup(|tauri| {
             start(tauri.handle());
             Ok(())
         })
         .on_window_event(|window, event| {
+            if let WindowEvent::CloseRequested { api, .. } = event
+                && keeps_watching(window.app_handle())
+            {
+                api.prevent_close();
+                // A window that cannot be hidden stays.
+                let _ = window.hide();
+            }
             if let WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) = event {
                 let (handle, paths) = (window.app_handle().clone(), paths.clone());
                 tauri::async_runtime::spawn(async move {
@@ -54,7 +76,9 @@ fn main() -> ExitCode {
             commands::add_paths,
             commands::remove_path,
             commands::retry,
+            commands::unlock,
             commands::call_off,
+            commands::hurry,
             commands::set_rules,
             commands::set_folder_paused,
             commands::pause,
@@ -65,6 +89,13 @@ fn main() -> ExitCode {
             commands::conversations,
             commands::conversation,
             commands::delete_conversation,
+            commands::find_conversations,
+            commands::rate,
+            commands::export_rated,
+            commands::desktop_settings,
+            commands::set_desktop_settings,
+            commands::quit,
+            commands::set_language,
             commands::source,
             commands::places,
             commands::document_bytes,
@@ -104,10 +135,18 @@ fn start(handle: &AppHandle) {
             let handle = handle.clone();
             tauri::async_runtime::spawn(async move {
                 let mut events = app.events();
+                let mut import = Import::default();
                 app.work_in_background();
+                tray::show_or_hide(&handle, keeps_watching(&handle));
                 loop {
                     match events.recv().await {
-                        Ok(event) => tell(&handle, &event),
+                        Ok(event) => {
+                            if let AppEvent::Library { status } = &event {
+                                tray::follow(&handle, status);
+                                import.follow(&handle, status);
+                            }
+                            tell(&handle, &event);
+                        }
                         Err(RecvError::Lagged(_)) => {}
                         Err(RecvError::Closed) => break,
                     }
@@ -124,6 +163,12 @@ fn start(handle: &AppHandle) {
                 .show(move |_| end.exit(1));
         }
     }
+}
+
+/// Whether folders are watched on when the window is closed.
+fn keeps_watching(handle: &AppHandle) -> bool {
+    let settings = handle.try_state::<App>().and_then(|app| app.desktop_settings().ok());
+    settings.is_some_and(|settings| settings.keep_watching)
 }
 
 fn tell(handle: &AppHandle, event: &AppEvent) {

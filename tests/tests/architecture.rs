@@ -18,7 +18,8 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("ingest", &["domain", "extract", "catalog"], &["notify"]),
     ("answer", &["domain"], &[]),
     ("app", &["domain", "gguf", "extract", "catalog", "models", "ingest", "answer"], &["rusqlite"]),
-    ("assembly", &["domain", "extract", "index", "inference", "models", "app"], &[]),
+    // Its example fills a catalogue.
+    ("assembly", &["domain", "extract", "catalog", "index", "inference", "models", "app"], &[]),
     ("eval", &["domain", "app"], &[]),
     ("cli", &["app", "assembly", "eval"], &["clap"]),
     ("desktop", &["app", "assembly"], &["tauri", "tauri-plugin-dialog"]),

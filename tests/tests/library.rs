@@ -428,6 +428,26 @@ fn a_lost_index_comes_back_by_itself() {
 }
 
 #[test]
+fn after_sync_no_process_works_on_the_library() {
+    let library = Library::new();
+    let names = ["a.md", "b.md", "c.md"];
+    let folder = library.folder(&names.map(|name| (name, "The puffin dives.")));
+    library.json(&["add", folder.to_str().unwrap(), "--wait"]);
+    for name in names {
+        let path = folder.join(name).to_str().unwrap().to_owned();
+        // What is left to do goes on in a process of its own.
+        assert!(library.run(&["remove", &path]).status.success());
+        assert!(library.run(&["sync"]).status.success());
+        let working = library.path().join("working.lock");
+        let working = fs::File::options().write(true).open(working).unwrap();
+        assert!(working.try_lock().is_ok(), "{name}: a process works on it");
+        for check in library.json(&["doctor", "--forgotten", &path]).as_array().unwrap() {
+            assert_eq!(check["ok"], true, "{name}: {check}");
+        }
+    }
+}
+
+#[test]
 fn adding_without_waiting_goes_on_in_the_background() {
     let library = Library::new();
     let folder = library.folder(&[("a.md", "The okapi hides.")]);

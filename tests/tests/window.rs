@@ -32,6 +32,8 @@ impl Driver {
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
             // Without it WebKit's driver waits for the window for ever.
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            // What the window keeps of itself is not shared with the person's own.
+            .env("XDG_CONFIG_HOME", library.path().join("config"))
             .env("LECTERN_LIBRARY", library.path())
             .env("LECTERN_CHAT_MODEL", CHAT_MODEL)
             .process_group(0)
@@ -143,6 +145,27 @@ impl Window<'_> {
             .post(&format!("{}/element/{id}/value", self.session))
             .send_json(json!({"text": text}))
             .unwrap();
+    }
+
+    fn invoke(&self, command: &str, arguments: &Value) -> Value {
+        self.run(
+            "return window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])",
+            &[json!(command), arguments.clone()],
+        )
+    }
+
+    /// Has the program end itself, and waits until it has.
+    fn quit(self) {
+        self.invoke("set_language", &json!({"language": "zh"}));
+        // It may be gone before it answers.
+        let _ =
+            self.driver.http.post(&format!("{}/execute/sync", self.session)).send_json(
+                json!({"script": "window.__TAURI_INTERNALS__.invoke('quit')", "args": []}),
+            );
+        wait_for("the program to end", || {
+            self.driver.http.get(&format!("{}/title", self.session)).call().is_err().then_some(())
+        });
+        let _ = self.driver.http.delete(&self.session).call();
     }
 
     fn close(self) {
@@ -260,4 +283,33 @@ fn a_hit_in_a_pdf_opens_its_page_with_the_words_marked() {
     );
     assert_eq!(refused, "not_found");
     window.close();
+}
+
+#[test]
+fn the_window_comes_back_as_it_was_and_ends_when_it_is_told_to() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let kept = library.path().join("config/app.lectern.desktop/.window-state.json");
+    let state = json!({"main": {
+        "width": 910, "height": 640, "x": 20, "y": 30, "prev_x": 20, "prev_y": 30,
+        "maximized": false, "visible": true, "decorated": true, "fullscreen": false
+    }});
+    std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    std::fs::write(&kept, state.to_string()).unwrap();
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    wait_for("the window's size", || {
+        (window.run("return [innerWidth, innerHeight]", &[]) == json!([910, 640])).then_some(())
+    });
+    // With an icon in the tray, or without where the desktop has none.
+    let settings = json!({"settings": {"keep_watching": true, "notify": false}});
+    window.invoke("set_desktop_settings", &settings);
+    window.quit();
+
+    let window = driver.open();
+    assert_eq!(window.invoke("desktop_settings", &json!({})), settings["settings"]);
+    let size = window.run("return [innerWidth, innerHeight]", &[]);
+    assert_eq!(size, json!([910, 640]));
+    window.quit();
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::abstain::{self, AbstainOptions, abstention};
 use crate::citations::{CitationStream, ends_in_code};
 use crate::pack::{PackOptions, Packed, estimate_tokens, pack};
-use crate::prompt::{self, Wishes};
+use crate::prompt::{self, Manner, Wishes};
 use crate::sentences::{AnswerSentence, split};
 use crate::support::{CheckedSentence, Checker, Support};
 use crate::{Passage, detect_language};
@@ -35,6 +35,10 @@ pub struct AnswerOptions {
     pub temperature: f32,
     /// What the person wants of every answer, in their words; empty for nothing.
     pub instructions: String,
+    /// In which manner this answer is given; `None` for the usual.
+    pub manner: Option<Manner>,
+    /// Whether sentences that their sources do not bear out are dropped instead of marked.
+    pub drop_unsupported: bool,
     /// When to abstain.
     pub abstain: AbstainOptions,
     /// Lets the check see paraphrases, for the price of a model's run per sentence.
@@ -51,6 +55,8 @@ impl Default for AnswerOptions {
             max_tokens: 256,
             temperature: 0.0,
             instructions: String::new(),
+            manner: None,
+            drop_unsupported: false,
             abstain: AbstainOptions::default(),
             embedder: None,
         }
@@ -121,6 +127,8 @@ pub struct Answer {
     pub abstained: bool,
     /// What the model said if it was withheld because no source supports it.
     pub withheld: Option<String>,
+    /// Sentences that were dropped because no source supports them.
+    pub dropped: Vec<String>,
     /// The sentences of `text`, checked.
     pub sentences: Vec<CheckedSentence>,
     /// The sources cited, in the order of their first marker, each once.
@@ -167,6 +175,7 @@ pub async fn answer(
 
     model.id().clone_into(&mut result.model);
     let wishes = Wishes {
+        manner: options.manner.as_ref(),
         instructions: &options.instructions,
         may_abstain: options.abstain.min_evidence.is_none(),
     };
@@ -271,6 +280,9 @@ pub async fn answer(
         abstain_in(&mut result, &question);
     } else {
         (result.text, result.sentences) = rewrite(text, &sentences, checked);
+        if options.drop_unsupported {
+            drop_unsupported(&mut result);
+        }
         result.citations = cite(&result.sentences, &result.passages);
     }
     Ok(finish(result, began, &mut sink))
@@ -426,6 +438,31 @@ pub(crate) fn rewrite(
         placed.push(checked);
     }
     (written, placed)
+}
+
+/// Takes the sentences out of an answer that their sources do not bear out.
+fn drop_unsupported(answer: &mut Answer) {
+    let mut kept = String::with_capacity(answer.text.len());
+    let mut characters = 0;
+    let mut after = 0;
+    let mut sentences = Vec::with_capacity(answer.sentences.len());
+    for mut sentence in std::mem::take(&mut answer.sentences) {
+        // What stands between two sentences goes with the second.
+        let piece = char_slice(&answer.text, CharRange::new(after, sentence.range.end));
+        let before = sentence.range.start - after;
+        after = sentence.range.end;
+        if sentence.support == Support::Unsupported {
+            answer.dropped.push(sentence.text);
+            continue;
+        }
+        let start = characters + before;
+        characters += piece.chars().count() as u32;
+        sentence.range = CharRange::new(start, characters);
+        kept.push_str(piece);
+        sentences.push(sentence);
+    }
+    answer.text = kept;
+    answer.sentences = sentences;
 }
 
 pub(crate) fn cite(sentences: &[CheckedSentence], passages: &[Passage]) -> Vec<Citation> {
@@ -622,6 +659,23 @@ mod tests {
             assert_eq!(model.requests().len(), usize::from(!abstains));
             assert_eq!(answer.passages.len(), 3, "the nearest passages are still named");
             assert!(events.contains(&AnswerEvent::Text(answer.text.clone())), "{events:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn drops_what_is_not_borne_out_where_that_is_wanted() {
+        let said = "The lease began on 1 March 2024. [1] Penguins pay 5,000 dollars. [1]\n- The monthly rent is 900 euros. [1]";
+        let mut input = input("What is the rent?");
+        input.options.drop_unsupported = true;
+        let (answer, _) = run(&ScriptedModel::new(&[said]), input).await;
+        assert_eq!(
+            answer.text,
+            "The lease began on 1 March 2024. [1]\n- The monthly rent is 900 euros. [1]"
+        );
+        assert_eq!(answer.dropped, ["Penguins pay 5,000 dollars."]);
+        for sentence in &answer.sentences {
+            let own = char_slice(&answer.text, sentence.range);
+            assert!(own.starts_with(&sentence.text) && own.ends_with("[1]"), "{own}");
         }
     }
 

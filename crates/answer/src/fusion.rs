@@ -4,11 +4,26 @@
 //! the terms of S. Bruch, S. Gai, A. Ingber: *An Analysis of Fusion Functions for Hybrid Retrieval*,
 //! ACM TOIS 2023. BM25 is not normalised by query: a question whose words hardly occur, as one in
 //! another language than the documents, has low scores in that search and is decided by the other. (With
-//! reciprocal ranks the best of a bad list counts as much as the best of a good one.)
+//! reciprocal ranks the best of a bad list counts as much as the best of a good one.) Names and numbers that
+//! occur in a text of any language are found all the same, so words count less where those that were found share
+//! few of them: [`words_weight`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use lectern_domain::{ChunkId, ChunkMatch};
+use lectern_domain::{ChunkId, ChunkMatch, is_cjk};
+
+/// Where the first share of the question's words occurs or less, words count nothing, and in full from the second
+/// on. A text in the question's language has about half of them, of one in another up to a quarter, most of them names.
+const SHARES: (f32, f32) = (0.15, 0.4);
+
+/// The same for pairs of characters, which are shared less often, and with a text of another script hardly ever.
+const SHARES_OF_PAIRS: (f32, f32) = (0.0, 0.3);
+
+/// The share is that of so many texts, those with most.
+const TEXTS: usize = 3;
+
+/// Words that begin alike are taken for the same.
+const STEM_CHARACTERS: usize = 6;
 
 /// What one search found.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +34,8 @@ pub struct Leg {
     pub asked: usize,
     /// Its chunks, best first. Of a chunk that is named twice the first place counts.
     pub matches: Vec<ChunkMatch>,
+    /// What its scores count, from 0 to 1.
+    pub weight: f32,
     /// What a chunk scores that does not match at all; `None` where every chunk matches somehow.
     pub nothing: Option<f32>,
 }
@@ -55,6 +72,59 @@ impl Leg {
     }
 }
 
+/// What a search by words counts, from 0 to 1, that found `texts` for `query`: little where hardly any of its
+/// words occur in the best of them, as where they are in another language.
+pub fn words_weight<'a>(query: &str, texts: impl IntoIterator<Item = &'a str>) -> f32 {
+    let (nothing, full) = if query.chars().any(is_unspaced) { SHARES_OF_PAIRS } else { SHARES };
+    let query = words(query);
+    if query.is_empty() {
+        return 1.0;
+    }
+    let share = |text| query.intersection(&words(text)).count() as f32 / query.len() as f32;
+    let mut shares: Vec<f32> = texts.into_iter().map(share).collect();
+    shares.sort_unstable_by(|a, b| b.total_cmp(a));
+    shares.truncate(TEXTS);
+    let mean = shares.iter().sum::<f32>() / shares.len().max(1) as f32;
+    ((mean - nothing) / (full - nothing)).clamp(0.0, 1.0)
+}
+
+/// Whether it is of a script without spaces between words, as in East and South-East Asia, or with particles that
+/// stick to them, as in Korea.
+fn is_unspaced(c: char) -> bool {
+    let others = matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}'
+        | '\u{1780}'..='\u{17ff}' | '\u{ac00}'..='\u{d7af}');
+    c.is_alphanumeric() && (others || is_cjk(c))
+}
+
+/// The words of a text by their beginnings, its numbers, and its pairs of characters where words have no spaces
+/// between them.
+fn words(text: &str) -> HashSet<String> {
+    #[derive(PartialEq, Clone, Copy)]
+    enum Kind {
+        Letter,
+        Digit,
+        Unspaced,
+    }
+    let kind = |c: char| match c {
+        c if !c.is_alphanumeric() => None,
+        c if is_unspaced(c) => Some(Kind::Unspaced),
+        c if c.is_numeric() => Some(Kind::Digit),
+        _ => Some(Kind::Letter),
+    };
+    let mut words = HashSet::new();
+    let lower: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    for run in lower.chunk_by(|a, b| kind(*a) == kind(*b)) {
+        match kind(run[0]) {
+            Some(Kind::Letter) => words.extend([run.iter().take(STEM_CHARACTERS).collect()]),
+            Some(Kind::Digit) => words.extend([run.iter().collect()]),
+            Some(Kind::Unspaced) if run.len() == 1 => words.extend([run.iter().collect()]),
+            Some(Kind::Unspaced) => words.extend(run.windows(2).map(|pair| pair.iter().collect())),
+            None => {}
+        }
+    }
+    words
+}
+
 /// Fuses `legs` into one order, best first. Equal scores are ordered by the best rank in any leg, then
 /// by the ranks of the legs in turn, then by id, so that the same searches always give the same order.
 pub fn fuse(legs: &[Leg]) -> Vec<Fused> {
@@ -71,7 +141,9 @@ pub fn fuse(legs: &[Leg]) -> Vec<Fused> {
             let score = legs
                 .iter()
                 .zip(&places)
-                .filter_map(|(leg, place)| Some((place.as_ref()?.score - leg.floor()) / leg.unit))
+                .filter_map(|(leg, place)| {
+                    Some((place.as_ref()?.score - leg.floor()) / leg.unit * leg.weight)
+                })
                 .sum();
             Fused { chunk, score, places }
         })
@@ -98,7 +170,7 @@ mod tests {
             .iter()
             .map(|&(id, score)| ChunkMatch { chunk: ChunkId(id), score })
             .collect::<Vec<_>>();
-        Leg { unit, asked: 100, matches, nothing: Some(0.0) }
+        Leg { unit, asked: 100, matches, weight: 1.0, nothing: Some(0.0) }
     }
 
     fn order(legs: &[Leg]) -> Vec<i64> {
@@ -139,6 +211,42 @@ mod tests {
         // A full list of words may have left out what is just below its last.
         let full = Leg { asked: 2, ..words };
         assert!((fuse(&[full, cosines])[1].score - 0.1).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_leg_of_no_weight_decides_nothing() {
+        let words = leg(1.0, &[(1, 9.0), (2, 1.0)]);
+        let cosines = leg(0.1, &[(2, 0.9), (1, 0.8)]);
+        assert_eq!(order(&[words.clone(), cosines.clone()]), [1, 2]);
+        assert_eq!(order(&[Leg { weight: 0.0, ..words }, cosines]), [2, 1]);
+    }
+
+    #[test]
+    fn words_count_where_a_good_share_of_them_occurs() {
+        let german = "Die Panthers gaben nur 308 Punkte ab.";
+        let cases: &[(&str, &[&str], f32)] = &[
+            (
+                "How many points did the Panthers give up?",
+                &["The Panthers gave up 308 points"],
+                1.0,
+            ),
+            // One of eight words, and that a name; then one of four.
+            ("How many points did the Panthers give up?", &[german], 0.0),
+            ("Panthers points were many", &[german], 0.4),
+            ("How many points did the Panthers give up?", &["卡罗来纳黑豹队只丢了308分"], 0.0),
+            ("黑豹队丢了多少分？", &["卡罗来纳黑豹队只丢了308分"], 1.0),
+            // A name, a number or a code is itself in any language.
+            ("Panthers 308", &[german], 1.0),
+            ("TL-40", &["该泵TL-40的额定流量"], 1.0),
+            // The best count.
+            ("Panthers 308", &["nothing", german, "of it", "Panthers", "308"], 1.0),
+            ("Panthers", &[], 0.0),
+            ("?!", &["anything"], 1.0),
+        ];
+        for (query, texts, expected) in cases {
+            let weight = words_weight(query, texts.iter().copied());
+            assert!((weight - expected).abs() < 1e-5, "{query} in {texts:?}: {weight}");
+        }
     }
 
     #[test]

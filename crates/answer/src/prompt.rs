@@ -57,9 +57,26 @@ const ROLES: &[&str] = &[
     "规则",
 ];
 
+/// In which manner an answer is given, where the usual short one does not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manner {
+    /// In as few words as can be.
+    Shorter,
+    /// With the details that the sources give.
+    Longer,
+    /// In plain words.
+    Simpler,
+    /// As a list of points.
+    Points,
+    /// In this language, named in any language.
+    Language(String),
+}
+
 /// How an answer is asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes<'a> {
+    /// The manner; `None` for one or two short sentences.
+    pub manner: Option<&'a Manner>,
     /// The person's own instructions, for every answer; empty for none.
     pub instructions: &'a str,
     /// Whether the model is told what to say where the sources do not hold the answer. Told
@@ -71,15 +88,43 @@ pub struct Wishes<'a> {
 pub fn messages(question: &str, sources: &[Source], wishes: &Wishes<'_>) -> Vec<ChatMessage> {
     let language = detect_language(question);
     let mut ask = match language {
-        Language::Chinese => "用一两句简短的话回答，每句话后注明来源编号，例如[1]。".to_owned(),
-        _ => format!(
-            "Answer in one or two short sentences{}, with the source's number after each, like [1].",
-            match language {
-                Language::Japanese => " in Japanese",
-                Language::Korean => " in Korean",
-                _ => " in the language of the question",
-            }
-        ),
+        Language::Chinese => {
+            let how = match wishes.manner {
+                None => "用一两句简短的话回答".to_owned(),
+                Some(Manner::Shorter) => "用尽可能少的词回答".to_owned(),
+                Some(Manner::Longer) => "用四到六句话回答，写出资料中的细节".to_owned(),
+                Some(Manner::Simpler) => "用一两句人人都懂的简单的话回答".to_owned(),
+                Some(Manner::Points) => "用简短的要点回答，每个要点一行，以“- ”开头".to_owned(),
+                Some(Manner::Language(name)) => {
+                    format!("用{}以一两句简短的话回答", without_template(&single_line(name)))
+                }
+            };
+            format!("{how}，每句话后注明来源编号，例如[1]。")
+        }
+        _ => {
+            let how = match wishes.manner {
+                None | Some(Manner::Language(_)) => "in one or two short sentences",
+                Some(Manner::Shorter) => "in as few words as possible",
+                Some(Manner::Longer) => {
+                    "in four to six sentences with the details that the sources give"
+                }
+                Some(Manner::Simpler) => {
+                    "in one or two short sentences of plain words that everybody understands"
+                }
+                Some(Manner::Points) => {
+                    "as a list of short points, each on a line that begins with \"- \""
+                }
+            };
+            let in_language = match (wishes.manner, language) {
+                (Some(Manner::Language(name)), _) => {
+                    format!("in {}", without_template(&single_line(name)))
+                }
+                (_, Language::Japanese) => "in Japanese".to_owned(),
+                (_, Language::Korean) => "in Korean".to_owned(),
+                _ => "in the language of the question".to_owned(),
+            };
+            format!("Answer {how}, {in_language}, with the source's number after each, like [1].")
+        }
     };
     if wishes.may_abstain {
         let abstention = abstention(language);
@@ -264,7 +309,7 @@ mod tests {
     use super::*;
     use crate::testing::passage;
 
-    const PLAIN: Wishes<'static> = Wishes { instructions: "", may_abstain: false };
+    const PLAIN: Wishes<'static> = Wishes { manner: None, instructions: "", may_abstain: false };
 
     fn with(instructions: &str) -> Wishes<'_> {
         Wishes { instructions, ..PLAIN }
@@ -283,7 +328,7 @@ mod tests {
         assert_eq!(
             english[1].content,
             "Sources:\n[1] lease.pdf — page 1\nThe rent is ten euros.\n\n[2] lease.pdf — page 1\n押金为二十元。\n\n\
-             Question: What is the rent?\nAnswer in one or two short sentences in the language of the question, \
+             Question: What is the rent?\nAnswer in one or two short sentences, in the language of the question, \
              with the source's number after each, like [1]."
         );
         let chinese = messages("押金是多少？", &sources, &PLAIN);
@@ -296,7 +341,7 @@ mod tests {
         let sources = [source(1, "The rent is ten euros.")];
         for (question, asked) in [("What is the rent?", "yes or no"), ("租金是多少？", "是")]
         {
-            let wishes = Wishes { instructions: "Be kind.", may_abstain: false };
+            let wishes = with("Be kind.");
             let answer = messages(question, &sources, &wishes);
             let evidence = evidence(question, &sources, &wishes);
             assert_eq!(answer[0], evidence[0]);
@@ -304,6 +349,23 @@ mod tests {
                 [&answer, &evidence].map(|messages| messages[1].content.rsplit_once('\n').unwrap());
             assert_eq!(parts[0].0, parts[1].0);
             assert!(parts[1].1.contains(asked), "{}", parts[1].1);
+        }
+    }
+
+    #[test]
+    fn asks_for_the_manner_that_is_wanted() {
+        let cases = [
+            (Manner::Shorter, "What is the rent?", "as few words"),
+            (Manner::Longer, "What is the rent?", "four to six sentences"),
+            (Manner::Simpler, "What is the rent?", "plain words"),
+            (Manner::Points, "租金是多少？", "以“- ”开头"),
+            (Manner::Language("German <|im_end|>".into()), "What is the rent?", "in German ‹"),
+        ];
+        for (manner, question, expected) in cases {
+            let wishes = Wishes { manner: Some(&manner), ..PLAIN };
+            let content = &messages(question, &[source(1, "Ten.")], &wishes)[1].content;
+            let asked = content.lines().last().unwrap();
+            assert!(asked.contains(expected) && asked.contains("[1]"), "{asked}");
         }
     }
 

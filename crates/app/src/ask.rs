@@ -7,6 +7,7 @@ use lectern_answer::{
     abstain::AbstainOptions,
     answer,
     condense::{Turn, standalone_question, stands_alone},
+    prompt,
     support::Support,
     thorough::{Findings, wants_everything},
 };
@@ -16,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Coverage,
-    Result, SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation, error,
-    library::now_seconds, locked, milliseconds_since, search::passage, source::Whereabouts,
+    Manner, Result, SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation,
+    error, library::now_seconds, locked, milliseconds_since, search::passage, source::Whereabouts,
 };
 
 /// Passages that are found for an answer. The model sees as many of the best as
@@ -52,7 +53,10 @@ impl App {
         }
         let history = self.history(request.conversation)?;
         let chat = &self.inner.parts.chat;
-        let standalone = if history.is_empty() || stands_alone(question) {
+        let edited = request.standalone_question.as_deref().map(str::trim);
+        let standalone = if let Some(edited) = edited.filter(|edited| !edited.is_empty()) {
+            edited.to_owned()
+        } else if history.is_empty() || stands_alone(question) {
             question.to_owned()
         } else {
             sink(AskEvent::LoadingModel);
@@ -72,6 +76,8 @@ impl App {
             passages: self.shown(&found, |_| None)?,
         });
         let mut reply = Answer {
+            id: None,
+            rating: None,
             question: question.to_owned(),
             standalone_question: standalone.clone(),
             answer: String::new(),
@@ -86,6 +92,7 @@ impl App {
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
             conversation: request.conversation,
             pending: self.catalog().pending_files()?,
+            dropped: Vec::new(),
             coverage: None,
             wants_everything: !request.thorough && wants_everything(&standalone),
         };
@@ -115,12 +122,14 @@ impl App {
             max_passages: PROMPT_PASSAGES,
             temperature: settings.temperature,
             instructions: settings.instructions,
+            manner: request.manner.clone().map(prompt::Manner::from),
+            drop_unsupported: request.only_supported,
             abstain,
             ..AnswerOptions::default()
         };
         let made = if request.thorough {
             let filter = self.scope_of(&request.filter, &standalone)?;
-            let asked = Asked { question: &standalone, filter, options };
+            let asked = WholeScope { question: &standalone, filter, options };
             let (made, coverage) =
                 self.read_everything(model.as_ref(), asked, &mut sink, cancel).await?;
             reply.coverage = Some(coverage);
@@ -185,11 +194,11 @@ impl App {
     async fn read_everything(
         &self,
         model: &dyn ChatModel,
-        asked: Asked<'_>,
+        asked: WholeScope<'_>,
         sink: &mut (impl FnMut(AskEvent) + Send),
         cancel: &CancellationToken,
     ) -> Result<(Made, Coverage)> {
-        let Asked { question, filter, options } = asked;
+        let WholeScope { question, filter, options } = asked;
         let documents = self.catalog().documents_in(&filter)?;
         let mut unreadable = self.catalog().counts(None)?.failed;
         if !filter.within.is_empty() {
@@ -266,6 +275,7 @@ impl App {
         answer.answer = made.text;
         answer.abstained = made.abstained;
         answer.evidence = made.evidence;
+        answer.dropped = made.dropped;
         answer.cancelled = made.cancelled;
         answer.milliseconds.first_token = made.first_token_ms.map(|time| time as f64);
         Ok(())
@@ -313,15 +323,28 @@ impl App {
         if self.catalog().conversation(id)?.is_none() {
             return Err(no_conversation(id.0));
         }
-        Ok(self.catalog().add_turn(id, &stored, now)?)
+        answer.id = Some(self.catalog().add_turn(id, &stored, now)?);
+        Ok(())
     }
 }
 
 /// A question to all documents in scope.
-struct Asked<'a> {
+struct WholeScope<'a> {
     question: &'a str,
     filter: ScopeFilter,
     options: AnswerOptions,
+}
+
+impl From<Manner> for prompt::Manner {
+    fn from(manner: Manner) -> Self {
+        match manner {
+            Manner::Shorter => Self::Shorter,
+            Manner::Longer => Self::Longer,
+            Manner::Simpler => Self::Simpler,
+            Manner::Points => Self::Points,
+            Manner::Language(name) => Self::Language(name),
+        }
+    }
 }
 
 fn to_u32(number: usize) -> u32 {

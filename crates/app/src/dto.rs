@@ -234,6 +234,9 @@ pub struct Status {
     pub model_installed: bool,
     /// Reading and embedding wait until the person resumes them.
     pub paused: bool,
+    /// The computer runs on its battery: vectors of what nobody has just edited, and OCR,
+    /// wait until it is plugged in.
+    pub saves_power: bool,
     /// Pages of pictures that wait for OCR, which comes after all else.
     #[ts(type = "number")]
     pub scans: u64,
@@ -273,6 +276,9 @@ pub struct Filter {
     /// Files at or below one of these paths.
     #[serde(rename = "in")]
     pub within: Vec<String>,
+    /// Not these files, and none below these paths.
+    #[serde(rename = "not_in")]
+    pub without: Vec<String>,
     /// Kinds by name: `pdf`, `md`, …
     #[serde(rename = "type")]
     pub kinds: Vec<String>,
@@ -377,6 +383,51 @@ pub struct Hit {
     pub heading: Vec<String>,
 }
 
+/// Why a file is among the hits of a search, or is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum WhyNot {
+    /// It is among them.
+    Listed,
+    /// The library does not hold it.
+    NotInLibrary,
+    /// It has not been read, or could not be.
+    NotRead,
+    /// A filter leaves it out.
+    FilteredOut,
+    /// None of its passages holds all of the quoted words.
+    NotQuoted,
+    /// Neither words nor meaning have it among their candidates.
+    NotFound,
+    /// Others come before it.
+    Outranked,
+    /// It says the same as one that is listed, or its document has enough hits.
+    Folded,
+}
+
+/// Where a file stands in a search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Explanation {
+    /// Absolute path.
+    pub document: String,
+    /// Why it is among the hits, or is not.
+    pub reason: WhyNot,
+    /// Its state in the library.
+    pub state: Option<FileState>,
+    /// Why it was not read.
+    pub detail: Option<String>,
+    /// The place of its best passage among all candidates, and that one's score.
+    pub fused: Option<Ranking>,
+    /// The place of its best passage by words.
+    pub lexical: Option<Ranking>,
+    /// The place of its best passage by meaning.
+    pub semantic: Option<Ranking>,
+    /// So deep was looked for these places.
+    pub depth: u32,
+}
+
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -408,6 +459,30 @@ pub struct AskRequest {
     pub min_evidence: Option<f32>,
     /// Read every document in scope instead of the passages that fit best.
     pub thorough: bool,
+    /// In which manner the answer is given; `null` for one or two short sentences.
+    pub manner: Option<Manner>,
+    /// Drop sentences that their sources do not bear out, instead of marking them.
+    pub only_supported: bool,
+    /// What to search for, where the person has put it into words of their own; otherwise a
+    /// question that goes on with a conversation is put so that it stands alone.
+    pub standalone_question: Option<String>,
+}
+
+/// A manner in which an answer is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Manner {
+    /// In as few words as can be.
+    Shorter,
+    /// With the details that the sources give.
+    Longer,
+    /// In plain words.
+    Simpler,
+    /// As a list of points.
+    Points,
+    /// In this language.
+    Language(String),
 }
 
 /// How well a sentence is supported by what it cites.
@@ -521,10 +596,28 @@ pub struct Timing {
     pub total: f64,
 }
 
+/// What a person thinks of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum Rating {
+    /// It is right.
+    Up,
+    /// It is not.
+    Down,
+}
+
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct Answer {
+    /// Its id, once it is kept.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub id: Option<i64>,
+    /// What the person thinks of it.
+    #[serde(default)]
+    pub rating: Option<Rating>,
     /// The question as it was asked.
     pub question: String,
     /// The question as it was searched.
@@ -557,6 +650,9 @@ pub struct Answer {
     /// Files that were not searchable yet when it was asked.
     #[ts(type = "number")]
     pub pending: u64,
+    /// Sentences that were dropped because no source bears them out.
+    #[serde(default)]
+    pub dropped: Vec<String>,
     /// What was read where every document in scope was to be.
     #[serde(default)]
     pub coverage: Option<Coverage>,
@@ -706,6 +802,41 @@ pub struct ConversationSummary {
     pub title: String,
     /// The last answer's time, RFC 3339.
     pub updated: String,
+}
+
+/// What became of an export of rated answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SetReport {
+    /// The folder of the set.
+    pub path: String,
+    /// Questions in it.
+    #[ts(type = "number")]
+    pub questions: u64,
+    /// Documents in it.
+    #[ts(type = "number")]
+    pub documents: u64,
+    /// Rated answers that it leaves out, since nothing is known of what would have been right, or
+    /// since a document they rest on is gone.
+    #[ts(type = "number")]
+    pub left_out: u64,
+}
+
+/// What the window does besides showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct DesktopSettings {
+    /// Folders are watched on when the window is closed.
+    pub keep_watching: bool,
+    /// The end of a long import is told when the window is not looked at.
+    pub notify: bool,
+}
+
+impl Default for DesktopSettings {
+    fn default() -> Self {
+        Self { keep_watching: false, notify: true }
+    }
 }
 
 /// A conversation with its answers, oldest first.

@@ -4,8 +4,8 @@ use std::{io, path::Path};
 
 use lectern_catalog::CatalogError;
 use lectern_domain::{ErrorCode, IndexError, ModelError};
-use lectern_extract::worker::ReadFailure;
-use lectern_ingest::IngestError;
+use lectern_extract::worker::{ReadFailure, ReadFailureReason};
+use lectern_ingest::{IngestError, UnlockError};
 
 use crate::AppError;
 
@@ -67,6 +67,28 @@ impl From<IngestError> for AppError {
 impl From<ReadFailure> for AppError {
     fn from(failure: ReadFailure) -> Self {
         Self::new(ErrorCode::Unreadable, failure.message, "")
+    }
+}
+
+impl From<UnlockError> for AppError {
+    fn from(error: UnlockError) -> Self {
+        let message = error.to_string();
+        match error {
+            UnlockError::Catalog(error) => error.into(),
+            UnlockError::Read(failure) if failure.reason == ReadFailureReason::PasswordNeeded => {
+                let message = "the password does not open the file";
+                Self::new(ErrorCode::InvalidInput, message, "Try another one.")
+            }
+            UnlockError::Read(failure) => failure.into(),
+            UnlockError::NotLocked => {
+                let hint = "`lectern status --files` says which files do.";
+                Self::new(ErrorCode::NotFound, message, hint)
+            }
+            UnlockError::UnknownEncryption => {
+                let hint = "Save a copy of it without a password.";
+                Self::new(ErrorCode::Unreadable, message, hint)
+            }
+        }
     }
 }
 

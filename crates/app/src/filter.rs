@@ -11,12 +11,13 @@ use crate::{AppError, Filter, Result};
 /// The filter that the catalogue applies. Days are days of the local calendar.
 pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
     let kinds = kinds(&filter.kinds)?;
+    let paths = |paths: &[String]| {
+        let path = |path| absolute(path).map(|path| path.to_string_lossy().into_owned());
+        paths.iter().map(|named| path(Path::new(named))).collect::<Result<_>>()
+    };
     Ok(ScopeFilter {
-        within: filter
-            .within
-            .iter()
-            .map(|path| absolute(Path::new(path)).map(|path| path.to_string_lossy().into_owned()))
-            .collect::<Result<_>>()?,
+        within: paths(&filter.within)?,
+        without: paths(&filter.without)?,
         named: Vec::new(),
         kinds,
         since: filter.since.as_deref().map(start_of_day).transpose()?,
@@ -98,6 +99,7 @@ mod tests {
         let filter = |kinds: &[&str], since: Option<&str>, until: Option<&str>| {
             resolve(&Filter {
                 within: Vec::new(),
+                without: Vec::new(),
                 kinds: kinds.iter().map(ToString::to_string).collect(),
                 since: since.map(Into::into),
                 until: until.map(Into::into),

@@ -9,14 +9,18 @@
 mod ask;
 mod conversations;
 mod damage;
+mod desktop;
 mod doctor;
 mod dto;
 mod embedding;
 mod error;
+mod explain;
 mod filter;
 mod library;
 mod models;
+mod power;
 mod query;
+mod rated;
 mod reason;
 mod rules;
 mod search;
@@ -34,6 +38,7 @@ pub use lectern_domain::ErrorCode;
 use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Source as Lazy};
 use lectern_ingest::DocumentReader;
 pub use models::*;
+pub use power::{POWER_SUPPLIES, on_battery};
 pub use source::place_in_words;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -79,6 +84,8 @@ pub struct Parts {
     pub models: ModelParts,
     /// The reader of documents.
     pub reader: StartReader,
+    /// Whether the computer runs on its battery at the moment.
+    pub on_battery: Box<dyn Fn() -> bool + Send + Sync>,
     /// What `doctor` looks at besides the library.
     pub checks: Vec<RunCheck>,
 }

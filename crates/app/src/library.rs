@@ -10,14 +10,14 @@ use chrono::{DateTime, Local, SecondsFormat};
 use lectern_catalog::{Catalog, CatalogError, Counts};
 use lectern_domain::ErrorCode;
 use lectern_ingest::{
-    Indexer, IndexerParts, IngestError, LibraryLock, PAUSED_SETTING, Until, look,
+    Indexer, IndexerParts, IngestError, LibraryLock, PAUSED_SETTING, Until, look, unlock,
 };
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AddReport, App, AppError, AppEvent, FileNeed, FileState, FileStatus, FolderStatus, ReasonCode,
-    Result, Status, damage, error, filter::absolute, reason,
+    AddReport, App, AppError, AppEvent, FileNeed, FileStatus, FolderStatus, ReasonCode, Result,
+    Status, damage, error, filter::absolute, reason,
 };
 
 /// The shortest time between two events about the library.
@@ -131,6 +131,17 @@ impl App {
         Ok(queued)
     }
 
+    /// Reads a file that opens with a password only. Its text is then kept as that of any
+    /// other document, which is not encrypted; the password is kept nowhere, so the file asks
+    /// for it again when it has changed.
+    pub async fn unlock(&self, path: &Path, password: &str) -> Result<()> {
+        let path = absolute(path)?;
+        let mut reader = (self.inner.parts.reader)();
+        unlock(self.catalog(), reader.as_mut(), &path, password).await?;
+        self.tell_the_indexer();
+        Ok(())
+    }
+
     /// Calls off the reading of what waits at or below `path`, or of all. What was read
     /// stays, and [`App::retry`] queues the rest again. Returns how many files it were.
     pub fn call_off(&self, path: Option<&Path>) -> Result<u64> {
@@ -139,6 +150,15 @@ impl App {
         let called_off = self.catalog().call_off(path.as_deref())?;
         self.tell_the_indexer();
         Ok(called_off)
+    }
+
+    /// Has the file at `path` read before all others. Returns whether anything of it is still to be
+    /// done.
+    pub fn hurry(&self, path: &Path) -> Result<bool> {
+        let path = absolute(path)?;
+        let hurried = self.catalog().hurry(&path.to_string_lossy(), now_seconds())?;
+        self.tell_the_indexer();
+        Ok(hurried)
     }
 
     pub(crate) fn tell_the_indexer(&self) {
@@ -203,6 +223,7 @@ impl App {
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
             paused: self.is_paused()?,
+            saves_power: (parts.on_battery)(),
             scans: catalog.waiting_scans()?,
             ocr_installed,
             reading: catalog.reading()?.or(scan.map(|scan| scan.path)),
@@ -214,7 +235,6 @@ impl App {
 
     /// Every file of the library, by path.
     pub fn files(&self) -> Result<Vec<FileStatus>> {
-        use lectern_catalog::FileState as Stored;
         let files = self.catalog().files(None)?;
         let ocr_installed = (self.inner.parts.reader)().can_recognise();
         Ok(files
@@ -227,13 +247,7 @@ impl App {
                 };
                 FileStatus {
                     path: file.path,
-                    state: match file.state {
-                        Stored::Pending => FileState::Pending,
-                        Stored::Reading => FileState::Reading,
-                        Stored::Ready => FileState::Ready,
-                        Stored::Skipped => FileState::Skipped,
-                        Stored::Failed => FileState::Failed,
-                    },
+                    state: file.state.into(),
                     reason: file.reason.or_else(|| waits_for_ocr(file.unrecognised, ocr_installed)),
                     reason_code,
                     reason_detail: reason_detail.flatten(),
@@ -256,10 +270,10 @@ impl App {
     }
 
     /// Looks at the disk and does all the work there is, then returns. Where
-    /// another process is the indexer, waits until that one has done it.
+    /// another process is the indexer, waits until that one has done it and is at rest.
     pub async fn work_until_idle(&self, cancel: &CancellationToken) -> Result<()> {
-        if let Some(_lock) = self.try_lock()? {
-            return self.run_indexer(Until::Idle, cancel.clone()).await;
+        if let Some(lock) = self.try_lock()? {
+            return self.run_indexer(lock, Until::Idle, cancel.clone()).await;
         }
         for folder in self.catalog().folders()? {
             look(self.catalog(), &folder, Path::new(&folder.path)).await?;
@@ -269,11 +283,12 @@ impl App {
             let embedded = self.catalog().chunks_to_embed(1)?.is_empty();
             let recognised = self.catalog().next_scan()?.is_none()
                 || !(self.inner.parts.reader)().can_recognise();
-            if read && embedded && recognised {
+            let at_rest = read && self.catalog().is_followed()? && self.is_at_rest()?;
+            if at_rest && embedded && recognised {
                 break;
             }
-            if let Some(_lock) = self.try_lock()? {
-                return self.run_indexer(Until::Idle, cancel.clone()).await;
+            if let Some(lock) = self.try_lock()? {
+                return self.run_indexer(lock, Until::Idle, cancel.clone()).await;
             }
             if self.is_paused()? {
                 return Err(AppError::new(
@@ -282,7 +297,15 @@ impl App {
                     "Resume it in the window, or close the window and try again.",
                 ));
             }
-            if read && let Some(problem) = self.problem() {
+            // What is left waits for something else than time.
+            if at_rest && (self.inner.parts.on_battery)() {
+                return Err(AppError::new(
+                    ErrorCode::Library,
+                    "the library is open elsewhere, and heavy work waits there because the computer runs on its battery",
+                    "Everything is searchable by its words. Plug the computer in to have the rest done.",
+                ));
+            }
+            if at_rest && let Some(problem) = self.problem() {
                 return Err(problem);
             }
             // Events of another process cannot be awaited.
@@ -294,9 +317,16 @@ impl App {
         Ok(())
     }
 
-    /// Whether some process reads and indexes this library at the moment.
+    /// Whether some process reads and indexes this library at the moment, or will as soon
+    /// as there is something to do.
     pub fn is_at_work(&self) -> Result<bool> {
         Ok(self.try_lock()?.is_none())
+    }
+
+    /// Whether no process is doing anything to this library.
+    pub fn is_at_rest(&self) -> Result<bool> {
+        LibraryLock::is_at_rest(&self.inner.directory)
+            .map_err(|error| error::library_directory(&self.inner.directory, &error))
     }
 
     fn is_paused(&self) -> Result<bool> {
@@ -307,8 +337,8 @@ impl App {
     /// while another process is that, as the one who takes over.
     pub async fn follow(&self, cancel: &CancellationToken) -> Result<()> {
         while !cancel.is_cancelled() {
-            if let Some(_lock) = self.try_lock()? {
-                return self.run_indexer(Until::Cancelled, cancel.clone()).await;
+            if let Some(lock) = self.try_lock()? {
+                return self.run_indexer(lock, Until::Cancelled, cancel.clone()).await;
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -380,12 +410,18 @@ impl App {
             .map_err(|error| error::library_directory(&self.inner.directory, &error))
     }
 
-    async fn run_indexer(&self, until: Until, cancel: CancellationToken) -> Result<()> {
+    async fn run_indexer(
+        &self,
+        lock: LibraryLock,
+        until: Until,
+        cancel: CancellationToken,
+    ) -> Result<()> {
         self.set_problem(None);
         let inner = &self.inner;
         let changed = inner.changed.clone();
         let (index, embedding, successor) = self.open_to_write().await?;
         let parts = IndexerParts {
+            lock,
             // A connection of its own, so that a long transaction of the indexer
             // does not hold a search up.
             catalog: Arc::new(Catalog::open(&inner.directory.join(damage::CATALOG))?),
@@ -402,6 +438,10 @@ impl App {
                 Box::new(move |problem| app.set_problem(problem.map(AppError::from).as_ref()))
             },
             wake: inner.wake.clone(),
+            on_battery: {
+                let app = self.clone();
+                Box::new(move || (app.inner.parts.on_battery)())
+            },
             awaited: inner.awaited.subscribe(),
         };
         match Indexer::new(parts, cancel).run(until).await {

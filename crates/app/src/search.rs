@@ -2,12 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
     time::Instant,
 };
 
 use lectern_answer::{
     Passage,
-    fusion::{Fused, Leg, LegPlace, fuse},
+    fusion::{Fused, Leg, LegPlace, fuse, words_weight},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
@@ -15,6 +17,7 @@ use lectern_domain::{
     Rect as PageRect, Scope,
 };
 use lectern_extract::rects;
+use lectern_ingest::is_gone;
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -33,14 +36,56 @@ const QUOTED_CANDIDATES: usize = 1_000;
 /// `docs/benchmarks.md`.
 const LEXICAL_UNIT: f32 = 20.0;
 
+/// So many of what words found tell whether they are in the question's language.
+const WEIGHED: usize = 10;
+
+/// Neighbours have nothing but a line break, or a few, between them.
+const LARGEST_GAP: u32 = 4;
+
+/// Neighbours are joined up to so many characters: more is a page, and not a passage.
+const LONGEST_JOINED: u32 = 2_000;
+
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
 
 /// A passage that was found, and where each leg has it.
 pub(crate) struct Found {
     pub(crate) passage: Passage,
-    lexical: Option<LegPlace>,
-    semantic: Option<LegPlace>,
+    pub(crate) lexical: Option<LegPlace>,
+    pub(crate) semantic: Option<LegPlace>,
+    /// Its range has grown by a neighbour's.
+    is_joined: bool,
+}
+
+impl Found {
+    /// Whether the other is the neighbour before or after it, and the two together are not too long to
+    /// be read as one passage.
+    fn is_beside(&self, other: &Self) -> bool {
+        let (a, b) = (&self.passage, &other.passage);
+        let gap = a.range.start.max(b.range.start).saturating_sub(a.range.end.min(b.range.end));
+        let length = a.range.end.max(b.range.end) - a.range.start.min(b.range.start);
+        a.document == b.document
+            && a.page == b.page
+            && a.heading == b.heading
+            && gap <= LARGEST_GAP
+            && length <= LONGEST_JOINED
+    }
+
+    fn join(&mut self, other: &Self) {
+        let (range, other) = (&mut self.passage.range, other.passage.range);
+        *range = CharRange::new(range.start.min(other.start), range.end.max(other.end));
+        self.is_joined = true;
+    }
+}
+
+/// A query, ready to be searched for.
+pub(crate) struct Asked {
+    pub(crate) query: Query,
+    pub(crate) filter: ScopeFilter,
+    pub(crate) embedding: Embedding,
+    /// `None` where meaning is not asked for, or there is no embedder.
+    pub(crate) vector: Option<Vec<f32>>,
+    pub(crate) by_words: bool,
 }
 
 impl App {
@@ -52,10 +97,9 @@ impl App {
         let _attention = self.attend();
         let found =
             self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
-        let ranking = |place: LegPlace| Ranking { rank: place.rank, score: place.score };
         let hits = found
             .into_iter()
-            .map(|Found { passage, lexical, semantic }| {
+            .map(|Found { passage, lexical, semantic, .. }| {
                 let Whereabouts { label, place, .. } =
                     self.whereabouts(passage.document, passage.range.start)?;
                 Ok(Hit {
@@ -65,8 +109,8 @@ impl App {
                     label,
                     place,
                     score: passage.score,
-                    lexical: lexical.map(ranking),
-                    semantic: semantic.map(ranking),
+                    lexical: lexical.map(Ranking::from),
+                    semantic: semantic.map(Ranking::from),
                     text: passage.text,
                     start: passage.range.start,
                     end: passage.range.end,
@@ -85,6 +129,23 @@ impl App {
         mode: SearchMode,
         filter: &Filter,
     ) -> Result<Vec<Found>> {
+        let asked = self.asked(query, mode, filter).await?;
+        let found = self.ordered(&asked, k).await?;
+        // What was deleted a moment ago is not found, before anybody has looked at the disk.
+        let folders = self.catalog().folders()?;
+        let is_there = |found: &Found| {
+            !is_gone(self.catalog(), &folders, Path::new(&found.passage.path)).unwrap_or(false)
+        };
+        self.read_anew(varied(found.into_iter().filter(is_there), k))
+    }
+
+    /// What is searched for, and where.
+    pub(crate) async fn asked(
+        &self,
+        query: &str,
+        mode: SearchMode,
+        filter: &Filter,
+    ) -> Result<Asked> {
         let cut: String = query.chars().take(LONGEST_QUERY).collect();
         let query = Query::parse(&cut);
         if query.text.is_empty() {
@@ -96,38 +157,37 @@ impl App {
         }
         let filter = scope(filter, &query)?;
         let embedding = self.embedding()?;
-        let vector = if mode == SearchMode::Lexical {
-            None
-        } else {
-            query_vector(&embedding, &query.text, mode).await?
+        let vector = match mode {
+            SearchMode::Lexical => None,
+            mode => query_vector(&embedding, &query.text, mode).await?,
         };
-        let words = (mode != SearchMode::Semantic).then_some(query.text.as_str());
+        Ok(Asked { by_words: mode != SearchMode::Semantic, query, filter, embedding, vector })
+    }
+
+    /// All candidates that are left, best first; enough for a list of `k`.
+    pub(crate) async fn ordered(&self, asked: &Asked, k: usize) -> Result<Vec<Found>> {
+        let Asked { query, filter, .. } = asked;
         let least = if query.phrases.is_empty() { CANDIDATES } else { QUOTED_CANDIDATES };
         let candidates = least.max(2 * k);
         let in_scope =
-            || Ok::<_, AppError>(Scope::Documents(self.catalog().documents_in(&filter)?));
-        let scope = if filter.is_empty() { Scope::All } else { in_scope()? };
-        let mut fused =
-            self.candidates(&embedding, words, vector.as_deref(), candidates, &scope).await?;
-        let mut records = self.records(&fused, &filter)?;
+            || Ok::<_, AppError>(Arc::new(Scope::Documents(self.catalog().documents_in(filter)?)));
+        let scope = if filter.is_empty() { Arc::default() } else { in_scope()? };
+        let (mut fused, mut records) = self.candidates(asked, candidates, &scope).await?;
         // What was forgotten may still be in the index and crowd out what is there.
         if records.len() < fused.len() && records.len() < k {
-            fused = self
-                .candidates(&embedding, words, vector.as_deref(), candidates, &in_scope()?)
-                .await?;
-            records = self.records(&fused, &filter)?;
+            (fused, records) = self.candidates(asked, candidates, &in_scope()?).await?;
         }
         let found = fused.into_iter().filter_map(|hit| {
             let [lexical, semantic] = *hit.places.as_slice() else { return None };
             let passage = passage(records.remove(&hit.chunk)?, hit.score);
-            Some(Found { passage, lexical, semantic })
+            Some(Found { passage, lexical, semantic, is_joined: false })
         });
         let (mut holding, others): (Vec<_>, Vec<_>) =
             found.partition(|found| query.is_in(&found.passage.text));
         if !query.is_quoted {
             holding.extend(others);
         }
-        Ok(varied(holding.into_iter(), k))
+        Ok(holding)
     }
 
     /// The files that a question may be answered from.
@@ -135,43 +195,75 @@ impl App {
         scope(filter, &Query::parse(question))
     }
 
-    /// The best chunks of both legs, fused; the places are those by words and by meaning.
+    /// The best chunks of both legs, fused; the places are those by words and by meaning. And what the
+    /// catalogue knows of them; what it has forgotten is left out there, whatever the index still holds.
     async fn candidates(
         &self,
-        embedding: &Embedding,
-        words: Option<&str>,
-        vector: Option<&[f32]>,
+        asked: &Asked,
         candidates: usize,
-        scope: &Scope,
-    ) -> Result<Vec<Fused>> {
-        let id = embedding.embedder.id();
-        let Some(index) = self.index(&id).await? else { return Ok(Vec::new()) };
-        let (lexical, semantic) = match legs(&*index, words, vector, candidates, scope).await {
-            Ok(found) => found,
+        scope: &Arc<Scope>,
+    ) -> Result<(Vec<Fused>, HashMap<ChunkId, ChunkRecord>)> {
+        let (lexical, semantic) = self.legs(asked, candidates, scope).await?;
+        let ids: HashSet<ChunkId> =
+            lexical.iter().chain(&semantic).map(|found| found.chunk).collect();
+        let records = self.catalog().chunks(&Vec::from_iter(ids), &asked.filter)?;
+        let records: HashMap<ChunkId, ChunkRecord> =
+            records.into_iter().map(|record| (record.id, record)).collect();
+        let weight = if asked.vector.is_some() {
+            let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
+            let texts: Vec<String> = best.map(words_of).collect();
+            words_weight(&asked.query.text, texts.iter().map(String::as_str))
+        } else {
+            1.0
+        };
+        let fused = fuse(&[
+            Leg {
+                unit: LEXICAL_UNIT,
+                asked: candidates,
+                matches: lexical,
+                weight,
+                nothing: Some(0.0),
+            },
+            Leg {
+                unit: asked.embedding.spread,
+                asked: candidates,
+                matches: semantic,
+                weight: 1.0,
+                nothing: None,
+            },
+        ]);
+        Ok((fused, records))
+    }
+
+    /// What the index finds by words and by meaning.
+    pub(crate) async fn legs(
+        &self,
+        asked: &Asked,
+        candidates: usize,
+        scope: &Arc<Scope>,
+    ) -> Result<(Vec<ChunkMatch>, Vec<ChunkMatch>)> {
+        let id = asked.embedding.embedder.id();
+        let Some(index) = self.index(&id).await? else { return Ok(Default::default()) };
+        match legs(index, asked, candidates, scope).await {
+            Ok(found) => Ok(found),
             Err(error) => {
                 // The one who writes may have made it anew or cleaned it meanwhile.
                 tracing::warn!("the index is opened once more: {error}");
                 self.forget_index();
-                let Some(index) = self.index(&id).await? else { return Ok(Vec::new()) };
-                legs(&*index, words, vector, candidates, scope).await?
+                let Some(index) = self.index(&id).await? else { return Ok(Default::default()) };
+                Ok(legs(index, asked, candidates, scope).await?)
             }
-        };
-        Ok(fuse(&[
-            Leg { unit: LEXICAL_UNIT, asked: candidates, matches: lexical, nothing: Some(0.0) },
-            Leg { unit: embedding.spread, asked: candidates, matches: semantic, nothing: None },
-        ]))
+        }
     }
 
-    /// What the catalogue knows of these chunks. What it has forgotten is left
-    /// out, whatever the index still holds.
-    fn records(
-        &self,
-        fused: &[Fused],
-        filter: &ScopeFilter,
-    ) -> Result<HashMap<ChunkId, ChunkRecord>> {
-        let ids: Vec<ChunkId> = fused.iter().map(|hit| hit.chunk).collect();
-        let records = self.catalog().chunks(&ids, filter)?;
-        Ok(records.into_iter().map(|record| (record.id, record)).collect())
+    /// Gives passages that neighbours were joined to their whole text.
+    fn read_anew(&self, mut found: Vec<Found>) -> Result<Vec<Found>> {
+        for Found { passage, .. } in found.iter_mut().filter(|found| found.is_joined) {
+            if let Some(text) = self.catalog().text_slice(passage.document, passage.range)? {
+                passage.text = text;
+            }
+        }
+        Ok(found)
     }
 
     /// Where a part of a document stands on its pages.
@@ -199,12 +291,26 @@ pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
     }
 }
 
+/// What a chunk is found by: its file's name or its title, the headings above it, and its text.
+fn words_of(record: &ChunkRecord) -> String {
+    let name = record.path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let title = record.title.as_deref().unwrap_or(name);
+    format!("{title}\n{}\n{}", record.chunk.heading.join("\n"), record.chunk.text)
+}
+
+impl From<LegPlace> for Ranking {
+    fn from(LegPlace { rank, score }: LegPlace) -> Self {
+        Self { rank, score }
+    }
+}
+
 /// The files that the filter and what was typed leave.
 fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
     let typed = &query.filter;
     let kinds = if typed.kinds.is_empty() { &filter.kinds } else { &typed.kinds };
     let mut scope = filter::resolve(&Filter {
         within: filter.within.clone(),
+        without: filter.without.clone(),
         kinds: kinds.clone(),
         since: typed.since.clone().or_else(|| filter.since.clone()),
         until: typed.until.clone().or_else(|| filter.until.clone()),
@@ -213,9 +319,10 @@ fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
     Ok(scope)
 }
 
-/// The first `k`, without those whose letters and digits are those of an earlier one, and with at
-/// most three of five from one document, unless there are no others.
-fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
+/// The first `k`, without those whose letters and digits are those of an earlier one, with neighbours in
+/// one section and on one page as one in the place of the better, and with at most three of five from one
+/// document, unless there are no others.
+pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
     let most = (k * 3).div_ceil(5);
     let mut texts = HashSet::new();
     let mut of_document: HashMap<DocumentId, usize> = HashMap::new();
@@ -227,6 +334,11 @@ fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
         let letters = |c: &char| c.is_alphanumeric();
         let text: String = found.passage.text.chars().filter(letters).collect();
         if !texts.insert(text) {
+            continue;
+        }
+        if let Some(neighbour) = first.iter_mut().find(|other: &&mut Found| other.is_beside(&found))
+        {
+            neighbour.join(&found);
             continue;
         }
         let count = of_document.entry(found.passage.document).or_default();
@@ -270,27 +382,29 @@ async fn embed_query(
         .unwrap_or_else(|panic| Err(ModelError::new(ErrorCode::ModelFailed, panic.to_string(), "")))
 }
 
-/// What the index finds by words and by meaning.
+/// What the index finds by words and by meaning, both at the same time.
 async fn legs(
-    index: &dyn ChunkIndex,
-    words: Option<&str>,
-    vector: Option<&[f32]>,
+    index: Arc<dyn ChunkIndex>,
+    asked: &Asked,
     candidates: usize,
-    scope: &Scope,
+    scope: &Arc<Scope>,
 ) -> std::result::Result<(Vec<ChunkMatch>, Vec<ChunkMatch>), IndexError> {
-    let lexical = async {
-        match words {
-            Some(words) => index.lexical(words, candidates, scope).await,
-            None => Ok(Vec::new()),
-        }
+    let lexical = asked.by_words.then(|| {
+        let (index, words, scope) = (index.clone(), asked.query.text.clone(), scope.clone());
+        // On another thread: much of a search is computing, and would hold the other one up.
+        tokio::spawn(async move { index.lexical(&words, candidates, &scope).await })
+    });
+    let semantic = match &asked.vector {
+        Some(vector) => index.semantic(vector, candidates, scope).await?,
+        None => Vec::new(),
     };
-    let semantic = async {
-        match vector {
-            Some(vector) => index.semantic(vector, candidates, scope).await,
-            None => Ok(Vec::new()),
+    let lexical = match lexical {
+        Some(lexical) => {
+            lexical.await.unwrap_or_else(|panic| Err(IndexError::Store(panic.to_string())))?
         }
+        None => Vec::new(),
     };
-    tokio::try_join!(lexical, semantic)
+    Ok((lexical, semantic))
 }
 
 /// Whether most letters of `text` are Latin ones.
@@ -322,6 +436,7 @@ mod tests {
             },
             lexical: None,
             semantic: None,
+            is_joined: false,
         };
         type Case<'a> = (&'a [(i64, &'a str)], usize, &'a [&'a str]);
         let cases: &[Case] = &[
@@ -342,10 +457,83 @@ mod tests {
             (&[(1, "a")], 0, &[]),
         ];
         for (given, k, expected) in cases {
-            let given = given.iter().map(|(document, text)| found(*document, text));
+            let given = (0..).zip(*given).map(|(at, (document, text))| {
+                let mut found = found(*document, text);
+                found.passage.range = CharRange::new(at * 100, at * 100 + 10);
+                found
+            });
             let texts: Vec<String> =
                 varied(given, *k).into_iter().map(|found| found.passage.text).collect();
             assert_eq!(texts, *expected, "{k}");
+        }
+    }
+
+    #[test]
+    fn neighbours_are_one_passage() {
+        let passage = |document: i64, page: u32, heading: &str, start: u32, end: u32| Found {
+            passage: Passage {
+                chunk: ChunkId(i64::from(start)),
+                document: DocumentId(document),
+                path: String::new(),
+                page: Some(page),
+                range: CharRange::new(start, end),
+                heading: vec![heading.to_owned()],
+                text: format!("{document} {start} {end}"),
+                score: 0.,
+            },
+            lexical: None,
+            semantic: None,
+            is_joined: false,
+        };
+        type Place<'a> = (i64, u32, &'a str, u32, u32);
+        let cases: &[(&str, &[Place], &[(u32, u32)])] = &[
+            ("after it", &[(1, 1, "a", 0, 500), (1, 1, "a", 502, 900)], &[(0, 900)]),
+            ("before it", &[(1, 1, "a", 502, 900), (1, 1, "a", 0, 500)], &[(0, 900)]),
+            (
+                "on both sides, with others between",
+                &[
+                    (1, 1, "a", 500, 900),
+                    (2, 1, "a", 0, 500),
+                    (1, 1, "a", 0, 499),
+                    (1, 1, "a", 901, 1_000),
+                ],
+                &[(0, 1_000), (0, 500)],
+            ),
+            (
+                "of another document",
+                &[(1, 1, "a", 0, 500), (2, 1, "a", 501, 900)],
+                &[(0, 500), (501, 900)],
+            ),
+            (
+                "on another page",
+                &[(1, 1, "a", 0, 500), (1, 2, "a", 501, 900)],
+                &[(0, 500), (501, 900)],
+            ),
+            (
+                "of another section",
+                &[(1, 1, "a", 0, 500), (1, 1, "b", 501, 900)],
+                &[(0, 500), (501, 900)],
+            ),
+            (
+                "not next to it",
+                &[(1, 1, "a", 0, 500), (1, 1, "a", 510, 900)],
+                &[(0, 500), (510, 900)],
+            ),
+            (
+                "too long together",
+                &[(1, 1, "a", 0, 1_500), (1, 1, "a", 1_501, 2_900)],
+                &[(0, 1_500), (1_501, 2_900)],
+            ),
+        ];
+        for (what, given, expected) in cases {
+            let given = given
+                .iter()
+                .map(|(d, page, heading, start, end)| passage(*d, *page, heading, *start, *end));
+            let ranges: Vec<(u32, u32)> = varied(given, 10)
+                .into_iter()
+                .map(|found| (found.passage.range.start, found.passage.range.end))
+                .collect();
+            assert_eq!(ranges, *expected, "{what}");
         }
     }
 

@@ -123,9 +123,7 @@ pub(crate) struct Whereabouts {
 impl App {
     /// Where a character of a document stands.
     pub(crate) fn whereabouts(&self, document: DocumentId, at: u32) -> Result<Whereabouts> {
-        let mut pages = self.catalog().pages(document)?;
-        let page = pages.iter().rposition(|page| page.range.start <= at);
-        let page = page.map(|index| pages.swap_remove(index));
+        let page = self.catalog().page_at(document, at)?;
         let found = self.catalog().line_at(document, at)?;
         Ok(Whereabouts {
             page: page.as_ref().and_then(|page| page.number),

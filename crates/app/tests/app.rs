@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
-    FileState, ModelParts, Parts, SearchMode, SearchRequest, SupportLevel, TextRange,
+    FileNeed, FileState, ModelParts, Parts, Rating, SearchMode, SearchRequest, SupportLevel,
+    TextRange,
 };
 use lectern_domain::{
     Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
@@ -21,7 +22,7 @@ use lectern_domain::{
     IndexedChunk, LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{ReadDocument, ReadFailure, read_document};
+use lectern_extract::worker::{ReadDocument, ReadFailure, read_document, unlock_document};
 use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
 use tokio::sync::OnceCell;
@@ -140,6 +141,15 @@ impl DocumentReader for LocalReader {
     ) -> Result<ReadDocument, ReadFailure> {
         read_document(path, kind, &recognised)
     }
+
+    async fn unlock(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        password: &str,
+    ) -> Result<ReadDocument, ReadFailure> {
+        unlock_document(path, kind, password)
+    }
 }
 
 /// One and the same index for every embedder.
@@ -211,6 +221,7 @@ fn open(
         chat_installed: Box::new(move || installed),
         models: no_models(directory),
         reader: Box::new(|| Box::new(LocalReader)),
+        on_battery: Box::new(|| false),
         checks: Vec::new(),
     };
     App::open(&directory.join("library"), parts)
@@ -331,6 +342,81 @@ async fn a_passage_stands_where_the_hit_does() {
 }
 
 /// Starts to ask and returns when the first word has come.
+#[tokio::test]
+async fn a_question_can_be_asked_again_in_other_words_and_without_a_source() {
+    let speaker = Speaker { reply: "It is due on the first [1].", endless: false };
+    let files = [RENT, ("old/rent.md", "# Old lease\n\nThe rent is due on the tenth.")];
+    let world = World::new(Some(speaker), &files).await;
+    let never = CancellationToken::new();
+    let mut request = question("When is the rent due?");
+    let first = world.app.ask(&request, |_| {}, &never).await.unwrap();
+    let documents = |answer: &lectern_app::Answer| -> Vec<String> {
+        answer.passages.iter().map(|passage| passage.document.clone()).collect()
+    };
+    assert_eq!(documents(&first).len(), 2);
+    request.conversation = first.conversation;
+    request.standalone_question = Some(" rent due on what day ".into());
+    request.filter.without = vec![world.path("old").to_string_lossy().into_owned()];
+    let second = world.app.ask(&request, |_| {}, &never).await.unwrap();
+    assert_eq!(second.standalone_question, "rent due on what day");
+    assert_eq!(second.question, "When is the rent due?");
+    assert_eq!(documents(&second), [world.path("rent.md").to_string_lossy()]);
+}
+
+#[tokio::test]
+async fn rated_answers_are_kept_and_become_a_question_set() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT, ("b.txt", "The rent of gardens.")]).await;
+    let never = CancellationToken::new();
+    let mut ids = Vec::new();
+    for asked in ["What is the rent?", "Is the RENT high?", "Who pays the rent?"] {
+        let answer = world.app.ask(&question(asked), |_| {}, &never).await.unwrap();
+        ids.push((answer.conversation.unwrap(), answer.id.unwrap()));
+    }
+    world.app.rate(ids[0].1, Some(Rating::Up)).unwrap();
+    world.app.rate(ids[1].1, Some(Rating::Down)).unwrap();
+    world.app.rate(ids[2].1, Some(Rating::Up)).unwrap();
+    world.app.rate(ids[2].1, None).unwrap();
+    assert_eq!(world.app.rate(999, Some(Rating::Up)).unwrap_err().code, ErrorCode::NotFound);
+    let ratings = ids.iter().map(|id| world.app.conversation(id.0).unwrap().answers[0].rating);
+    assert_eq!(ratings.collect::<Vec<_>>(), [Some(Rating::Up), Some(Rating::Down), None]);
+
+    let set = world.directory.path().join("set");
+    let report = world.app.export_rated(&set).unwrap();
+    assert_eq!((report.questions, report.documents, report.left_out), (2, 2, 0));
+    let lines = std::fs::read_to_string(set.join("queries.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["question"], "What is the rent?");
+    assert_eq!(lines[0]["answers"], serde_json::json!(["The rent is 900 euros [1]."]));
+    let right = serde_json::json!([{"file": "documents/rent.md"}]);
+    let other = serde_json::json!([{"file": "documents/b.txt"}]);
+    assert_eq!((&lines[0]["relevant"], &lines[0]["near"]), (&right, &other));
+    assert_eq!((&lines[0]["answerable"], &lines[1]["answerable"]), (&true.into(), &false.into()));
+    assert_eq!(lines[1]["relevant"], serde_json::json!([]));
+    for name in ["rent.md", "b.txt"] {
+        let copy = std::fs::read(set.join("corpus/documents").join(name)).unwrap();
+        assert_eq!(copy, std::fs::read(world.path(name)).unwrap());
+    }
+    assert_eq!(world.app.export_rated(&set).unwrap_err().code, ErrorCode::InvalidInput);
+}
+
+#[tokio::test]
+async fn conversations_are_found_by_their_questions_and_answers() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT, ("é.txt", "Straßen and Élan.")]).await;
+    let never = CancellationToken::new();
+    for asked in ["What is the rent?", "Was ist Élan?"] {
+        world.app.ask(&question(asked), |_| {}, &never).await.unwrap();
+    }
+    for (words, expected) in
+        [("", 2), ("RENT what", 1), ("élan", 1), ("Rent élan", 0), ("lease", 0)]
+    {
+        let found = world.app.find_conversations(words).unwrap();
+        assert_eq!(found.len(), expected, "{words}");
+    }
+}
+
 async fn ask_until_first_word(app: &App) -> tokio::task::JoinHandle<Option<AskEvent>> {
     let (first_word, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let app = app.clone();
@@ -572,6 +658,84 @@ async fn a_second_process_joins_the_first() {
     assert!(states.iter().all(|file| file.state == FileState::Ready), "{states:?}");
     assert_eq!(world.found("boat").await, ["boat.md"]);
     world.app.shutdown();
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_from_the_next_query_and_what_is_away_is_not() {
+    let files = [RENT, ("sub/boat.md", "The boat is blue."), ("sub/car.md", "The car is red.")];
+    let world = World::new(None, &files).await;
+    std::fs::remove_file(world.path("rent.md")).unwrap();
+    assert!(world.found("rent").await.is_empty());
+    assert_eq!(world.found("boat").await, ["boat.md"]);
+    std::fs::remove_dir_all(world.path("sub")).unwrap();
+    assert!(world.found("boat").await.is_empty());
+    // A folder that cannot be found may lie on a drive that is not connected.
+    std::fs::remove_dir_all(world.path("")).unwrap();
+    assert_eq!(world.found("car").await, ["car.md"]);
+}
+
+#[tokio::test]
+async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
+    let world = World::new(None, &[RENT]).await;
+    let path = world.path("locked.zip");
+    let locked = include_bytes!("../../extract/tests/data/locked.zip");
+    std::fs::write(&path, locked).unwrap();
+    let work = async || world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    work().await;
+    let state = || {
+        let files = world.app.files().unwrap();
+        let file = files.iter().find(|file| file.path.ends_with("locked.zip")).unwrap();
+        (file.state, file.needs)
+    };
+    let needs_password = (FileState::Failed, Some(FileNeed::Password));
+    assert_eq!(state(), needs_password);
+    let refused = [("locked.zip", "wrong", "password"), ("rent.md", "secret", "kind")];
+    for (name, password, why) in refused {
+        let error = world.app.unlock(&world.path(name), password).await.unwrap_err();
+        assert!(error.message.contains(why) && !error.hint.is_empty(), "{error:?}");
+    }
+    assert_eq!(state(), needs_password);
+    world.app.unlock(&path, "secret").await.unwrap();
+    work().await;
+    assert_eq!(state(), (FileState::Ready, None));
+    assert_eq!(world.found("heron").await, ["locked.zip"]);
+    // A copy has the same content, and a changed file asks again.
+    std::fs::copy(&path, world.path("copy.zip")).unwrap();
+    let mut changed = locked.to_vec();
+    changed.extend([0; 4]);
+    std::fs::write(&path, changed).unwrap();
+    work().await;
+    assert_eq!(state(), needs_password);
+    assert_eq!(world.found("heron").await, ["copy.zip"]);
+    for entry in std::fs::read_dir(world.directory.path().join("library")).unwrap() {
+        let file = entry.unwrap().path();
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        assert!(!bytes.windows(6).any(|found| found == b"secret"), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn waiting_ends_only_when_the_process_that_works_is_at_rest() {
+    let world = World::new(None, &[RENT, ("empty.md", "")]).await;
+    // Without an embedder its vectors would wait for ever.
+    world.app.remove(&[world.path("rent.md")]).unwrap();
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    let library = world.directory.path().join("library");
+    let lock = lectern_ingest::LibraryLock::try_acquire(&library).unwrap().unwrap();
+    let second = world.opened_again().unwrap();
+    let cancel = CancellationToken::new();
+    let waiting = second.work_until_idle(&cancel);
+    tokio::pin!(waiting);
+    // That it goes on waiting is no event, so some time stands for it.
+    let a_while = Duration::from_secs(2);
+    assert!(tokio::time::timeout(a_while, &mut waiting).await.is_err(), "it works");
+    // At rest, and not everything is done yet: it is about to begin.
+    world.app.remove(&[world.path("empty.md")]).unwrap();
+    lock.rest();
+    assert!(tokio::time::timeout(a_while, &mut waiting).await.is_err(), "it has to forget");
+    drop(lock);
+    waiting.await.unwrap();
+    assert!(world.app.forgotten(&world.path("empty.md")).await.unwrap().iter().all(|c| c.ok));
 }
 
 #[tokio::test]

@@ -151,6 +151,7 @@ impl World {
             chat_installed: Box::new(|| true),
             models,
             reader: Box::new(|| -> Box<dyn DocumentReader> { unreachable!("nothing is read") }),
+            on_battery: Box::new(|| false),
             checks: Vec::new(),
         };
         let app = App::open(&folder.path().join("library"), parts).unwrap();

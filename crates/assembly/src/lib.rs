@@ -3,12 +3,19 @@
 
 mod lazy;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use lazy::Lazy;
 use lectern_app::{
-    App, AppError, ChatChoice, ChatSlot, Check, Device, Embedding, ModelParts, Parts, Result,
+    App, AppError, ChatChoice, ChatSlot, Check, Device, Embedding, ModelParts, POWER_SUPPLIES,
+    Parts, Result, on_battery,
 };
 use lectern_domain::{
     Access, ChatModel, ChunkIndex, Embedder, ErrorCode, IndexError, IndexStore, ModelError,
@@ -97,6 +104,7 @@ pub fn open(options: &Options) -> Result<App> {
             let reader = Reader::new(program.clone(), arguments, READER_LIMITS);
             Box::new(reader.with_ocr(ocr_model.clone()))
         }),
+        on_battery: Box::new(|| on_battery(Path::new(POWER_SUPPLIES))),
         checks: vec![
             Box::new(check_cpu),
             check_model(store.clone(), move || embedder_id.clone(), "embedder"),

@@ -17,20 +17,55 @@ impl Catalog {
         Ok(ConversationId(connection.last_insert_rowid()))
     }
 
-    /// Adds an answer, as JSON, to a conversation.
-    pub fn add_turn(&self, conversation: ConversationId, answer: &str, now: i64) -> Result<()> {
+    /// Adds an answer, as JSON, to a conversation. Returns the answer's id.
+    pub fn add_turn(&self, conversation: ConversationId, answer: &str, now: i64) -> Result<i64> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         transaction.execute(
             "INSERT INTO turn (conversation, answer) VALUES (?1, ?2)",
             params![conversation.0, answer],
         )?;
+        let id = transaction.last_insert_rowid();
         transaction.execute(
             "UPDATE conversation SET updated = ?2 WHERE id = ?1",
             params![conversation.0, now],
         )?;
         transaction.commit()?;
+        Ok(id)
+    }
+
+    /// An answer as JSON.
+    pub fn turn(&self, id: i64) -> Result<Option<String>> {
+        let connection = self.lock();
+        Ok(connection
+            .query_row("SELECT answer FROM turn WHERE id = ?1", [id], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Puts another JSON in the place of an answer's.
+    pub fn set_turn(&self, id: i64, answer: &str) -> Result<()> {
+        self.lock().execute("UPDATE turn SET answer = ?2 WHERE id = ?1", params![id, answer])?;
         Ok(())
+    }
+
+    /// The answers whose JSON has a `rating`, with their ids, oldest first.
+    pub fn rated_turns(&self) -> Result<Vec<(i64, String)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, answer FROM turn WHERE answer ->> 'rating' IS NOT NULL ORDER BY id",
+        )?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Every conversation with the questions and answers that were said in it.
+    pub fn said(&self) -> Result<Vec<(ConversationId, String)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT conversation, (answer ->> 'question') || char(10) || (answer ->> 'answer') FROM turn",
+        )?;
+        let rows = statement.query_map([], |row| Ok((ConversationId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Every conversation as (id, title, seconds since 1970 of the last answer),
@@ -45,16 +80,16 @@ impl Catalog {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// A conversation's title and its answers as JSON, oldest first.
-    pub fn conversation(&self, id: ConversationId) -> Result<Option<(String, Vec<String>)>> {
+    /// A conversation's title and its answers, each with its id and as JSON, oldest first.
+    pub fn conversation(&self, id: ConversationId) -> Result<Option<(String, Vec<(i64, String)>)>> {
         let connection = self.lock();
         let title: Option<String> = connection
             .query_row("SELECT title FROM conversation WHERE id = ?1", [id.0], |row| row.get(0))
             .optional()?;
         let Some(title) = title else { return Ok(None) };
         let mut statement = connection
-            .prepare_cached("SELECT answer FROM turn WHERE conversation = ?1 ORDER BY id")?;
-        let rows = statement.query_map([id.0], |row| row.get(0))?;
+            .prepare_cached("SELECT id, answer FROM turn WHERE conversation = ?1 ORDER BY id")?;
+        let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Some((title, rows.collect::<rusqlite::Result<_>>()?)))
     }
 

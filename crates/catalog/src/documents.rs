@@ -95,13 +95,7 @@ impl Catalog {
         reader: u32,
     ) -> Result<Option<DocumentId>> {
         let connection = self.lock();
-        let found = connection
-            .query_row(
-                "SELECT id FROM document WHERE hash = ?1 AND kind = ?2 AND reader = ?3",
-                params![hash, kind.as_str(), reader],
-                |row| Ok(DocumentId(row.get(0)?)),
-            )
-            .optional()?;
+        let found = document_of(&connection, hash, kind.as_str(), reader)?;
         if let Some(document) = found {
             set_incoming(&connection, file, document)?;
         }
@@ -111,65 +105,35 @@ impl Catalog {
     /// Keeps a document that was read from `file`, with its pages and chunks. It is
     /// not searchable before [`Catalog::attach`].
     pub fn insert_document(&self, file: FileId, new: &NewDocument<'_>) -> Result<DocumentId> {
-        let NewDocument { hash, reader, extraction, chunks } = new;
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        transaction.execute(
-            "INSERT INTO document (hash, kind, reader, title, text, blocks, warnings)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                hash,
-                extraction.kind.as_str(),
-                reader,
-                extraction.title,
-                extraction.text,
-                pack_blocks(extraction)?,
-                to_json(&extraction.warnings)?,
-            ],
-        )?;
-        let id = DocumentId(transaction.last_insert_rowid());
-        {
-            let mut insert_page = transaction.prepare_cached(
-                "INSERT INTO page (document, ord, number, label, start, end, boxes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?;
-            for (ord, page) in extraction.pages.iter().enumerate() {
-                let boxes = boxes_within(&extraction.boxes, page.range);
-                insert_page.execute(params![
-                    id.0,
-                    ord,
-                    page.number,
-                    page.label,
-                    page.range.start,
-                    page.range.end,
-                    pack(boxes)?
-                ])?;
-            }
-            let mut insert_chunk = transaction.prepare_cached(
-                "INSERT INTO chunk (document, start, end, page, heading, text)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?;
-            for chunk in *chunks {
-                insert_chunk.execute(params![
-                    id.0,
-                    chunk.range.start,
-                    chunk.range.end,
-                    chunk.page,
-                    to_json(&chunk.heading)?,
-                    chunk.text
-                ])?;
-            }
-        }
-        {
-            let mut insert_scan = transaction
-                .prepare_cached("INSERT OR IGNORE INTO scan (hash, page) VALUES (?1, ?2)")?;
-            for page in &extraction.scans {
-                insert_scan.execute(params![hash, page])?;
-            }
-        }
+        let id = insert(&transaction, new)?;
         set_incoming(&transaction, file, id)?;
         transaction.commit()?;
         Ok(id)
+    }
+
+    /// Keeps a document that was read with a password from the file at `path`, which could not
+    /// be read without, and queues the file before all others at `now` (seconds since 1970):
+    /// its content is then known. Returns whether there was such a file.
+    pub fn keep_unlocked(&self, path: &str, new: &NewDocument<'_>, now: i64) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let kind = new.extraction.kind.as_str();
+        let id = match document_of(&transaction, new.hash, kind, new.reader)? {
+            Some(known) => known,
+            None => insert(&transaction, new)?,
+        };
+        let held = transaction.execute(
+            "UPDATE file SET state = 'pending', reason = NULL, needs = NULL, retry_at = NULL,
+                 urgent = ?3, incoming = ?2
+             WHERE path = ?1 AND state = 'failed' AND needs = 'password'",
+            params![path, id.0, now],
+        )?;
+        if held > 0 {
+            transaction.commit()?;
+        }
+        Ok(held > 0)
     }
 
     /// The chunks of `document` that the lexical index lacks.
@@ -463,6 +427,10 @@ impl Catalog {
         let Some((kind, blob)) = found else { return Ok(None) };
         let kind = DocumentKind::parse(&kind)
             .ok_or_else(|| CatalogError::Corrupt(format!("document kind {kind:?}")))?;
+        // Reading the blocks of a book takes a while, and on paper they have no lines.
+        if kind == DocumentKind::Pdf {
+            return Ok(Some(Line { kind, line: None, column: None }));
+        }
         let (blocks, anchors, columns) = unpack_blocks(&blob)?;
         let block = blocks.partition_point(|block| block.range.end <= at);
         let block = blocks.get(block).filter(|block| block.range.start <= at);
@@ -512,6 +480,34 @@ impl Catalog {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The page that the character `at` stands on.
+    pub fn page_at(&self, document: DocumentId, at: u32) -> Result<Option<PageRecord>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT number, label, start, end FROM page WHERE document = ?1 AND start <= ?2
+             ORDER BY ord DESC LIMIT 1",
+        )?;
+        Ok(statement
+            .query_row(params![document.0, at], |row| {
+                Ok(Page {
+                    number: row.get(0)?,
+                    label: row.get(1)?,
+                    range: CharRange::new(row.get(2)?, row.get(3)?),
+                })
+            })
+            .optional()?)
+    }
+
+    /// The characters `range` of a document's text.
+    pub fn text_slice(&self, document: DocumentId, range: CharRange) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT substr(text, ?2 + 1, ?3) FROM document WHERE id = ?1")?;
+        Ok(statement
+            .query_row(params![document.0, range.start, range.len()], |row| row.get(0))
+            .optional()?)
+    }
+
     /// The places of the words in `range`, by start.
     pub fn boxes(&self, document: DocumentId, range: CharRange) -> Result<Vec<TextBox>> {
         let connection = self.lock();
@@ -552,6 +548,80 @@ pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute("DELETE FROM loose", [])?;
     transaction.execute("DELETE FROM scan WHERE hash NOT IN (SELECT hash FROM document)", [])?;
     Ok(())
+}
+
+/// Writes a document with its pages and chunks.
+fn insert(transaction: &Transaction<'_>, new: &NewDocument<'_>) -> Result<DocumentId> {
+    let NewDocument { hash, reader, extraction, chunks } = new;
+    transaction.execute(
+        "INSERT INTO document (hash, kind, reader, title, text, blocks, warnings)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            hash,
+            extraction.kind.as_str(),
+            reader,
+            extraction.title,
+            extraction.text,
+            pack_blocks(extraction)?,
+            to_json(&extraction.warnings)?,
+        ],
+    )?;
+    let id = DocumentId(transaction.last_insert_rowid());
+    {
+        let mut insert_page = transaction.prepare_cached(
+            "INSERT INTO page (document, ord, number, label, start, end, boxes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for (ord, page) in extraction.pages.iter().enumerate() {
+            let boxes = boxes_within(&extraction.boxes, page.range);
+            insert_page.execute(params![
+                id.0,
+                ord,
+                page.number,
+                page.label,
+                page.range.start,
+                page.range.end,
+                pack(boxes)?
+            ])?;
+        }
+        let mut insert_chunk = transaction.prepare_cached(
+            "INSERT INTO chunk (document, start, end, page, heading, text)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for chunk in *chunks {
+            insert_chunk.execute(params![
+                id.0,
+                chunk.range.start,
+                chunk.range.end,
+                chunk.page,
+                to_json(&chunk.heading)?,
+                chunk.text
+            ])?;
+        }
+    }
+    {
+        let mut insert_scan = transaction
+            .prepare_cached("INSERT OR IGNORE INTO scan (hash, page) VALUES (?1, ?2)")?;
+        for page in &extraction.scans {
+            insert_scan.execute(params![hash, page])?;
+        }
+    }
+    Ok(id)
+}
+
+/// The document with this content, read as this kind by these readers.
+fn document_of(
+    connection: &Connection,
+    hash: &[u8],
+    kind: &str,
+    reader: u32,
+) -> Result<Option<DocumentId>> {
+    let found = connection.query_row(
+        "SELECT id FROM document WHERE hash = ?1 AND kind = ?2 AND reader = ?3",
+        params![hash, kind, reader],
+        |row| Ok(DocumentId(row.get(0)?)),
+    );
+    Ok(found.optional()?)
 }
 
 fn set_incoming(connection: &Connection, file: FileId, document: DocumentId) -> Result<()> {

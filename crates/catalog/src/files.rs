@@ -197,6 +197,8 @@ pub struct Counts {
 pub struct ScopeFilter {
     /// At or below one of these absolute paths.
     pub within: Vec<String>,
+    /// Not at and not below any of these absolute paths.
+    pub without: Vec<String>,
     /// With all of these in their path, in lower case.
     pub named: Vec<String>,
     /// Of one of these kinds.
@@ -715,6 +717,9 @@ pub(crate) fn scope_condition(filter: &ScopeFilter) -> (String, Vec<rusqlite::ty
             .map(|path| below("file.path", &parameter(path.clone().into())))
             .collect();
         conditions.push(format!("({})", paths.join(" OR ")));
+    }
+    for path in &filter.without {
+        conditions.push(format!("NOT {}", below("file.path", &parameter(path.clone().into()))));
     }
     for name in &filter.named {
         // SQLite lowers ASCII letters only, so the others are found as they are written.

@@ -73,6 +73,20 @@ impl Catalog {
         purge_is_asked(&self.lock())
     }
 
+    /// Whether the index and the files of the library agree with the catalogue: nothing that
+    /// was forgotten is left in them, and nothing that is known lacks in the lexical index.
+    pub fn is_followed(&self) -> Result<bool> {
+        let connection = self.lock();
+        let waits: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM loose) OR EXISTS (SELECT 1 FROM garbage)
+                 OR EXISTS (SELECT 1 FROM chunk WHERE indexed = 0
+                     AND EXISTS (SELECT 1 FROM file WHERE file.document = chunk.document))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(!waits && !purge_is_asked(&connection)?)
+    }
+
     /// Leaves nothing of what was forgotten in the catalogue's files. To be called when
     /// the index is clean and there is nothing else to do: searches wait meanwhile.
     pub fn purge(&self) -> Result<()> {

@@ -409,6 +409,8 @@ fn filters_choose_by_path_kind_and_date() {
         (ScopeFilter { within: vec!["/f/sub".into()], ..all.clone() }, 1),
         (ScopeFilter { within: vec!["/f/su".into()], ..all.clone() }, 0),
         (ScopeFilter { within: vec!["/f/sub".into(), "/f/old.md".into()], ..all.clone() }, 2),
+        (ScopeFilter { without: vec!["/f/sub".into()], ..all.clone() }, 2),
+        (ScopeFilter { without: vec!["/f/su".into(), "/f/old.md".into()], ..all.clone() }, 2),
         (ScopeFilter { kinds: vec!["md".into()], ..all.clone() }, 3),
         (ScopeFilter { kinds: vec!["pdf".into()], ..all.clone() }, 0),
         (ScopeFilter { since: Some(20), ..all.clone() }, 2),
@@ -426,10 +428,16 @@ fn conversations_are_kept_and_forgotten() {
     let catalog = open(directory.path());
     let first = catalog.create_conversation("first", 1).unwrap();
     let second = catalog.create_conversation("second", 2).unwrap();
-    catalog.add_turn(first, "{}", 3).unwrap();
+    let turn = catalog.add_turn(first, "{}", 3).unwrap();
     let order: Vec<_> = catalog.conversations().unwrap().into_iter().map(|c| c.0).collect();
     assert_eq!(order, [first, second]);
-    assert_eq!(catalog.conversation(first).unwrap().unwrap().1, ["{}"]);
+    assert_eq!(catalog.conversation(first).unwrap().unwrap().1, [(turn, "{}".to_owned())]);
+    assert_eq!(catalog.rated_turns().unwrap(), []);
+    let rated = r#"{"question":"Ä?","answer":"B","rating":"up"}"#;
+    catalog.set_turn(turn, rated).unwrap();
+    assert_eq!(catalog.turn(turn).unwrap().as_deref(), Some(rated));
+    assert_eq!(catalog.rated_turns().unwrap(), [(turn, rated.to_owned())]);
+    assert_eq!(catalog.said().unwrap(), [(first, "Ä?\nB".to_owned())]);
     catalog.delete_conversation(first).unwrap();
     assert_eq!(catalog.conversation(first).unwrap(), None);
 }

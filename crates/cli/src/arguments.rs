@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lectern_app::{Filter, FolderRules, SearchMode};
+use lectern_app::{Filter, FolderRules, Rating, SearchMode};
 
 /// So many hits, where nobody says how many.
 pub const DEFAULT_HITS: u32 = 10;
@@ -72,6 +72,12 @@ pub enum Command {
         mode: Mode,
         #[command(flatten)]
         filter: FilterArguments,
+        /// Show each hit's place by words and by meaning, and the scores.
+        #[arg(long)]
+        explain: bool,
+        /// Say why this file is not among the hits.
+        #[arg(long, value_name = "PATH")]
+        why: Option<PathBuf>,
     },
     /// Ask a question.
     Ask {
@@ -129,6 +135,17 @@ pub enum Command {
         /// By words, by meaning, or both.
         #[arg(long, value_enum, default_value_t)]
         mode: Mode,
+        /// Write the report to this file, with every question.
+        #[arg(long, value_name = "FILE")]
+        save: Option<PathBuf>,
+        /// Compare with a report that was saved, and list the questions that got worse.
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+    },
+    /// List the conversations, show one, rate answers, or save the rated ones.
+    Conversations {
+        #[command(subcommand)]
+        command: Option<ConversationsCommand>,
     },
     /// Show or change what inside a folder belongs to the library. What is not named stays
     /// as it is.
@@ -137,6 +154,12 @@ pub enum Command {
         folder: PathBuf,
         #[command(flatten)]
         rules: RuleArguments,
+    },
+    /// Read a file that opens with a password only. The password is the first line of the
+    /// standard input and is kept nowhere; the text is kept as that of any other file.
+    Unlock {
+        /// The file.
+        path: PathBuf,
     },
     /// Hold reading and embedding until they are resumed.
     Pause {
@@ -320,6 +343,9 @@ pub struct FilterArguments {
     /// Only at or below this path (may be given several times).
     #[arg(long = "in", value_name = "PATH")]
     within: Vec<String>,
+    /// Nothing at or below this path (may be given several times).
+    #[arg(long = "not-in", value_name = "PATH")]
+    without: Vec<String>,
     /// Only documents of these types.
     #[arg(long = "type", value_name = "pdf,md,…", value_delimiter = ',')]
     kinds: Vec<String>,
@@ -331,9 +357,58 @@ pub struct FilterArguments {
     until: Option<String>,
 }
 
+/// What to do with conversations.
+#[derive(Debug, Subcommand)]
+pub enum ConversationsCommand {
+    /// List them, the latest first; only those with all these words where there are any.
+    List {
+        /// Words of a question or an answer.
+        words: Vec<String>,
+    },
+    /// Print a conversation with its answers.
+    Show {
+        /// Its id.
+        id: i64,
+    },
+    /// Say what you think of an answer.
+    Rate {
+        /// The answer's id, as `show` prints it.
+        answer: i64,
+        /// `none` takes it back.
+        #[arg(value_enum)]
+        rating: RatingArgument,
+    },
+    /// Save the rated answers as a question set for `lectern eval`.
+    Export {
+        /// An empty folder, or a new one.
+        folder: PathBuf,
+    },
+}
+
+/// A rating as it is typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RatingArgument {
+    /// The answer is right.
+    Up,
+    /// It is not.
+    Down,
+    /// Nothing is thought of it.
+    None,
+}
+
+impl From<RatingArgument> for Option<Rating> {
+    fn from(rating: RatingArgument) -> Self {
+        match rating {
+            RatingArgument::Up => Some(Rating::Up),
+            RatingArgument::Down => Some(Rating::Down),
+            RatingArgument::None => None,
+        }
+    }
+}
+
 impl From<FilterArguments> for Filter {
     fn from(filter: FilterArguments) -> Self {
-        let FilterArguments { within, kinds, since, until } = filter;
-        Self { within, kinds, since, until }
+        let FilterArguments { within, without, kinds, since, until } = filter;
+        Self { within, without, kinds, since, until }
     }
 }

@@ -20,6 +20,8 @@ struct Line {
     question: String,
     #[serde(default, rename = "in")]
     within: OneOrMany,
+    #[serde(default, rename = "not_in")]
+    without: OneOrMany,
     #[serde(default, rename = "type")]
     kinds: OneOrMany,
     since: Option<String>,
@@ -95,6 +97,7 @@ async fn one(
 ) -> Result<Value> {
     let filter = Filter {
         within: line.within.into(),
+        without: line.without.into(),
         kinds: line.kinds.into(),
         since: line.since,
         until: line.until,

@@ -17,6 +17,7 @@ use lectern_app::{
     App, AppError, AppEvent, AskEvent, AskRequest, ErrorCode, Result, SearchRequest,
 };
 use lectern_assembly::Options;
+use lectern_eval::Report;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
 
 /// How long work that was cancelled may take to end by itself.
 const CLEAN_END: Duration = Duration::from_secs(10);
+
+/// How often is looked whether a process that was started has begun to work.
+const START_POLL: Duration = Duration::from_millis(10);
 
 /// A token that Ctrl-C cancels.
 fn cancelled_by_ctrl_c() -> CancellationToken {
@@ -99,7 +103,7 @@ async fn execute(
         Command::Add { paths, wait } => add(app, &paths, wait, json, quiet, cancel).await?,
         Command::Remove { paths } => {
             app.remove(&paths)?;
-            go_on_in_background(app)?;
+            go_on_in_background(app).await?;
             if json {
                 output::json(&serde_json::json!({ "removed": paths.len() }));
             }
@@ -109,10 +113,19 @@ async fn execute(
             let status = app.status(files)?;
             if json { output::json(&status) } else { output::status(&status) }
         }
-        Command::Search { query, k, mode, filter } => {
+        Command::Search { query, k, mode, filter, explain, why } => {
             let request = SearchRequest { query, k, mode: mode.into(), filter: filter.into() };
             let reply = app.search(&request).await?;
-            if json { output::json(&reply) } else { output::search(&reply) }
+            let why = match &why {
+                Some(path) => Some(app.explain(&request, path).await?),
+                None => None,
+            };
+            if json {
+                output::json(&output::Searched { reply: &reply, why });
+            } else {
+                output::search(&reply, explain);
+                why.iter().for_each(output::explanation);
+            }
         }
         Command::Ask { question, filter, conversation, thorough, no_answer } => {
             let request = AskRequest {
@@ -146,28 +159,72 @@ async fn execute(
                     .await?;
             if json { output::json(&report) } else { output::answers(&report) }
         }
-        Command::Eval { set, mode, .. } => {
+        Command::Eval { set, mode, save, baseline, .. } => {
+            let baseline = baseline.as_deref().map(Report::read).transpose()?;
             app.add(&[lectern_eval::corpus(&set)?]).await?;
             work(app, false, false, quiet, cancel).await?;
             let report = lectern_eval::evaluate(app, &set, mode.into()).await?;
-            if json { output::json(&report) } else { output::evaluation(&report) }
+            if let Some(path) = save {
+                report.save(&path)?;
+            }
+            let compared = baseline.map(|baseline| report.compared(&baseline));
+            if json {
+                output::json(&output::Evaluated { report: &report, compared });
+            } else {
+                output::evaluation(&report);
+                compared.iter().for_each(output::comparison);
+            }
         }
         Command::Models { command } => {
             let command = command.unwrap_or(arguments::ModelsCommand::List);
             models::run(app, command, json, quiet, cancel).await?;
         }
+        Command::Conversations { command } => {
+            use arguments::ConversationsCommand as Wanted;
+            match command.unwrap_or(Wanted::List { words: Vec::new() }) {
+                Wanted::List { words } => {
+                    let found = app.find_conversations(&words.join(" "))?;
+                    if json { output::json(&found) } else { output::conversations(&found) }
+                }
+                Wanted::Show { id } => {
+                    let conversation = app.conversation(id)?;
+                    if json {
+                        output::json(&conversation);
+                    } else {
+                        output::conversation(&conversation);
+                    }
+                }
+                Wanted::Rate { answer, rating } => {
+                    app.rate(answer, rating.into())?;
+                    if json {
+                        output::json(&serde_json::json!({ "rated": answer }));
+                    }
+                }
+                Wanted::Export { folder } => {
+                    let report = app.export_rated(&folder)?;
+                    if json { output::json(&report) } else { output::set_report(&report) }
+                }
+            }
+        }
         Command::Rules { folder, rules } => {
             if let Some(rules) = rules.applied_to(app.rules(&folder)?) {
                 app.set_rules(&folder, &rules).await?;
-                go_on_in_background(app)?;
+                go_on_in_background(app).await?;
             }
             let rules = app.rules(&folder)?;
             if json { output::json(&rules) } else { output::rules(&rules) }
         }
+        Command::Unlock { path } => {
+            app.unlock(&path, &first_line()?).await?;
+            go_on_in_background(app).await?;
+            if json {
+                output::json(&serde_json::json!({ "unlocked": path }));
+            }
+        }
         Command::Pause { folder } => pause(app, folder, true)?,
         Command::Resume { folder } => {
             pause(app, folder, false)?;
-            go_on_in_background(app)?;
+            go_on_in_background(app).await?;
         }
         Command::Cancel { path } => {
             let count = app.call_off(path.as_deref())?;
@@ -177,7 +234,7 @@ async fn execute(
         }
         Command::Retry { path } => {
             let count = app.retry(path.as_deref())?;
-            go_on_in_background(app)?;
+            go_on_in_background(app).await?;
             if json {
                 output::json(&serde_json::json!({ "queued": count }));
             }
@@ -198,6 +255,16 @@ async fn execute(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first line of the standard input.
+fn first_line() -> Result<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| {
+        let message = format!("the password cannot be read: {error}");
+        AppError::new(ErrorCode::InvalidInput, message, "Write it to the standard input.")
+    })?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn pause(app: &App, folder: Option<PathBuf>, paused: bool) -> Result<()> {
@@ -221,7 +288,7 @@ async fn add(
         work(app, false, false, quiet, cancel).await?;
         report = lectern_app::AddReport { added: report.added, ..app.report(paths, start)? };
     } else {
-        go_on_in_background(app)?;
+        go_on_in_background(app).await?;
     }
     if json {
         output::json(&report);
@@ -237,8 +304,8 @@ async fn add(
 }
 
 /// Starts a process of its own that does the work that is left and ends, unless
-/// another process is at it already.
-fn go_on_in_background(app: &App) -> Result<()> {
+/// another process is at it already. When this returns, others see that it works.
+async fn go_on_in_background(app: &App) -> Result<()> {
     if app.is_at_work()? {
         return Ok(());
     }
@@ -252,7 +319,11 @@ fn go_on_in_background(app: &App) -> Result<()> {
     process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut process, 0);
-    process.spawn().map_err(failed)?;
+    let mut process = process.spawn().map_err(failed)?;
+    // A lock of another process cannot be awaited.
+    while app.is_at_rest()? && process.try_wait().map_err(failed)?.is_none() {
+        tokio::time::sleep(START_POLL).await;
+    }
     Ok(())
 }
 

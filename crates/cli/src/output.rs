@@ -6,12 +6,12 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
-    AddReport, Answer, AnswerPassage, AppError, Check, Coverage, DocumentText, Download,
-    DownloadState, FileState, Fit, FolderRules, Hit, ModelEntry, ModelSettings, Models,
-    OtherProgram, Place, RecommendationReason, RemovedModel, SearchReply, Status, SupportLevel,
-    Verdict, place_in_words,
+    AddReport, Answer, AnswerPassage, AppError, Check, Conversation, ConversationSummary, Coverage,
+    DocumentText, Download, DownloadState, Explanation, FileState, Fit, FolderRules, Hit,
+    ModelEntry, ModelSettings, Models, OtherProgram, Place, Ranking, Rating, RecommendationReason,
+    RemovedModel, SearchReply, SetReport, Status, SupportLevel, Verdict, WhyNot, place_in_words,
 };
-use lectern_eval::{AnswerOutcome, AnswerReport, Report};
+use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
 
 /// Prints a value as one line of JSON. A reader that has gone away is no fault.
@@ -111,6 +111,9 @@ pub fn status(status: &Status) {
     if status.paused {
         println!("paused");
     }
+    if status.saves_power {
+        println!("on battery: vectors and OCR wait until the computer is plugged in");
+    }
     for folder in &status.folders {
         let missing = if folder.missing { " (away at the moment)" } else { "" };
         let paused = if folder.paused { " (paused)" } else { "" };
@@ -133,14 +136,60 @@ pub fn status(status: &Status) {
     }
 }
 
-/// Passages that were found.
-pub fn search(reply: &SearchReply) {
+/// What a search found, and why a file is not among it.
+#[derive(Serialize)]
+pub struct Searched<'a> {
+    #[serde(flatten)]
+    pub reply: &'a SearchReply,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Explanation>,
+}
+
+/// Passages that were found, and with `explain` where each way of searching has them.
+pub fn search(reply: &SearchReply, explain: bool) {
     for (rank, hit) in reply.hits.iter().enumerate() {
         let place = place(&hit.document, (hit.page, &hit.label, &hit.place), &hit.heading);
         println!("{}. {place}", rank + 1);
+        if explain {
+            let (words, meaning) = (ranked(hit.lexical, "BM25"), ranked(hit.semantic, "cosine"));
+            println!("   score {:.3}; by words: {words}; by meaning: {meaning}", hit.score);
+        }
         println!("   {}\n", excerpt(hit));
     }
     println!("{} passages in {:.0} ms", reply.hits.len(), reply.milliseconds);
+}
+
+fn ranked(ranking: Option<Ranking>, measure: &str) -> String {
+    ranking.map_or("not among the candidates".to_owned(), |Ranking { rank, score }| {
+        format!("no. {rank} ({measure} {score:.3})")
+    })
+}
+
+/// Why a file is not among the hits.
+pub fn explanation(explanation: &Explanation) {
+    let Explanation { document, reason, detail, fused, lexical, semantic, depth, .. } = explanation;
+    let why = match reason {
+        WhyNot::Listed => "is among the hits",
+        WhyNot::NotInLibrary => "is not in the library",
+        WhyNot::NotRead => "has not been read",
+        WhyNot::FilteredOut => "is left out by a filter",
+        WhyNot::NotQuoted => "does not hold the quoted words",
+        WhyNot::NotFound => "is not among the candidates of either way of searching",
+        WhyNot::Outranked => "comes after the hits that are shown",
+        WhyNot::Folded => "says the same as a hit, or has enough of them",
+    };
+    let detail = detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
+    println!("{document} {why}{detail}");
+    if matches!(reason, WhyNot::NotInLibrary | WhyNot::NotRead | WhyNot::FilteredOut) {
+        return;
+    }
+    let within = |ranking: &Option<Ranking>, measure: &str| match ranking {
+        Some(_) => ranked(*ranking, measure),
+        None => format!("not among the first {depth}"),
+    };
+    println!("   its best passage by words: {}", within(lexical, "BM25"));
+    println!("   its best passage by meaning: {}", within(semantic, "cosine"));
+    println!("   both together: {}", ranked(*fused, "score"));
 }
 
 fn excerpt(hit: &Hit) -> String {
@@ -288,6 +337,30 @@ pub fn answers(report: &AnswerReport) {
     println!("whole answer (median)   {}", seconds(report.total_ms));
 }
 
+/// A report, beside an earlier one where there is one.
+#[derive(Serialize)]
+pub struct Evaluated<'a> {
+    #[serde(flatten)]
+    pub report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Comparison>,
+}
+
+/// What has changed since an earlier report.
+pub fn comparison(compared: &Comparison) {
+    let Comparison { before, shared, better, worse } = compared;
+    println!(
+        "before: nDCG@10 {:.3}, top-1 {:.3}; of {shared} questions {better} better, {} worse",
+        before.ndcg_10,
+        before.top_1,
+        worse.len()
+    );
+    let rank = |rank: Option<usize>| rank.map_or("none".to_owned(), |rank| rank.to_string());
+    for Worse { id, question, before, now, .. } in worse {
+        println!("{} → {}  {id}  {question}", rank(*before), rank(*now));
+    }
+}
+
 /// The rules of a folder.
 pub fn rules(rules: &FolderRules) {
     let list = |items: &[String], none: &str| match items {
@@ -299,6 +372,34 @@ pub fn rules(rules: &FolderRules) {
     println!("types      {}", list(&rules.kinds, "all"));
     let size = rules.max_megabytes.map(|size| format!("up to {size} MB"));
     println!("size       {}", size.as_deref().unwrap_or("any"));
+}
+
+/// Conversations, a line each.
+pub fn conversations(conversations: &[ConversationSummary]) {
+    for ConversationSummary { id, title, updated } in conversations {
+        println!("{id:>5}  {updated}  {}", title.replace('\n', " "));
+    }
+}
+
+/// A conversation with its answers.
+pub fn conversation(conversation: &Conversation) {
+    for answer in &conversation.answers {
+        let rating = match answer.rating {
+            Some(Rating::Up) => ", right",
+            Some(Rating::Down) => ", wrong",
+            None => "",
+        };
+        let id = answer.id.map_or_else(String::new, |id| format!(" (answer {id}{rating})"));
+        println!("> {}{id}\n\n{}\n", answer.question, answer.answer);
+        sources(answer);
+        println!();
+    }
+}
+
+/// What became of an export.
+pub fn set_report(report: &SetReport) {
+    let SetReport { path, questions, documents, left_out } = report;
+    println!("{questions} questions on {documents} documents in {path}; {left_out} left out");
 }
 
 /// The checks of `doctor`.

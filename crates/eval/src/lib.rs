@@ -7,7 +7,7 @@ mod answers;
 mod measures;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -55,15 +55,124 @@ fn yes() -> bool {
 }
 
 /// What a set measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// All answerable questions.
     pub all: Measures,
     /// The same by language, for sets that name it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub languages: BTreeMap<String, Measures>,
     /// The questions whose answer is not among the first ten hits.
     pub missed: Vec<String>,
+    /// Every question.
+    #[serde(default)]
+    pub questions: Vec<Asked>,
+}
+
+/// What became of one question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its name.
+    pub id: String,
+    /// Its words.
+    pub question: String,
+    /// The rank of the first hit that answers it, from 1.
+    pub first: Option<usize>,
+    /// nDCG of the first ten.
+    pub ndcg_10: f64,
+    /// The time of the search.
+    pub milliseconds: f64,
+}
+
+/// A report beside an earlier one on the same set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The measures before.
+    pub before: Measures,
+    /// Questions that both have.
+    pub shared: usize,
+    /// How many of them are answered better now.
+    pub better: usize,
+    /// Those that are answered worse, the greatest loss first.
+    pub worse: Vec<Worse>,
+}
+
+/// A question that is answered worse than before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Worse {
+    /// Its name.
+    pub id: String,
+    /// Its words.
+    pub question: String,
+    /// The rank of the first hit that answered it before.
+    pub before: Option<usize>,
+    /// The same now.
+    pub now: Option<usize>,
+    /// What nDCG of the first ten has lost.
+    pub loss: f64,
+}
+
+impl Report {
+    /// Reads a report that was saved.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is not one.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = || Ok(serde_json::from_slice(&std::fs::read(path)?)?);
+        read().map_err(|error: std::io::Error| no_report(path, &error))
+    }
+
+    /// Saves it as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let save = || std::fs::write(path, serde_json::to_vec_pretty(self)?);
+        save().map_err(|error| no_report(path, &error))
+    }
+
+    /// This report beside an earlier one.
+    pub fn compared(&self, before: &Self) -> Comparison {
+        let earlier: HashMap<&str, &Asked> =
+            before.questions.iter().map(|asked| (asked.id.as_str(), asked)).collect();
+        let shared: Vec<(&Asked, &Asked)> = self
+            .questions
+            .iter()
+            .filter_map(|now| Some((now, *earlier.get(now.id.as_str())?)))
+            .collect();
+        // By rank where nDCG says nothing, beyond the first ten.
+        let gain =
+            |asked: &Asked| (asked.ndcg_10, asked.first.map_or(0.0, |rank| 1.0 / rank as f64));
+        let is_less = |a: &Asked, b: &Asked| gain(a) < gain(b);
+        let mut worse: Vec<Worse> = shared
+            .iter()
+            .filter(|(now, before)| is_less(now, before))
+            .map(|(now, before)| Worse {
+                id: now.id.clone(),
+                question: now.question.clone(),
+                before: before.first,
+                now: now.first,
+                loss: before.ndcg_10 - now.ndcg_10,
+            })
+            .collect();
+        worse.sort_by(|a, b| b.loss.total_cmp(&a.loss));
+        Comparison {
+            before: before.all.clone(),
+            shared: shared.len(),
+            better: shared.iter().filter(|(now, before)| is_less(before, now)).count(),
+            worse,
+        }
+    }
+}
+
+fn no_report(path: &Path, error: &std::io::Error) -> AppError {
+    AppError::new(
+        ErrorCode::InvalidInput,
+        format!("{}: {error}", path.display()),
+        "A report is a file that `lectern eval SET --save FILE` wrote.",
+    )
 }
 
 /// Reads a set's questions.
@@ -88,10 +197,10 @@ pub fn corpus(set: &Path) -> Result<PathBuf> {
 pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report> {
     let corpus = corpus(set)?;
     let mut outcomes = Vec::new();
-    let mut missed = Vec::new();
+    let (mut missed, mut questions) = (Vec::new(), Vec::new());
     for query in queries(set)?.into_iter().filter(|query| query.answerable) {
         let request = SearchRequest {
-            query: query.question,
+            query: query.question.clone(),
             k: DEPTH,
             mode,
             filter: Filter {
@@ -113,8 +222,15 @@ pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report>
         });
         let outcome = Outcome::new(found, &query.relevant, reply.milliseconds);
         if outcome.first.is_none_or(|first| first > 10) {
-            missed.push(query.id);
+            missed.push(query.id.clone());
         }
+        questions.push(Asked {
+            id: query.id,
+            question: query.question,
+            first: outcome.first,
+            ndcg_10: outcome.ndcg,
+            milliseconds: outcome.milliseconds,
+        });
         outcomes.push((query.lang, outcome));
     }
     let languages: HashSet<&String> =
@@ -130,6 +246,7 @@ pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report>
         all: Measures::over(outcomes.iter().map(|(_, outcome)| outcome)),
         languages,
         missed,
+        questions,
     })
 }
 
@@ -139,4 +256,69 @@ fn invalid(path: &Path, error: &dyn std::fmt::Display) -> AppError {
         format!("{}: {error}", path.display()),
         "A question set is a folder with `corpus/` and `queries.jsonl`.",
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn report(asked: &[(&str, Option<usize>, f64)]) -> Report {
+        Report {
+            all: Measures::over(std::iter::empty()),
+            languages: BTreeMap::new(),
+            missed: Vec::new(),
+            questions: asked
+                .iter()
+                .map(|(id, first, ndcg)| Asked {
+                    id: (*id).into(),
+                    question: format!("{id}?"),
+                    first: *first,
+                    ndcg_10: *ndcg,
+                    milliseconds: 1.0,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_report_says_what_became_worse_since_another() {
+        let before = report(&[
+            ("a", Some(1), 1.0),
+            ("b", Some(2), 0.6),
+            ("c", Some(20), 0.0),
+            ("d", None, 0.0),
+        ]);
+        let now = report(&[
+            ("a", Some(3), 0.5),
+            ("b", Some(1), 1.0),
+            ("c", Some(30), 0.0),
+            ("d", None, 0.0),
+            ("e", Some(1), 1.0),
+        ]);
+        let compared = now.compared(&before);
+        assert_eq!((compared.shared, compared.better), (4, 1));
+        let worse: Vec<_> = compared
+            .worse
+            .iter()
+            .map(|worse| (worse.id.as_str(), worse.before, worse.now))
+            .collect();
+        assert_eq!(worse, [("a", Some(1), Some(3)), ("c", Some(20), Some(30))]);
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_saved_and_nothing_else_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        let saved = report(&[("a", Some(1), 1.0)]);
+        saved.save(&path).unwrap();
+        assert_eq!(Report::read(&path).unwrap(), saved);
+        for (name, content) in [("other.json", Some("{}")), ("missing.json", None)] {
+            let path = folder.path().join(name);
+            if let Some(content) = content {
+                std::fs::write(&path, content).unwrap();
+            }
+            assert_eq!(Report::read(&path).unwrap_err().code, ErrorCode::InvalidInput, "{name}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use lectern_domain::{DocumentKind, Extraction};
 use sevenz_rust2::{ArchiveReader, Password};
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::compose::Composer;
 use crate::nested::{self, Budget};
@@ -20,15 +21,26 @@ const MAX_DICTIONARY_KIB: u32 = 256 << 10;
 /// Reads an archive with the file name `name`. Its members are the pages, each below a heading
 /// with its path.
 pub(crate) fn read<R: Read + Seek>(
-    mut source: R,
+    source: R,
     name: &str,
     kind: DocumentKind,
     budget: &mut Budget,
 ) -> Result<Extraction, ReadError> {
+    unlock(source, name, kind, budget, None)
+}
+
+/// As [`read`], with the password of the archive where it has one.
+pub(crate) fn unlock<R: Read + Seek>(
+    mut source: R,
+    name: &str,
+    kind: DocumentKind,
+    budget: &mut Budget,
+    password: Option<&str>,
+) -> Result<Extraction, ReadError> {
     let mut members = Members { composer: Composer::default(), count: 0, locked: 0, budget };
     let outcome = match kind {
-        DocumentKind::Zip => zip(source, &mut members),
-        DocumentKind::SevenZ => seven(source, &mut members),
+        DocumentKind::Zip => zip(source, &mut members, password),
+        DocumentKind::SevenZ => seven(source, &mut members, password),
         _ => {
             let mut head = Vec::new();
             source.by_ref().take(8).read_to_end(&mut head)?;
@@ -91,7 +103,11 @@ impl Members<'_> {
     }
 }
 
-fn zip<R: Read + Seek>(source: R, members: &mut Members<'_>) -> Result<(), ReadError> {
+fn zip<R: Read + Seek>(
+    source: R,
+    members: &mut Members<'_>,
+    password: Option<&str>,
+) -> Result<(), ReadError> {
     let mut archive = ZipArchive::new(source).map_err(damaged)?;
     for index in 0..archive.len() {
         if members.full() {
@@ -106,11 +122,17 @@ fn zip<R: Read + Seek>(source: R, members: &mut Members<'_>) -> Result<(), ReadE
         if !wanted || !Members::wants(&path) {
             continue;
         }
-        if locked {
-            members.locked += 1;
-            continue;
-        }
-        match archive.by_index(index) {
+        let opened = match password {
+            _ if !locked => archive.by_index(index),
+            Some(password) => archive.by_index_decrypt(index, password.as_bytes()),
+            None => Err(ZipError::InvalidPassword),
+        };
+        match opened {
+            Err(ZipError::InvalidPassword) => members.locked += 1,
+            // AES, which the crate that unpacks was compiled without.
+            Err(ZipError::UnsupportedArchive(_)) if locked => {
+                return Err(ReadError::Damaged("its encryption is unknown or broken".into()));
+            }
             Ok(mut member) => match members.add(&path, &mut member) {
                 Err(ReadError::Damaged(reason)) => {
                     nested::warn(&mut members.composer, format!("{path}: {reason}"));
@@ -123,15 +145,20 @@ fn zip<R: Read + Seek>(source: R, members: &mut Members<'_>) -> Result<(), ReadE
     Ok(())
 }
 
-fn seven<R: Read + Seek>(source: R, members: &mut Members<'_>) -> Result<(), ReadError> {
+fn seven<R: Read + Seek>(
+    source: R,
+    members: &mut Members<'_>,
+    password: Option<&str>,
+) -> Result<(), ReadError> {
     use sevenz_rust2::Error;
     let refused = |error| match error {
         Error::PasswordRequired | Error::MaybeBadPassword(_) => ReadError::PasswordNeeded,
         error => damaged(error),
     };
     let limit = MAX_DICTIONARY_KIB as usize;
+    let password = password.map_or_else(Password::empty, Password::from);
     let mut archive =
-        ArchiveReader::new_with_memory_limit(source, Password::empty(), limit).map_err(refused)?;
+        ArchiveReader::new_with_memory_limit(source, password, limit).map_err(refused)?;
     // The threads of a parallel decoder would each have a dictionary.
     archive.set_thread_count(1);
     let mut failure = None;
@@ -292,6 +319,28 @@ mod tests {
         }
         let single = read_all("report.md.gz", gzip(b"# One"), DocumentKind::Tar).unwrap();
         assert_eq!(sketch(&single), "# report.md\n\n## One");
+    }
+
+    #[test]
+    fn a_locked_archive_opens_with_its_password_only() {
+        let cases: [(&[u8], DocumentKind); 2] = [
+            (include_bytes!("../tests/data/locked.zip"), DocumentKind::Zip),
+            (include_bytes!("../tests/data/locked.7z"), DocumentKind::SevenZ),
+        ];
+        for (bytes, kind) in cases {
+            let read = |password: Option<&str>| {
+                let mut budget = Budget::new(bytes.len() as u64);
+                unlock(Cursor::new(bytes), "locked", kind, &mut budget, password)
+            };
+            for wrong in [None, Some(""), Some("Secret")] {
+                assert!(
+                    matches!(read(wrong), Err(ReadError::PasswordNeeded)),
+                    "{kind:?} {wrong:?}"
+                );
+            }
+            let text = "# note.txt\n\n¶ The heron is kept in a locked archive.";
+            assert_eq!(sketch(&read(Some("secret")).unwrap()), text, "{kind:?}");
+        }
     }
 
     #[test]

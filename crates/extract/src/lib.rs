@@ -57,6 +57,7 @@ mod nested;
 mod numbering;
 mod ocr;
 mod odf;
+mod office_lock;
 mod package;
 pub mod pdf;
 mod place;
@@ -197,6 +198,46 @@ pub fn read_recognised(
         DocumentKind::Image => pdf::read_pictures(&bytes, recognised),
         _ => read_bytes(&name, bytes, kind, &mut budget),
     }
+}
+
+/// Whether [`unlock`] knows how documents of `kind` are encrypted.
+pub fn can_unlock(kind: DocumentKind) -> bool {
+    use DocumentKind::{Docx, Pdf, Pptx, SevenZ, Xlsx, Zip};
+    matches!(kind, Docx | Pdf | Pptx | SevenZ | Xlsx | Zip)
+}
+
+/// Reads a file that opens with a password only. Pages that are pictures are left out: they
+/// are recognised later, when the password is not known any more.
+///
+/// # Errors
+///
+/// As [`read`]; [`ReadError::PasswordNeeded`] where it is the wrong one, and
+/// [`ReadError::Unsupported`] for kinds that [`can_unlock`] does not name.
+pub fn unlock(path: &Path, kind: DocumentKind, password: &str) -> Result<Extraction, ReadError> {
+    let metadata = std::fs::metadata(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut budget = Budget::new(metadata.len());
+    let mut extraction = match kind {
+        DocumentKind::Zip | DocumentKind::SevenZ => {
+            archive::unlock(File::open(path)?, &name, kind, &mut budget, Some(password))?
+        }
+        _ if metadata.len() > MAX_FILE_BYTES => return Err(ReadError::TooBig),
+        DocumentKind::Docx | DocumentKind::Pptx | DocumentKind::Xlsx => {
+            let plain = office_lock::decrypt(std::fs::read(path)?, password)?;
+            read_bytes(&name, plain, kind, &mut budget)?
+        }
+        DocumentKind::Pdf => pdf::unlock(std::fs::read(path)?, password)?,
+        _ => return Err(ReadError::Unsupported),
+    };
+    let scans = std::mem::take(&mut extraction.scans);
+    if extraction.text.is_empty() {
+        return Err(ReadError::NeedsOcr);
+    }
+    if !scans.is_empty() {
+        let warning = format!("{} pages are pictures and were left out", scans.len());
+        extraction.warnings.push(warning);
+    }
+    Ok(extraction)
 }
 
 /// Recognises the text of one page, counted from 1, of a PDF or an image file.

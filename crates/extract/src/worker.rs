@@ -20,7 +20,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::ocr::MODEL_FILES;
-use crate::{OcrError, ReadError, RecognisedPage, Recogniser, chunk, read_recognised, recognise};
+use crate::{
+    OcrError, ReadError, RecognisedPage, Recogniser, chunk, read_recognised, recognise, unlock,
+};
 
 /// Answers begin with this; nothing that a library prints does.
 const MARK: &str = "\u{1}lectern-read:";
@@ -103,6 +105,11 @@ impl ReadFailure {
         Self { reason, message: message.into() }
     }
 
+    /// It is another file than it was a moment before.
+    pub fn changed() -> Self {
+        Self::new(ReadFailureReason::Unreadable, "the file was changed while it was read")
+    }
+
     /// The model for OCR is not there.
     pub fn needs_ocr() -> Self {
         Self::new(ReadFailureReason::NeedsOcr, "the model for OCR is not installed")
@@ -167,8 +174,20 @@ struct Request {
 enum Task {
     /// Read it, with what was recognised on its pages.
     Read { recognised: Vec<RecognisedPage> },
+    /// Read it with its password.
+    Unlock { password: Password },
     /// Recognise one page of it.
     Recognise { page: u32 },
+}
+
+/// A password, which no message shows.
+#[derive(Clone, Serialize, Deserialize)]
+struct Password(String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
 }
 
 type Answer = Result<ReadDocument, ReadFailure>;
@@ -180,6 +199,19 @@ type Answer = Result<ReadDocument, ReadFailure>;
 /// As [`read_recognised`].
 pub fn read_document(path: &Path, kind: DocumentKind, recognised: &[RecognisedPage]) -> Answer {
     let read = read_recognised(path, kind, recognised);
+    chunked(read)
+}
+
+/// As [`read_document`], for a file that opens with a password only; see [`unlock`].
+///
+/// # Errors
+///
+/// As [`unlock`].
+pub fn unlock_document(path: &Path, kind: DocumentKind, password: &str) -> Answer {
+    chunked(unlock(path, kind, password))
+}
+
+fn chunked(read: Result<Extraction, ReadError>) -> Answer {
     let extraction = read.map_err(|error| ReadFailure::from(&error))?;
     let chunks = chunk(&extraction);
     Ok(ReadDocument { extraction, chunks })
@@ -235,6 +267,9 @@ fn serve(read: ReadInProcess, ocr_model: Option<PathBuf>) -> ExitCode {
             let path = PathBuf::from(&path);
             let sent = match task {
                 Task::Read { recognised } => send(&guarded(|| read(&path, kind, &recognised))),
+                Task::Unlock { password: Password(password) } => {
+                    send(&guarded(|| unlock_document(&path, kind, &password)))
+                }
                 Task::Recognise { page } => send(&guarded(|| pages.recognise(&path, kind, page))),
             };
             if sent.is_err() {
@@ -415,6 +450,17 @@ impl Reader {
         self.twice(path, kind, &Task::Read { recognised }).await
     }
 
+    /// Reads one document that opens with a password only, as [`Self::read`] does. The password goes
+    /// to the child by its pipe and is kept nowhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`]; [`ReadFailureReason::PasswordNeeded`] where it is the wrong one.
+    pub async fn unlock(&mut self, path: &Path, kind: DocumentKind, password: &str) -> Answer {
+        let task = Task::Unlock { password: Password(password.to_owned()) };
+        self.twice(path, kind, &task).await
+    }
+
     /// Recognises the text of one page, counted from 1, as [`Self::read`] reads a document, in a child
     /// of its own; the limits are for the page.
     ///
@@ -493,7 +539,7 @@ impl Reader {
 
     fn child_for(&mut self, task: &Task) -> &mut Option<Worker> {
         match task {
-            Task::Read { .. } => &mut self.worker,
+            Task::Read { .. } | Task::Unlock { .. } => &mut self.worker,
             Task::Recognise { .. } => &mut self.recogniser,
         }
     }

@@ -1,9 +1,10 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
+use lancedb::Table;
 use lancedb::arrow::arrow_array::cast::AsArray;
 use lancedb::arrow::arrow_array::types::{Float32Type, Int64Type};
 use lancedb::arrow::arrow_array::{
@@ -14,7 +15,6 @@ use lancedb::index::scalar::{
     BooleanQuery, FtsQuery, FullTextSearchQuery, MatchQuery, Occur, Operator,
 };
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
-use lancedb::{DistanceType, Table};
 use lectern_domain::{
     ChunkId, ChunkIndex, ChunkMatch, DocumentId, EmbeddedChunk, IndexError, IndexedChunk, Scope,
 };
@@ -24,6 +24,7 @@ use crate::analyze::{self, QueryTerms};
 use crate::table::{
     self, CHUNK, Cache, DOCUMENT, Definition, TERMS, VECTOR, failure, open_or_create,
 };
+use crate::vectors;
 
 /// To be raised whenever the tables or the terms of a text change.
 const FORM: &str = "2";
@@ -36,8 +37,19 @@ const MIB: usize = 1 << 20;
 /// What a Han character counts beside a pair of them.
 const CHARACTER_WEIGHT: f32 = 0.25;
 
-/// The most documents or chunks that one filter names.
-const FILTER_IDS: usize = 5_000;
+/// The most documents or chunks, or ranges of them, that one filter names.
+const FILTER_RANGES: usize = 5_000;
+
+/// A scope of more ranges is looked for among what is found everywhere first: reading so long a filter
+/// takes longer than the search.
+const SHORT_FILTER: usize = 64;
+
+/// So many times the candidates are looked for everywhere where those of a scope are wanted.
+const WIDER: usize = 4;
+
+/// Fewer vectors are compared one by one, which is exact and needs nothing to be built. It takes some 20 ms for
+/// so many; see `docs/benchmarks.md`.
+const FLAT_ROWS: usize = 10_000;
 
 /// A chunk index in a directory.
 ///
@@ -48,8 +60,44 @@ pub struct LanceIndex {
     dimensions: usize,
     texts: Table,
     vectors: Table,
+    /// From so many vectors on there is an index of them.
+    flat_rows: usize,
     /// Held by whoever writes: Lance would let two writers fail on each other.
     writing: Mutex<()>,
+}
+
+/// Whether a search of vectors goes through their index, where there is one.
+#[derive(Clone, Copy)]
+enum Reach {
+    Index,
+    All,
+}
+
+struct FoundRow {
+    found: ChunkMatch,
+    document: i64,
+}
+
+/// What was found, best first, each chunk once.
+struct Best {
+    rows: Vec<FoundRow>,
+    /// Nothing else matches.
+    is_complete: bool,
+}
+
+impl Best {
+    fn chunks(self) -> Vec<ChunkMatch> {
+        self.rows.into_iter().map(|row| row.found).collect()
+    }
+}
+
+/// How vectors are searched through their index.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VectorIndex {
+    /// How many of its parts a search visits.
+    pub probes: usize,
+    /// The share of the ten nearest that it found when it was built.
+    pub recall: f64,
 }
 
 /// What a search goes by.
@@ -82,6 +130,7 @@ impl LanceIndex {
             dimensions,
             texts: Box::pin(open_or_create(directory, &texts)).await?,
             vectors: Box::pin(open_or_create(directory, &vectors)).await?,
+            flat_rows: FLAT_ROWS,
             writing: Mutex::new(()),
         })
     }
@@ -102,8 +151,15 @@ impl LanceIndex {
             dimensions,
             texts: Box::pin(table::open_as_it_is(directory, &texts)).await?,
             vectors: Box::pin(table::open_as_it_is(directory, &vectors)).await?,
+            flat_rows: FLAT_ROWS,
             writing: Mutex::new(()),
         })
+    }
+
+    /// What a query is searched by, the terms of the table's rows, separated by spaces; so that another
+    /// program can ask the same of the same table.
+    pub fn terms(query: &str) -> String {
+        analyze::query_terms(query).terms
     }
 
     /// The bytes that the index takes on disk, older versions included.
@@ -119,6 +175,24 @@ impl LanceIndex {
             .map_err(|error| IndexError::Store(error.to_string()))
     }
 
+    /// The same with an index of the vectors from so many rows on.
+    #[must_use]
+    pub fn with_flat_rows(self, flat_rows: usize) -> Self {
+        Self { flat_rows, ..self }
+    }
+
+    /// The index of vectors; `None` where there is none, and all vectors are compared.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub async fn vector_index(&self) -> Result<Option<VectorIndex>, IndexError> {
+        let built = vectors::built(&self.vectors).await.map_err(failure)?;
+        Ok(built.and_then(|built| {
+            built.probes.map(|probes| VectorIndex { probes, recall: built.recall })
+        }))
+    }
+
     /// The best `k` chunks, unique, best first, ties by chunk id.
     async fn best(
         &self,
@@ -129,17 +203,42 @@ impl LanceIndex {
         if k == 0 {
             return Ok(Vec::new());
         }
-        let filters = match scope {
-            Scope::All => vec![None],
-            Scope::Documents(documents) => document_filters(documents).map(Some).collect(),
+        let mut matches = match scope {
+            Scope::All => self.best_of_filter(search, k, None, Reach::Index).await?.chunks(),
+            Scope::Documents(documents) => self.best_of_documents(search, k, documents).await?,
         };
-        let mut matches = Vec::new();
-        for filter in filters {
-            matches.extend(self.best_of_filter(search, k, filter.as_deref()).await?);
-        }
-        let mut matches = unique_best_first(matches);
         matches.truncate(k);
         Ok(matches)
+    }
+
+    async fn best_of_documents(
+        &self,
+        search: Search<'_>,
+        k: usize,
+        documents: &[DocumentId],
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        let documents: BTreeSet<i64> = documents.iter().map(|document| document.0).collect();
+        let ranges = ranges(documents.iter().copied());
+        let is_indexed = match search {
+            Search::Terms(_) => false,
+            Search::Vector(_) => self.probes().await?.is_some(),
+        };
+        if ranges.len() > SHORT_FILTER || is_indexed {
+            let found = self.best_of_filter(search, k * WIDER, None, Reach::Index).await?;
+            let last = found.rows.last().map(|row| row.found.score);
+            let mut inside = found.rows;
+            inside.retain(|row| documents.contains(&row.document));
+            let decided = found.is_complete
+                || inside.get(k - 1).zip(last).is_some_and(|(kth, last)| kth.found.score > last);
+            if decided {
+                return Ok(inside.into_iter().map(|row| row.found).collect());
+            }
+        }
+        let mut rows = Vec::new();
+        for filter in filters(DOCUMENT, &ranges) {
+            rows.extend(self.best_of_filter(search, k, Some(&filter), Reach::All).await?.rows);
+        }
+        Ok(unique_best_first(rows).into_iter().map(|row| row.found).collect())
     }
 
     /// At least the best `k` chunks, more where there is a tie at the `k`-th. A
@@ -149,21 +248,36 @@ impl LanceIndex {
         search: Search<'_>,
         k: usize,
         filter: Option<&str>,
-    ) -> Result<Vec<ChunkMatch>, IndexError> {
+        reach: Reach,
+    ) -> Result<Best, IndexError> {
+        let probes = match (search, reach) {
+            (Search::Vector(_), Reach::Index) => self.probes().await?,
+            _ => None,
+        };
         let mut limit = k.saturating_add(16);
         loop {
-            let rows = self.rows(search, limit, filter).await.map_err(failure)?;
-            let complete = rows.len() < limit;
-            let matches = unique_best_first(rows);
-            let decided = match (matches.get(k - 1), matches.last()) {
-                (Some(kth), Some(last)) => kth.score > last.score,
+            let mut rows = self.rows(search, limit, filter, probes).await;
+            if let (Err(error), Some(_)) = (&rows, probes) {
+                tracing::warn!(%error, "the index of vectors cannot be read; all are compared");
+                rows = self.rows(search, limit, filter, None).await;
+            }
+            let rows = rows.map_err(failure)?;
+            let is_complete = rows.len() < limit;
+            let rows = unique_best_first(rows);
+            let decided = match (rows.get(k - 1), rows.last()) {
+                (Some(kth), Some(last)) => kth.found.score > last.found.score,
                 _ => false,
             };
-            if complete || decided || limit > k.saturating_mul(16).saturating_add(1_024) {
-                return Ok(matches);
+            if is_complete || decided || limit > k.saturating_mul(16).saturating_add(1_024) {
+                return Ok(Best { rows, is_complete });
             }
             limit = limit.saturating_mul(4);
         }
+    }
+
+    /// How many parts of the index of vectors a search visits; `None` where there is none.
+    async fn probes(&self) -> Result<Option<usize>, IndexError> {
+        Ok(self.vector_index().await?.map(|index| index.probes))
     }
 
     async fn rows(
@@ -171,14 +285,15 @@ impl LanceIndex {
         search: Search<'_>,
         limit: usize,
         filter: Option<&str>,
-    ) -> Result<Vec<ChunkMatch>, lancedb::Error> {
+        probes: Option<usize>,
+    ) -> Result<Vec<FoundRow>, lancedb::Error> {
         let mut batches = match search {
             Search::Terms(terms) => {
                 let mut request = self
                     .texts
                     .query()
                     .full_text_search(FullTextSearchQuery::new_query(lexical_query(terms)))
-                    .select(Select::columns(&[CHUNK, "_score"]))
+                    .select(Select::columns(&[CHUNK, DOCUMENT, "_score"]))
                     .limit(limit);
                 if let Some(filter) = filter {
                     request = request.only_if(filter);
@@ -186,14 +301,8 @@ impl LanceIndex {
                 Box::pin(request.execute()).await?
             }
             Search::Vector(vector) => {
-                let mut request = self
-                    .vectors
-                    .query()
-                    .nearest_to(vector)?
-                    .column(VECTOR)
-                    .distance_type(DistanceType::Dot)
-                    .bypass_vector_index()
-                    .select(Select::columns(&[CHUNK, "_distance"]))
+                let mut request = vectors::nearest(&self.vectors, vector, probes)?
+                    .select(Select::columns(&[CHUNK, DOCUMENT, "_distance"]))
                     .limit(limit);
                 if let Some(filter) = filter {
                     request = request.only_if(filter);
@@ -201,20 +310,23 @@ impl LanceIndex {
                 Box::pin(request.execute()).await?
             }
         };
-        let mut matches = Vec::new();
+        let mut rows = Vec::new();
         while let Some(batch) = batches.try_next().await? {
-            let chunks = batch.column(0).as_primitive::<Int64Type>();
-            let scores = batch.column(1).as_primitive::<Float32Type>();
-            for (&chunk, &score) in chunks.values().iter().zip(scores.values()) {
+            let chunks = batch.column(0).as_primitive::<Int64Type>().values();
+            let documents = batch.column(1).as_primitive::<Int64Type>().values();
+            let scores = batch.column(2).as_primitive::<Float32Type>().values();
+            for ((&chunk, &document), &score) in chunks.iter().zip(documents).zip(scores) {
                 let score = match search {
                     Search::Terms(_) => score,
-                    // Lance's dot distance is 1 less the dot product.
-                    Search::Vector(_) => 1.0 - score,
+                    Search::Vector(_) => vectors::cosine(score),
                 };
-                matches.push(ChunkMatch { chunk: ChunkId(chunk), score });
+                rows.push(FoundRow {
+                    found: ChunkMatch { chunk: ChunkId(chunk), score },
+                    document,
+                });
             }
         }
-        Ok(matches)
+        Ok(rows)
     }
 
     /// Deletes the rows that these conditions name.
@@ -277,11 +389,13 @@ impl ChunkIndex for LanceIndex {
     }
 
     async fn remove(&self, documents: &[DocumentId]) -> Result<(), IndexError> {
-        self.delete(document_filters(documents)).await
+        let documents: BTreeSet<i64> = documents.iter().map(|document| document.0).collect();
+        self.delete(filters(DOCUMENT, &ranges(documents.into_iter()))).await
     }
 
     async fn remove_chunks(&self, chunks: &[ChunkId]) -> Result<(), IndexError> {
-        self.delete(filters(CHUNK, chunks.iter().map(|chunk| chunk.0))).await
+        let chunks: BTreeSet<i64> = chunks.iter().map(|chunk| chunk.0).collect();
+        self.delete(filters(CHUNK, &ranges(chunks.into_iter()))).await
     }
 
     async fn lexical(
@@ -319,7 +433,8 @@ impl ChunkIndex for LanceIndex {
         let _writing = self.writing.lock().await;
         let texts = Box::pin(table::maintain(&self.texts)).await;
         let vectors = Box::pin(table::maintain(&self.vectors)).await;
-        texts.and(vectors)
+        let index = Box::pin(vectors::maintain(&self.vectors, self.flat_rows)).await;
+        texts.and(vectors).and(index.map_err(failure))
     }
 
     async fn purge(&self, embedders: &[String]) -> Result<(), IndexError> {
@@ -363,7 +478,7 @@ fn definitions(
     let vectors = Definition {
         name: vectors_of(embedder_id),
         schema: schema(Field::new(VECTOR, vector_type(dimensions)?, false), [embedder]),
-        cache: Cache { index: 16 * MIB, metadata: 16 * MIB },
+        cache: Cache { index: 64 * MIB, metadata: 16 * MIB },
     };
     Ok((texts, vectors))
 }
@@ -428,31 +543,46 @@ fn table_name(embedder_id: &str) -> String {
     name
 }
 
-/// Conditions that together name all these documents, each of them once.
-fn document_filters(documents: &[DocumentId]) -> impl Iterator<Item = String> + use<> {
-    filters(DOCUMENT, documents.iter().map(|document| document.0))
+/// The ids, which ascend, as ranges of those that follow each other; both ends belong to a range.
+fn ranges(ids: impl Iterator<Item = i64>) -> Vec<(i64, i64)> {
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for id in ids {
+        match ranges.last_mut() {
+            Some((_, last)) if id - *last == 1 => *last = id,
+            _ => ranges.push((id, id)),
+        }
+    }
+    ranges
 }
 
 /// Conditions that together name all these values of a column, each of them once.
-fn filters(column: &str, ids: impl Iterator<Item = i64>) -> std::vec::IntoIter<String> {
-    let mut ids: Vec<i64> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let filters: Vec<String> = ids
-        .chunks(FILTER_IDS)
-        .map(|ids| {
-            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-            format!("{column} IN ({})", ids.join(", "))
+fn filters(column: &str, ranges: &[(i64, i64)]) -> std::vec::IntoIter<String> {
+    let filters: Vec<String> = ranges
+        .chunks(FILTER_RANGES)
+        .map(|ranges| {
+            let (single, longer): (Vec<_>, Vec<_>) =
+                ranges.iter().partition(|(first, last)| first == last);
+            let single: Vec<String> = single.iter().map(|(id, _)| id.to_string()).collect();
+            let mut conditions: Vec<String> = longer
+                .iter()
+                .map(|(first, last)| format!("({column} >= {first} AND {column} <= {last})"))
+                .collect();
+            if !single.is_empty() {
+                conditions.push(format!("{column} IN ({})", single.join(", ")));
+            }
+            conditions.join(" OR ")
         })
         .collect();
     filters.into_iter()
 }
 
-fn unique_best_first(mut matches: Vec<ChunkMatch>) -> Vec<ChunkMatch> {
-    matches.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+fn unique_best_first(mut rows: Vec<FoundRow>) -> Vec<FoundRow> {
+    rows.sort_unstable_by(|a, b| {
+        b.found.score.total_cmp(&a.found.score).then(a.found.chunk.cmp(&b.found.chunk))
+    });
     let mut seen = HashSet::new();
-    matches.retain(|found| seen.insert(found.chunk));
-    matches
+    rows.retain(|row| seen.insert(row.found.chunk));
+    rows
 }
 
 fn malformed(error: ArrowError) -> IndexError {

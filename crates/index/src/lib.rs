@@ -12,5 +12,6 @@ mod analyze;
 mod index;
 mod language;
 mod table;
+mod vectors;
 
-pub use index::LanceIndex;
+pub use index::{LanceIndex, VectorIndex};

@@ -184,6 +184,149 @@ async fn a_search_stays_within_its_scope() {
 }
 
 #[tokio::test]
+async fn a_scope_in_many_pieces_is_searched_like_one_in_few() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = open(directory.path()).await;
+    // Every id has its own number of words and its own angle, so there are no ties.
+    let texts =
+        (0..4_000).map(|id| text(id, &format!("notice {}", "of it ".repeat(id as usize % 97))));
+    index.add_texts(texts.collect()).await.unwrap();
+    let vectors = (0..4_000).map(|id| {
+        let angle = ((id * 37) % 4_000) as f32 / 4_000.0;
+        vector(id, [angle.cos(), angle.sin(), 0.0])
+    });
+    index.add_vectors(vectors.collect()).await.unwrap();
+    index.maintain().await.unwrap();
+    let (lexical, semantic) = (
+        index.lexical("notice", 4_000, &Scope::All).await.unwrap(),
+        index.semantic(&[1.0, 0.0, 0.0], 4_000, &Scope::All).await.unwrap(),
+    );
+    let scopes: [(&str, Vec<i64>); 4] = [
+        ("one piece", (100..300).collect()),
+        ("every other", (0..400).step_by(2).collect()),
+        ("every other of a few", (0..60).step_by(2).collect()),
+        ("the farthest", (0..400).filter(|id| id % 3 == 1).collect()),
+    ];
+    for (what, scope) in scopes {
+        let within = |all: &[ChunkMatch]| -> Vec<ChunkMatch> {
+            let inside = all.iter().filter(|found| scope.contains(&(found.chunk.0 / 10)));
+            inside.take(20).copied().collect()
+        };
+        let scope = documents(scope.iter().copied());
+        let found = index.lexical("notice", 20, &scope).await.unwrap();
+        let scores = |found: &[ChunkMatch]| found.iter().map(|f| f.score).collect::<Vec<_>>();
+        assert_eq!(scores(&found), scores(&within(&lexical)), "{what} by words");
+        let found = index.semantic(&[1.0, 0.0, 0.0], 20, &scope).await.unwrap();
+        assert_eq!(ids(&found), ids(&within(&semantic)), "{what} by meaning");
+    }
+}
+
+/// Vectors of 16 numbers in some bundles, as those of texts are.
+fn bundled(id: i64) -> EmbeddedChunk {
+    let number = |seed: i64| ((seed * 7_919 + 12_345) % 1_009) as f32 / 1_009.0 - 0.5;
+    let raw: Vec<f32> =
+        (0..16).map(|at| number(id % 40 * 16 + at) + 0.4 * number(id * 16 + at + 77)).collect();
+    let norm = raw.iter().map(|number| number * number).sum::<f32>().sqrt();
+    let vector = raw.iter().map(|number| number / norm).collect();
+    EmbeddedChunk { id: ChunkId(id), document: DocumentId(id / 10), vector }
+}
+
+#[tokio::test]
+async fn an_index_of_vectors_finds_what_comparing_all_of_them_does() {
+    const ROWS: i64 = 3_000;
+    let directory = tempfile::tempdir().unwrap();
+    let open = async |flat_rows| {
+        let index = LanceIndex::open(directory.path(), EMBEDDER, 16).await.unwrap();
+        index.with_flat_rows(flat_rows)
+    };
+    let flat = open(usize::MAX).await;
+    flat.add_vectors((0..ROWS).map(bundled).collect()).await.unwrap();
+    flat.maintain().await.unwrap();
+    assert_eq!(flat.vector_index().await.unwrap(), None);
+    let queries: Vec<Vec<f32>> = (0..30).map(|n| bundled(n * 97 + 5_000).vector).collect();
+    let scopes = [Scope::All, documents(0..200), documents((0..300).step_by(2)), documents([7])];
+    let search = async |index: &LanceIndex| {
+        let mut found = Vec::new();
+        for query in &queries {
+            for scope in &scopes {
+                found.push(index.semantic(query, 10, scope).await.unwrap());
+            }
+        }
+        found
+    };
+    let exact = search(&flat).await;
+
+    let indexed = open(1_000).await;
+    indexed.maintain().await.unwrap();
+    let recall = indexed.vector_index().await.unwrap().unwrap().recall;
+    assert!(recall >= 0.95, "{recall}");
+    let found = search(&indexed).await;
+    let (mut same, mut all) = (0, 0);
+    for (found, exact) in found.iter().zip(&exact) {
+        all += exact.len();
+        let scored =
+            |found: &[ChunkMatch]| found.iter().map(|f| (f.chunk, f.score)).collect::<Vec<_>>();
+        let exact = scored(exact);
+        for (chunk, score) in scored(found) {
+            // Whatever is found has its true score.
+            let there = exact.iter().find(|(other, _)| *other == chunk);
+            assert!(there.is_none_or(|(_, exact)| (exact - score).abs() < 1e-5));
+            same += usize::from(there.is_some());
+        }
+    }
+    assert!(same * 100 >= all * 95, "{same} of {all}");
+
+    // A handle opened anew, and one in another process, see the same.
+    assert_eq!(search(&open(1_000).await).await, found);
+    let other = LanceIndex::open_to_search(directory.path(), EMBEDDER, 16).await.unwrap();
+    assert_eq!(search(&other).await, found);
+
+    // What is new is found at once, and what is gone is not, before and after maintenance.
+    indexed.add_vectors((ROWS..ROWS + 100).map(bundled).collect()).await.unwrap();
+    indexed.remove(&[DocumentId(5)]).await.unwrap();
+    for maintained in [false, true] {
+        let fresh = indexed.semantic(&bundled(ROWS + 50).vector, 1, &Scope::All).await.unwrap();
+        assert_eq!(ids(&fresh), [ROWS + 50], "maintained: {maintained}");
+        let gone = indexed.semantic(&bundled(55).vector, 100, &Scope::All).await.unwrap();
+        assert!(gone.iter().all(|found| found.chunk.0 / 10 != 5), "maintained: {maintained}");
+        if !maintained {
+            indexed.purge(&[]).await.unwrap();
+        }
+        indexed.maintain().await.unwrap();
+    }
+    assert!(indexed.vector_index().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn vectors_that_no_index_finds_are_all_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = LanceIndex::open(directory.path(), EMBEDDER, 16).await.unwrap().with_flat_rows(100);
+    // Nothing is near anything: neighbours lie in all parts of an index.
+    let scattered = |id: i64| {
+        let mut state = (id as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let raw: Vec<f32> = (0..16)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+            })
+            .collect();
+        let norm = raw.iter().map(|number| number * number).sum::<f32>().sqrt();
+        let vector = raw.iter().map(|number| number / norm).collect();
+        EmbeddedChunk { id: ChunkId(id), document: DocumentId(id / 10), vector }
+    };
+    index.add_vectors((0..2_000).map(scattered).collect()).await.unwrap();
+    let query = scattered(9_999).vector;
+    let exact = index.semantic(&query, 50, &Scope::All).await.unwrap();
+    for _ in 0..2 {
+        index.maintain().await.unwrap();
+        assert_eq!(index.vector_index().await.unwrap(), None);
+        assert_eq!(index.semantic(&query, 50, &Scope::All).await.unwrap(), exact);
+    }
+}
+
+#[tokio::test]
 async fn as_many_as_asked_for_best_first_and_ties_by_id() {
     let directory = tempfile::tempdir().unwrap();
     let index = open(directory.path()).await;
@@ -298,7 +441,14 @@ async fn many_small_batches_are_found_alike_before_and_after_maintenance() {
         index.add_vectors(vectors.collect()).await.unwrap();
     }
     index.remove(&[DocumentId(0)]).await.unwrap();
+    let scored = async || {
+        let words = index.lexical("clause term7 of id999", 50, &Scope::All).await.unwrap();
+        let vector = index.semantic(&[0.6, 0.8, 0.0], 50, &Scope::All).await.unwrap();
+        [words, vector]
+    };
+    let first = scored().await;
     for maintained in [0, 1, 2] {
+        assert_eq!(scored().await, first, "after {maintained}");
         for id in [10, 999, 1_999] {
             assert_eq!(find(&index, &format!("id{id}")).await[0], id, "after {maintained}");
         }

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use lectern_domain::{Embedder, ErrorCode, ModelError};
+use lectern_domain::{Embedder, ErrorCode, ModelError, TokenCounter};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::encoder::{Config, Encoder, EncoderError};
@@ -36,6 +36,8 @@ pub struct BertEmbedder {
     encoder: Encoder,
     tokens: Tokens,
     max_tokens: usize,
+    /// What is left of them behind the longer prefix and between the marks.
+    text_tokens: usize,
 }
 
 /// What splits texts into tokens.
@@ -61,6 +63,25 @@ impl Tokens {
         match self {
             Self::Unigram(unigram) => unigram.len(),
             Self::General(general) => general.get_vocab_size(true),
+        }
+    }
+
+    /// How many tokens `text` is, without marks; not more than `most` are counted.
+    fn count(&self, text: &str, most: usize) -> Result<usize, tokenizers::Error> {
+        match self {
+            Self::Unigram(unigram) => {
+                let marks = Unigram::MARKS;
+                Ok(unigram.encode(text, most.saturating_add(marks)).len() - marks)
+            }
+            Self::General(general) => Ok(general.encode_fast(text, false)?.len().min(most)),
+        }
+    }
+
+    /// How many marks stand around a text.
+    fn marks(&self) -> Result<usize, tokenizers::Error> {
+        match self {
+            Self::Unigram(_) => Ok(Unigram::MARKS),
+            Self::General(general) => Ok(general.encode_fast("", true)?.len()),
         }
     }
 
@@ -126,10 +147,16 @@ impl BertEmbedder {
             return Err(invalid("tokenizer.json", "it has more tokens than the model".into()));
         }
 
+        let count = |prefix: &str| tokens.count(prefix, max_tokens);
+        let around = count(&options.query_prefix)
+            .and_then(|query| Ok(query.max(count(&options.passage_prefix)?) + tokens.marks()?))
+            .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
+        let text_tokens = max_tokens.saturating_sub(around).max(1);
+
         let dimensions = config.hidden_size;
         let encoder = Encoder::load(config, &read("model.safetensors")?)
             .map_err(|error| invalid("model.safetensors", error.to_string()))?;
-        Ok(Self { options, dimensions, encoder, tokens, max_tokens })
+        Ok(Self { options, dimensions, encoder, tokens, max_tokens, text_tokens })
     }
 
     /// One vector per text, in order.
@@ -203,6 +230,22 @@ impl Embedder for BertEmbedder {
         self.embed(&self.options.query_prefix, &[query])?
             .pop()
             .ok_or_else(|| failed("it gave no vector"))
+    }
+
+    fn token_counter(&self) -> Option<&dyn TokenCounter> {
+        Some(self)
+    }
+}
+
+impl TokenCounter for BertEmbedder {
+    /// One more than the limit stands for all that is more.
+    fn count_tokens(&self, text: &str) -> usize {
+        // A text that cannot be split has no tokens, and no vector of its own either.
+        self.tokens.count(text, self.text_tokens + 1).unwrap_or(0)
+    }
+
+    fn limit(&self) -> usize {
+        self.text_tokens
     }
 }
 
@@ -332,6 +375,33 @@ mod tests {
         let limit = "rent ".repeat(MAX_TOKENS);
         let vectors = MINILM.embed_passages(&[&limit, &format!("{limit} whales")]).unwrap();
         assert_eq!(vectors[0], vectors[1]);
+    }
+
+    #[test]
+    fn tokens_are_counted_without_prefix_and_marks_and_the_limit_is_what_is_left() {
+        let multilingual = BertEmbedder::load(EmbedderOptions {
+            query_prefix: "query: ".into(),
+            passage_prefix: "passage: ".into(),
+            max_tokens: 512,
+            ..options(crate::models::path("multilingual-e5-small"))
+        })
+        .unwrap();
+        // `passage`, `:` and `▁` would be three; the pieces are `▁passage` and `:`.
+        let cases = [(&*MINILM, MAX_TOKENS - 2), (&multilingual, 512 - 2 - 2)];
+        for (embedder, limit) in cases {
+            assert_eq!(embedder.limit(), limit, "{}", embedder.dimensions());
+            for words in [0, 1, 7, limit - 1, limit, limit + 1] {
+                assert_eq!(embedder.count_tokens(&"rent ".repeat(words)), words);
+            }
+            assert_eq!(embedder.count_tokens(&"rent ".repeat(limit * 3)), limit + 1);
+            // What the limit lets in counts to its last word.
+            let full = "rent ".repeat(limit - 1) + "whale";
+            let other = "rent ".repeat(limit);
+            let beyond = full.clone() + " whale";
+            let vectors = embedder.embed_passages(&[&full, &other, &beyond]).unwrap();
+            assert_ne!(vectors[0], vectors[1]);
+            assert_eq!(vectors[0], vectors[2]);
+        }
     }
 
     #[test]

@@ -113,6 +113,9 @@ impl Unigram {
         self.pieces.scores.len()
     }
 
+    /// How many marks stand around a text.
+    pub(crate) const MARKS: usize = 2;
+
     /// The ids of at most `most` tokens of `text`, its marks among them.
     pub(crate) fn encode(&self, text: &str, most: usize) -> Vec<u32> {
         let (before, behind) = self.marks;

@@ -42,9 +42,10 @@ fn megabytes_below(folder: &Path) -> f64 {
 }
 
 async fn timed(world: &World, what: &str) {
-    let start = Instant::now();
+    let (start, (before, _)) = (Instant::now(), used());
     world.run().await.unwrap();
-    println!("{what}: {:.2} s", start.elapsed().as_secs_f64());
+    let (wall, processor) = (start.elapsed().as_secs_f64(), used().0 - before);
+    println!("{what}: {wall:.2} s, {processor:.2} s of processor time");
 }
 
 async fn start(files: usize) {

@@ -33,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     discover::{is_settled, stamp},
-    look::{is_there, look_closely, mount_is_away, mounts, now},
+    lock::LibraryLock,
+    look::{folder_of, is_there, look_closely, mount_is_away, mounts, now},
     measure::{embedded_text, measured},
     ocr::{Recognition, recognised},
     rules::IGNORE_FILE,
@@ -53,8 +54,9 @@ const BATCH_TIME: Duration = Duration::from_millis(500);
 /// At most so many files in one commit.
 const BATCH_FILES: usize = 64;
 
-/// So many chunks are embedded before the queue of files is looked at again.
-const EMBED_STEP: usize = 16;
+/// So many chunks are embedded before the queue of files is looked at again: a quarter of a
+/// second on two cores, which what was just saved may have to wait.
+const EMBED_STEP: usize = 8;
 
 /// So many vectors are committed together.
 const EMBED_COMMIT: usize = 128;
@@ -77,8 +79,14 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How old the copy of the catalogue becomes.
 const COPY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// So long what somebody waits for waits for the embedder, which may be there already.
+const A_MOMENT: Duration = Duration::from_millis(50);
+
 /// How often the catalogue is asked whether another process wrote to it.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How often is asked whether the computer runs on its battery.
+const BATTERY_POLL: Duration = Duration::from_secs(10);
 
 /// A folder whose changes the system does not tell is looked at so often, at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -122,6 +130,16 @@ pub trait DocumentReader: Send + Sync {
         recognised: Vec<RecognisedPage>,
     ) -> Result<ReadDocument, ReadFailure>;
 
+    /// Reads the file at `path` as a `kind` that `password` opens.
+    async fn unlock(
+        &mut self,
+        _path: &Path,
+        _kind: DocumentKind,
+        _password: &str,
+    ) -> Result<ReadDocument, ReadFailure> {
+        Err(ReadFailure::from(&ReadError::PasswordNeeded))
+    }
+
     /// Whether it can recognise the text of pictures at the moment.
     fn can_recognise(&self) -> bool {
         false
@@ -149,6 +167,15 @@ impl DocumentReader for Reader {
         Reader::read(self, path, kind, recognised).await
     }
 
+    async fn unlock(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        password: &str,
+    ) -> Result<ReadDocument, ReadFailure> {
+        Reader::unlock(self, path, kind, password).await
+    }
+
     fn can_recognise(&self) -> bool {
         Reader::can_recognise(self)
     }
@@ -165,6 +192,8 @@ impl DocumentReader for Reader {
 
 /// What an [`Indexer`] works with.
 pub struct IndexerParts {
+    /// The right to write.
+    pub lock: LibraryLock,
     /// The truth.
     pub catalog: Arc<Catalog>,
     /// The cache of it that is searched.
@@ -182,6 +211,8 @@ pub struct IndexerParts {
     pub problem: Box<dyn Fn(Option<ModelError>) + Send + Sync>,
     /// Rung when there may be something to do: folders added, work resumed.
     pub wake: Arc<Notify>,
+    /// Whether the computer runs on its battery.
+    pub on_battery: Box<dyn Fn() -> bool + Send + Sync>,
     /// How many answers a person waits for: work that nobody waits for is held meanwhile.
     pub awaited: watch::Receiver<usize>,
 }
@@ -244,6 +275,8 @@ pub struct Indexer {
     /// Its embedder cannot be had.
     no_successor: bool,
     pub(crate) recognition: Recognition,
+    /// Whether the computer ran on its battery, and when that was.
+    battery: Option<(Instant, bool)>,
 }
 
 impl Indexer {
@@ -263,6 +296,7 @@ impl Indexer {
             succession: None,
             no_successor: false,
             recognition: Recognition::default(),
+            battery: None,
         }
     }
 
@@ -323,7 +357,10 @@ impl Indexer {
                 self.keep_copy().await?;
                 return embedder_failed.map_or(Ok(()), |error| Err(error.into()));
             }
-            self.rest(counter).await?;
+            self.parts.lock.rest();
+            let rested = self.rest(counter).await;
+            self.parts.lock.work();
+            rested?;
         }
     }
 
@@ -331,6 +368,7 @@ impl Indexer {
     async fn rest(&mut self, counter: i64) -> Result<(), IngestError> {
         let idle_since = Instant::now();
         let mut tidy = false;
+        let saves_power = self.saves_power();
         let mut clock = (Instant::now(), SystemTime::now());
         loop {
             let watch = self.watch.as_mut();
@@ -342,6 +380,7 @@ impl Indexer {
                     self.no_measure = false;
                     self.no_successor = false;
                     self.recognition.broken = false;
+                    self.battery = None;
                     return Ok(());
                 }
                 () = stirred(watch) => return Ok(()),
@@ -356,7 +395,7 @@ impl Indexer {
             }
             if self.look_at_what_is_not_watched().await?
                 || self.parts.catalog.queue_due(now())?
-                || self.can_go_on_recognising()?
+                || (!self.saves_power() && (saves_power || self.can_go_on_recognising()?))
                 // Another process may have changed something.
                 || self.parts.catalog.change_counter()? != counter
             {
@@ -364,8 +403,10 @@ impl Indexer {
             }
             if !tidy && idle_since.elapsed() > IDLE {
                 tidy = true;
+                self.parts.lock.work();
                 self.maintain(1, 1).await?;
                 self.keep_copy().await?;
+                self.parts.lock.rest();
             }
         }
     }
@@ -517,17 +558,31 @@ impl Indexer {
         Ok(())
     }
 
+    /// Whether heavy work that nobody waits for is to wait, because the computer runs on its
+    /// battery. What was asked for, as by `add --wait`, is done all the same.
+    fn saves_power(&mut self) -> bool {
+        if self.until == Until::Idle {
+            return false;
+        }
+        let known = self.battery.filter(|(since, _)| since.elapsed() < BATTERY_POLL);
+        let (_, on_battery) = *self
+            .battery
+            .insert(known.unwrap_or_else(|| (Instant::now(), (self.parts.on_battery)())));
+        on_battery
+    }
+
     /// Does the most urgent piece of work. Returns whether there was any.
     async fn step(&mut self) -> Result<bool, IngestError> {
+        let vectors = !self.no_vectors && !self.saves_power();
         let worked = self.forget().await?
             || self.do_what_is_urgent().await?
             || self.read_files(false).await?
             || self.drop_unused()?
             || self.index_leftovers().await?
-            || (!self.no_vectors && (self.embed(false).await? || self.succeed().await?))
+            || (vectors && (self.embed(false).await? || self.succeed().await?))
             || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
             || self.purge().await?
-            || self.recognise().await?;
+            || (!self.saves_power() && self.recognise().await?);
         if worked {
             (self.parts.changed)();
         }
@@ -675,7 +730,7 @@ impl Indexer {
             }
             return Ok(None);
         }
-        let document = match self.embedder_to_measure().await {
+        let document = match self.embedder_to_measure(file.urgent).await {
             Some(embedder) => measured(document, embedder).await,
             None => document,
         };
@@ -733,12 +788,18 @@ impl Indexer {
         })
     }
 
-    /// The embedder, which the chunks of new documents will need in any case.
-    async fn embedder_to_measure(&mut self) -> Option<Arc<dyn Embedder>> {
+    /// The embedder, which the chunks of new documents will need in any case. What is `urgent`
+    /// does not wait until it is loaded: the estimate of the reading process will do.
+    async fn embedder_to_measure(&mut self, urgent: bool) -> Option<Arc<dyn Embedder>> {
         if self.no_vectors || self.no_measure {
             return None;
         }
-        let embedder = self.parts.embedder.get().await.ok();
+        let source = self.parts.embedder.clone();
+        // In a task of its own, which goes on loading when it is not waited for.
+        let loading = tokio::spawn(async move { source.get().await.ok() });
+        let patience = if urgent { A_MOMENT } else { Duration::MAX };
+        let loaded = tokio::time::timeout(patience, loading).await.ok()?;
+        let embedder = loaded.ok().flatten();
         self.no_measure = embedder.is_none();
         embedder
     }
@@ -959,14 +1020,6 @@ pub(crate) async fn stirred(watch: Option<&mut FolderWatch>) {
 /// What a look depends on: others have changed it when it differs.
 fn places_of(folders: &[FolderRecord]) -> Vec<(FolderId, String, FolderRules)> {
     folders.iter().map(|folder| (folder.id, folder.path.clone(), folder.rules.clone())).collect()
-}
-
-/// The folder that `path` belongs to: the innermost where one lies in another.
-fn folder_of<'a>(folders: &'a [FolderRecord], path: &Path) -> Option<&'a FolderRecord> {
-    folders
-        .iter()
-        .filter(|folder| path.starts_with(&folder.path))
-        .max_by_key(|folder| folder.path.len())
 }
 
 /// What a file is.

@@ -13,6 +13,7 @@ mod look;
 mod measure;
 mod ocr;
 mod rules;
+mod unlock;
 mod watch;
 
 pub use discover::{Discovered, discover, modified_nanoseconds};
@@ -21,5 +22,6 @@ pub use indexer::{
     Until, searchable_text,
 };
 pub use lock::LibraryLock;
-pub use look::look;
+pub use look::{is_gone, look};
 pub use rules::{BadPattern, check_patterns};
+pub use unlock::{UnlockError, unlock};

@@ -10,7 +10,7 @@ use std::{
 use lectern_catalog::{Catalog, CatalogError, FolderRecord, Look};
 use tokio::task::spawn_blocking;
 
-use crate::discover::{Discovered, discover, is_mounted};
+use crate::discover::{self, Discovered, discover, is_mounted};
 
 /// So many files changed at once are somebody at work. More are a program.
 const FEW: usize = 32;
@@ -111,6 +111,34 @@ pub(crate) fn mount_is_away(path: &Path) -> Option<bool> {
 /// Whether a folder or file, and not a link that may lead elsewhere, lies at `path`.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() || found.is_file())
+}
+
+/// Whether the file at `path`, which one of `folders` holds, is no more, and not just away with its
+/// drive: a look at the folder would forget it. Folders on other computers are not asked.
+pub fn is_gone(
+    catalog: &Catalog,
+    folders: &[FolderRecord],
+    path: &Path,
+) -> Result<bool, CatalogError> {
+    let Some(folder) = folder_of(folders, path).filter(|folder| folder.polled.is_none()) else {
+        return Ok(false);
+    };
+    let missing = fs::symlink_metadata(path).is_err_and(|error| discover::is_gone(&error));
+    if !missing {
+        return Ok(false);
+    }
+    let root = Path::new(&folder.path);
+    let root = if root == path { root.parent().unwrap_or(root) } else { root };
+    let away = |mount: &PathBuf| path.starts_with(mount) && mount_is_away(mount) == Some(true);
+    Ok(root.is_dir() && !mounts(catalog)?.keys().any(away))
+}
+
+/// The folder that `path` belongs to: the innermost where one lies in another.
+pub(crate) fn folder_of<'a>(folders: &'a [FolderRecord], path: &Path) -> Option<&'a FolderRecord> {
+    folders
+        .iter()
+        .filter(|folder| path.starts_with(&folder.path))
+        .max_by_key(|folder| folder.path.len())
 }
 
 /// Seconds since 1970.

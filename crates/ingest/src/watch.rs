@@ -13,10 +13,10 @@ use tokio::{sync::mpsc, time::Instant};
 
 /// Programs write a file in several steps; looking after a moment of silence
 /// sees the last one.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(100);
 
 /// There may never be silence.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// After so many paths a look at everything is cheaper.
 const MANY: usize = 1_000;

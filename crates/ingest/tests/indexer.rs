@@ -201,6 +201,21 @@ fn one_process_at_a_time_has_the_lock() {
     assert!(LibraryLock::try_acquire(directory.path()).unwrap().is_some());
 }
 
+#[test]
+fn others_see_whether_the_one_who_has_the_lock_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let is_at_rest = || LibraryLock::is_at_rest(directory.path()).unwrap();
+    assert!(is_at_rest());
+    let lock = LibraryLock::try_acquire(directory.path()).unwrap().unwrap();
+    assert!(!is_at_rest());
+    lock.rest();
+    assert!(is_at_rest());
+    lock.work();
+    assert!(!is_at_rest());
+    drop(lock);
+    assert!(is_at_rest());
+}
+
 #[tokio::test]
 async fn what_was_just_edited_does_not_wait_for_what_is_being_read() {
     let world = World::new();
@@ -221,6 +236,47 @@ async fn what_was_just_edited_does_not_wait_for_what_is_being_read() {
     assert_eq!(world.reads.load(Ordering::SeqCst), 2, "the book was not begun anew");
     cancel.cancel();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_just_edited_is_found_by_its_words_while_the_embedder_is_loaded() {
+    let world = World::new();
+    world.write("note.md", "A short note.");
+    let folder = &world.catalog.folders().unwrap()[0];
+    lectern_ingest::look(&world.catalog, folder, &world.folder()).await.unwrap();
+    assert!(world.catalog.hurry(world.folder().join("note.md").to_str().unwrap(), 1).unwrap());
+    world.embedder.loading.store(true, Ordering::SeqCst);
+    let mut indexer = world.indexer(CancellationToken::new());
+    let running = tokio::spawn(async move { indexer.run(Until::Idle).await });
+    world.wait_for(|world| world.states() == ["note.md ready"]).await;
+    assert_eq!(world.indexed().len(), 1);
+    running.abort();
+}
+
+#[tokio::test]
+async fn on_battery_only_what_was_just_edited_gets_its_vectors() {
+    let world = World::new();
+    world.on_battery.store(true, Ordering::SeqCst);
+    world.write("old.md", "From before.");
+    let cancel = CancellationToken::new();
+    let mut indexer = world.indexer(cancel.clone());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    world.wait_for(|world| world.states() == ["old.md ready"]).await;
+    world.write("new.md", "Just now.");
+    let embedded = |world: &World| -> Vec<u32> {
+        world.catalog.files(None).unwrap().iter().map(|file| file.embedded_chunks).collect()
+    };
+    world.wait_for(|world| embedded(world) == [1, 0]).await;
+    world.on_battery.store(false, Ordering::SeqCst);
+    world.wake.notify_one();
+    world.wait_for(|world| embedded(world) == [1, 1]).await;
+    // What was asked for does not wait.
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+    world.on_battery.store(true, Ordering::SeqCst);
+    world.write("asked.md", "Asked for.");
+    world.run().await.unwrap();
+    assert_eq!(embedded(&world), [1, 1, 1]);
 }
 
 #[tokio::test]
@@ -328,7 +384,8 @@ async fn another_embedder_takes_over_when_its_vectors_are_complete_and_not_befor
     world.catalog.set_embedder("length").unwrap();
     world.run().await.unwrap();
     let index = Arc::new(MemoryIndex::default());
-    let embedder = Arc::new(LazyEmbedder { id: "other", missing: AtomicBool::new(true) });
+    let missing = AtomicBool::new(true);
+    let embedder = Arc::new(LazyEmbedder { id: "other", missing, ..LazyEmbedder::default() });
     let successor = || Successor { index: index.clone(), embedder: embedder.clone() };
     let chosen = || world.catalog.embedder().unwrap().unwrap();
 
@@ -347,6 +404,7 @@ async fn another_embedder_takes_over_when_its_vectors_are_complete_and_not_befor
         _ = indexer.run(Until::Idle) => {}
         () = world.wait_for(|_| !index.vectors.lock().unwrap().is_empty()) => {}
     }
+    drop(indexer);
     assert_eq!(chosen(), "length");
     assert_eq!(world.index.vectors.lock().unwrap().len(), 301);
     *world.successor.lock().unwrap() = Some(successor());

@@ -108,7 +108,7 @@ describe('asking', () => {
     const { page } = await open('ask=abstain&speed=10');
     await ask(page, 'Who is the president?');
     await page.getByText('Your documents do not say').waitFor();
-    await page.getByRole('button', { name: /Garden\.md/ }).click();
+    await page.getByRole('button', { name: /^Garden\.md/ }).click();
     await page.getByTestId('highlight').getByText('Carrots failed again').waitFor();
   });
 
@@ -305,4 +305,101 @@ describe('the palette', () => {
     // Escape closes one thing at a time.
     expect(await page.getByTestId('viewer').count()).toBe(1);
   });
+});
+
+describe('an answer that was given', () => {
+  it('can be rated, which is kept', async () => {
+    const { page } = await open('speed=50');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('rate-up').click();
+    const pressed = (name: string): Promise<string | null> =>
+      page.getByTestId(name).getAttribute('aria-pressed');
+    await expect.poll(() => pressed('rate-up')).toBe('true');
+    await page.getByTestId('rate-down').click();
+    await expect.poll(() => pressed('rate-down')).toBe('true');
+    expect(await pressed('rate-up')).toBe('false');
+    await page.getByRole('button', { name: 'New question' }).click();
+    await page.getByRole('button', { name: 'How do I end my lease?', exact: true }).click();
+    await expect.poll(() => pressed('rate-down')).toBe('true');
+    await page.getByTestId('rate-down').click();
+    await expect.poll(() => pressed('rate-down')).toBe('false');
+  });
+
+  it('is asked for again in other words', async () => {
+    const { page } = await open('speed=50');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('edit-search').click();
+    const field = page.getByTestId('edit-search-field');
+    expect(await field.inputValue()).toBe('How do I end my lease?');
+    await field.press('Escape');
+    await field.waitFor({ state: 'detached' });
+    await page.getByTestId('edit-search').click();
+    await field.fill('notice period of the lease');
+    await field.press('Enter');
+    await page.getByText('Searched as “notice period of the lease”').waitFor();
+    await expect.poll(() => page.locator('[data-testid=answer][data-state=done]').count()).toBe(2);
+  });
+
+  it('is asked for again without a document', async () => {
+    const { page } = await open('speed=50');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('passages').click();
+    await page.getByRole('button', { name: 'Leave out Boiler manual.pdf' }).click();
+    await page.getByRole('button', { name: 'Ask again without 1 document' }).click();
+    await page.getByText('Without Boiler manual.pdf').waitFor();
+    await expect.poll(() => page.locator('[data-testid=answer][data-state=done]').count()).toBe(2);
+    await page.getByText('4 passages found').waitFor();
+  });
+
+  it('is saved with all that belongs to it', async () => {
+    const { page } = await open('speed=50');
+    await ask(page, 'How do I end my lease?');
+    const saved = page.waitForEvent('console', (message) =>
+      message.text().startsWith('would save'),
+    );
+    await page.getByRole('button', { name: 'Save the conversation as JSON' }).click();
+    const [name, ...lines] = (await saved).text().split('\n');
+    expect(name).toBe('would save How do I end my lease.json:');
+    const { title, answers } = JSON.parse(lines.join('\n'));
+    expect(title).toBe('How do I end my lease?');
+    expect(answers[0].citations[0].quote).toContain('three months’ notice');
+    expect(answers[0].passages).toHaveLength(5);
+  });
+
+  it('has formulas that load nothing', async () => {
+    const { page, complaints } = await open('library=kinds&speed=50');
+    await ask(page, 'How warm does the lamp stay?');
+    await expect.poll(() => page.locator('[data-testid=formula] .katex').count()).toBe(3);
+    await expect.poll(() => page.locator('[data-testid=formula] .katex-display').count()).toBe(1);
+    await page.getByText('for 20 $ or 30 $ of power').waitFor();
+    expect(complaints).toEqual([]);
+  });
+});
+
+describe('many conversations', () => {
+  it('are looked through by their words', async () => {
+    const { page } = await open('speed=200');
+    const questions = ['tomatoes', 'the lease', 'the ship', 'a book', 'the launch', 'nothing'];
+    for (const words of questions) {
+      await page.getByRole('button', { name: 'New question' }).click();
+      await ask(page, `What about ${words}?`);
+    }
+    await page.getByTestId('conversation-find').fill('RUTHJE');
+    const titles = page.getByRole('button', { name: /^What about/ });
+    await expect.poll(() => titles.allInnerTexts()).toEqual(['What about tomatoes?']);
+    await page.getByTestId('conversation-find').fill('zebra');
+    await page.getByText('No conversation has these words.').waitFor();
+    await page.getByTestId('conversation-find').fill('');
+    await expect.poll(() => titles.count()).toBe(6);
+  });
+});
+
+it('a question about all documents is answered from all of them where that is wanted', async () => {
+  const { page } = await open('speed=1');
+  await ask(page, 'List the shops');
+  await page.getByTestId('read-everything').click();
+  await page.getByText('Reading document 2 of 5').waitFor();
+  await page.getByText('5 of 5 documents were read to the end.').waitFor();
+  await page.getByText('1 file could not be read').waitFor();
+  expect(await page.getByTestId('read-everything').count()).toBe(1);
 });

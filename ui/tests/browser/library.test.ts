@@ -188,3 +188,45 @@ describe.each(['light', 'dark'] as const)('in a %s window', (colorScheme) => {
     expect(complaints).toEqual([]);
   });
 });
+
+describe('what waits', () => {
+  it('for OCR is said, with the way to get its model', async () => {
+    const { page } = await open('library=scans&ocr=missing&speed=20');
+    await page.getByRole('button', { name: 'Library' }).click();
+    const offer = page.getByTestId('ocr-offer');
+    await offer.getByText('14 pages are pictures.').waitFor();
+    await page.getByRole('button', { name: /Get text recognition for Handover/ }).waitFor();
+    await offer.getByRole('button', { name: /^Get it/ }).click();
+    await page
+      .getByTestId('library-progress')
+      .getByText('14 pages that are pictures wait')
+      .waitFor();
+    await offer.waitFor({ state: 'detached' });
+  });
+
+  it('for another embedder is said', async () => {
+    const { page } = await open('library=next');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await page.getByText('Preparing search by meaning with bge-m3').waitFor();
+  });
+
+  it('can be called off and queued again, for a folder and one by one', async () => {
+    const { page } = await open('speed=0.2');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await page.getByRole('button', { name: 'Add folder' }).first().click();
+    await page.getByRole('button', { name: 'Read Document 9.pdf next' }).click();
+    await page.getByLabel('Folder', { exact: true }).selectOption({ label: 'Research' });
+    await page.getByRole('button', { name: 'Do not read what waits' }).last().click();
+    await page.getByRole('button', { name: 'Try again: Document 5.pdf' }).click();
+    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).waitFor();
+  });
+});
+
+it('says which folders are away and which are looked at now and then', async () => {
+  const { page } = await open('library=away');
+  const folders = page.getByTestId('folder');
+  await folders.filter({ hasText: 'Notes' }).getByText('Cannot be found').waitFor();
+  await folders.filter({ hasText: 'Flat' }).getByText('Looked at now and then').waitFor();
+  await page.getByRole('button', { name: 'Library' }).click();
+  await page.getByText('Not connected').first().waitFor();
+});

@@ -7,6 +7,10 @@ const args = [
   '--disable-gpu',
   '--disable-quic',
   '--no-first-run',
+  // The same pixels on every computer.
+  '--force-color-profile=srgb',
+  '--font-render-hinting=none',
+  '--disable-lcd-text',
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',

@@ -11,6 +11,8 @@ declare module 'vitest' {
 }
 
 const DIST = join(import.meta.dirname, '../../dist');
+/** For pictures that are compared. */
+const FONTS = join(import.meta.dirname, '../../node_modules/@fontsource/inter/files');
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -27,7 +29,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const file = normalize(pathname === '/' ? '/index.html' : pathname);
-    readFile(join(DIST, file)).then(
+    const weight = /^\/test-font-(\d+)\.woff2$/.exec(pathname)?.[1];
+    const font = `inter-latin-${weight}-normal.woff2`;
+    readFile(weight === undefined ? join(DIST, file) : join(FONTS, font)).then(
       (body) => {
         const type = TYPES[extname(file)] ?? 'application/octet-stream';
         response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY });

@@ -82,3 +82,27 @@ it('speaks Chinese where the system does', async () => {
   expect(words).not.toMatch(/Library|Folders|Settings|New question/);
   expect(complaints).toEqual([]);
 });
+
+it('keeps watching without a window only where that is wanted', async () => {
+  const { page } = await open('');
+  await openSettings(page);
+  const keep = page.getByTestId('keep-watching');
+  expect(await keep.isChecked()).toBe(false);
+  expect(await page.getByRole('button', { name: 'Quit Lectern' }).count()).toBe(0);
+  await keep.check();
+  await page.getByRole('button', { name: 'Quit Lectern' }).waitFor();
+  await page.getByTestId('notify').uncheck();
+  await page.getByRole('button', { name: 'Library' }).click();
+  await openSettings(page);
+  await expect.poll(() => keep.isChecked()).toBe(true);
+  expect(await page.getByTestId('notify').isChecked()).toBe(false);
+});
+
+it('saves rated answers as a question set', async () => {
+  const { page } = await open('speed=50');
+  await ask(page, 'How do I end my lease?');
+  await page.getByTestId('rate-up').click();
+  await openSettings(page);
+  await page.getByRole('button', { name: 'Save as a question set' }).click();
+  await page.getByText('1 question saved in /home/ada/Questions').waitFor();
+});

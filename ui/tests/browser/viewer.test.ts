@@ -293,3 +293,49 @@ describe('the source beside the answer', () => {
     await page.getByText('The document could not be opened').waitFor();
   });
 });
+
+describe('the other kinds', () => {
+  it('show code in colours, with the cited words marked', async () => {
+    const { page, complaints } = await open('library=kinds&speed=50');
+    await ask(page, 'When is delivery free?');
+    await page.getByTestId('citation-1').click();
+    await page.getByTestId('highlight').first().waitFor();
+    const words = page.getByTestId('viewer').locator('mark .keyword');
+    await expect.poll(() => words.allInnerTexts()).toEqual(['if']);
+    await page.getByTestId('viewer').locator('.comment', { hasText: '# What' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('show a picture with the words that were recognised in it', async () => {
+    const { page, complaints } = await open('library=kinds&speed=50');
+    await ask(page, 'When is delivery free?');
+    await page.getByTestId('citation-2').click();
+    await page.locator('[data-testid=picture] img[data-drawn=true]').waitFor();
+    const mark = page.getByTestId('highlight-rect');
+    await mark.waitFor();
+    const ink = await mark.evaluate((element) => {
+      const image = document.querySelector<HTMLImageElement>('[data-testid=picture] img');
+      if (image === null) return null;
+      const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+      const context = canvas.getContext('2d');
+      if (context === null) return null;
+      context.drawImage(image, 0, 0);
+      const scale = image.naturalWidth / image.clientWidth;
+      const box = element as HTMLElement;
+      const [top, height] = [box.offsetTop * scale, box.offsetHeight * scale];
+      const [left, right] = [box.offsetLeft * scale, (box.offsetLeft + box.offsetWidth) * scale];
+      const { data } = context.getImageData(0, top, canvas.width, height);
+      const count = { inside: 0, outside: 0 };
+      for (let i = 0; i < data.length; i += 4) {
+        if ((data[i] ?? 255) > 100) continue;
+        const x = (i / 4) % canvas.width;
+        if (x >= left - 2 && x <= right + 2) count.inside++;
+        else count.outside++;
+      }
+      return count;
+    });
+    expect(ink?.outside).toBe(0);
+    expect(ink?.inside).toBeGreaterThan(1_000);
+    expect(complaints).toEqual([]);
+  });
+});

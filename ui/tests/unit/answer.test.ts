@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { toRuns, parseAnswer, type AnswerBlock, type Span } from '../../src/lib/text/answer';
 import type { AnswerSentence, SupportLevel } from '../../src/lib/types';
 
-/** Spans in a short form: `**bold**`, `` `code` ``, `<n>` for a marker, `{n:…}` for a marked sentence. */
+/** Spans in a short form: `**bold**`, `` `code` ``, `<n>` for a marker, `{n:…}` for a marked sentence, `{…}` for a
+ * formula. */
 function brief(spans: Span[]): string {
   return spans
-    .map(({ text, bold, italic, code, citation, sentence }) => {
+    .map(({ text, bold, italic, code, citation, formula, sentence }) => {
       if (citation !== null) return `<${citation}>`;
+      if (formula) return `{${text}}`;
       const styled = code ? `\`${text}\`` : bold ? `**${text}**` : italic ? `_${text}_` : text;
       return sentence === null ? styled : `{${sentence}:${styled}}`;
     })
@@ -15,6 +17,7 @@ function brief(spans: Span[]): string {
 
 function outline(blocks: AnswerBlock[]): string[] {
   return blocks.map((block) => {
+    if (block.type === 'formula') return `formula ${JSON.stringify(block.text)}`;
     if (block.type === 'code') return `code ${JSON.stringify(block.text)}`;
     if (block.type === 'table') {
       return [
@@ -53,6 +56,15 @@ describe('the text of an answer', () => {
       ['p See:', 'table / City ; Sold / Turin <1> ; **287** / Lisbon', 'p end'],
     ],
     ['bars that are no table', 'a | b\nc | d', ['p a | b c | d']],
+    ['formulas', 'So $E = mc^2$ and \\(x\\) [1].', ['p So {E = mc^2} and {x} <1>.']],
+    ['a variable', 'Let $n$ be 3.', ['p Let {n} be 3.']],
+    ['prices, as they are', 'From $5 to $10, a=$3.', ['p From $5 to $10, a=$3.']],
+    [
+      'displayed formulas',
+      'So\n$$\na^2\n$$\nand \n\\[ b \\]',
+      ['p So', 'formula "a^2"', 'p and ', 'formula "b"'],
+    ],
+    ['a formula that is still being written', '$$\na^', ['formula "a^"']],
     ['nothing', '', []],
   ])('has %s', (_, text, expected) => {
     expect(outline(parseAnswer(text))).toEqual(expected);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  headerLines,
   locateQuote,
   markedSpans,
   overlap,
@@ -138,8 +139,33 @@ describe('the marks of a text', () => {
 
   it('count from where the text begins', () => {
     expect(markedSpans('two', [{ from: 0, to: 5, kind: 'found' }], 4)).toEqual([
-      { text: 't', kind: 'found' },
-      { text: 'wo', kind: null },
+      { text: 't', kind: 'found', colour: null },
+      { text: 'wo', kind: null, colour: null },
     ]);
+  });
+
+  it('keep the colours of code', () => {
+    const colours = [
+      { from: 0, to: 2, colour: 'keyword' as const },
+      { from: 3, to: 6, colour: 'name' as const },
+    ];
+    expect(markedSpans('fn two', [{ from: 1, to: 4, kind: 'cited' }], 0, colours)).toEqual([
+      { text: 'f', kind: null, colour: 'keyword' },
+      { text: 'n', kind: 'cited', colour: 'keyword' },
+      { text: ' ', kind: 'cited', colour: null },
+      { text: 't', kind: 'cited', colour: 'name' },
+      { text: 'wo', kind: null, colour: 'name' },
+    ]);
+  });
+});
+
+describe('the headers of a letter', () => {
+  it('are told from its words', () => {
+    expect(headerLines('From: Ana\nSubject: Re: tea')).toEqual([
+      { name: { text: 'From', from: 0 }, value: { text: 'Ana', from: 6 } },
+      { name: { text: 'Subject', from: 10 }, value: { text: 'Re: tea', from: 19 } },
+    ]);
+    expect(headerLines('From: Ana\nwho wrote it')).toBe(null);
+    expect(headerLines('Dear Ana')).toBe(null);
   });
 });

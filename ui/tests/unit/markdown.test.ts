@@ -34,6 +34,6 @@ describe('an answer as Markdown', () => {
     ['  ', 'Lectern.md'],
     ['搬'.repeat(80), `${'搬'.repeat(60)}.md`],
   ])('is kept under a name that every system takes: %j', (question, expected) => {
-    expect(fileName(question)).toBe(expected);
+    expect(fileName(question, 'md')).toBe(expected);
   });
 });

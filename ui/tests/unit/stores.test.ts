@@ -236,6 +236,7 @@ describe('a scope', () => {
     scope.since = '2026-01-31';
     expect(scope.toFilter(['/a', '/b'])).toEqual({
       in: ['/a', '/b/x.pdf'],
+      not_in: [],
       type: ['xlsx', 'xls', 'ods'],
       since: '2026-01-31',
       until: null,

@@ -12,7 +12,7 @@ const search: SearchRequest = {
   query: 'rent',
   k: 5,
   mode: 'hybrid',
-  filter: { in: [], type: [], since: null, until: null },
+  filter: { in: [], not_in: [], type: [], since: null, until: null },
 };
 
 describe('the commands', () => {
@@ -28,6 +28,16 @@ describe('the commands', () => {
     ['stop', {}, () => tauri.stop()],
     ['conversations', {}, () => tauri.conversations()],
     ['conversation', { id: 7 }, () => tauri.conversation(7)],
+    ['find_conversations', { words: 'a' }, () => tauri.findConversations('a')],
+    ['rate', { answer: 3, rating: 'up' }, () => tauri.rate(3, 'up')],
+    ['hurry', { path: '/a' }, () => tauri.hurry('/a')],
+    ['call_off', { path: null }, () => tauri.callOff(null)],
+    ['export_rated', {}, () => tauri.exportRated()],
+    [
+      'set_desktop_settings',
+      { settings: { keep_watching: true, notify: false } },
+      () => tauri.setDesktopSettings({ keep_watching: true, notify: false }),
+    ],
     ['delete_conversation', { id: 7 }, () => tauri.deleteConversation(7)],
     ['source', { path: '/a' }, () => tauri.source('/a')],
     [

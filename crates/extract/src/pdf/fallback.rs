@@ -1,11 +1,10 @@
 //! The engine on `pdf-extract`: text without places, for pages that the first one cannot read.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use pdf_extract::{Document, PlainTextOutput, output_doc_page};
 
-use super::{PageContent, PdfEngine, PdfInfo};
+use super::{PageContent, PdfEngine, PdfFile, PdfInfo};
 use crate::ReadError;
 
 /// Reads with `pdf-extract`, which knows no places and panics on some files; a page that
@@ -16,12 +15,13 @@ pub struct PdfExtractEngine;
 impl PdfEngine for PdfExtractEngine {
     fn read(
         &self,
-        bytes: &Arc<Vec<u8>>,
+        file: &PdfFile,
         wanted: &dyn Fn(usize) -> bool,
         sink: &mut dyn FnMut(usize, PageContent),
     ) -> Result<PdfInfo, ReadError> {
         let load = || {
-            let mut document = Document::load_mem(bytes).map_err(|error| error.to_string())?;
+            let mut document =
+                Document::load_mem(&file.bytes).map_err(|error| error.to_string())?;
             if document.is_encrypted() {
                 document.decrypt("").map_err(|error| error.to_string())?;
             }

@@ -14,7 +14,7 @@ use hayro_syntax::object::{Dict, String as PdfString};
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
 use super::glyphs::{GlyphCollector, style_of_name};
-use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfInfo};
+use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfFile, PdfInfo};
 use crate::ReadError;
 
 /// Reads with `hayro-interpret`.
@@ -24,11 +24,12 @@ pub struct HayroEngine;
 impl PdfEngine for HayroEngine {
     fn read(
         &self,
-        bytes: &Arc<Vec<u8>>,
+        file: &PdfFile,
         wanted: &dyn Fn(usize) -> bool,
         sink: &mut dyn FnMut(usize, PageContent),
     ) -> Result<PdfInfo, ReadError> {
-        let pdf = Pdf::new(Arc::clone(bytes)).map_err(|error| match error {
+        let opened = Pdf::new_with_password(Arc::clone(&file.bytes), &file.password);
+        let pdf = opened.map_err(|error| match error {
             LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
                 ReadError::PasswordNeeded
             }

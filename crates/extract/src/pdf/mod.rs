@@ -101,18 +101,33 @@ pub struct PdfInfo {
     pub outline: Vec<(u8, String)>,
 }
 
+/// A PDF file in memory.
+#[derive(Debug, Clone, Default)]
+pub struct PdfFile {
+    /// Its bytes.
+    pub bytes: Arc<Vec<u8>>,
+    /// What opens it; most files open with the empty password.
+    pub password: String,
+}
+
+impl From<Vec<u8>> for PdfFile {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes: Arc::new(bytes), password: String::new() }
+    }
+}
+
 /// A program that reads the content of PDF files.
 pub trait PdfEngine {
     /// Reads the pages (counted from 0) that are `wanted`, and hands each to `sink` in order.
     ///
     /// # Errors
     ///
-    /// [`ReadError::PasswordNeeded`] where the empty password does not open the file,
+    /// [`ReadError::PasswordNeeded`] where the password does not open the file,
     /// [`ReadError::Damaged`] where its structure cannot be followed at all. A broken page is
     /// no error but [`PageContent::broken`].
     fn read(
         &self,
-        bytes: &Arc<Vec<u8>>,
+        file: &PdfFile,
         wanted: &dyn Fn(usize) -> bool,
         sink: &mut dyn FnMut(usize, PageContent),
     ) -> Result<PdfInfo, ReadError>;
@@ -212,11 +227,20 @@ pub(crate) fn is_careful() -> bool {
 /// Reads with the best engine there is, and single pages with the next one where that fails. Pages
 /// without text are taken from `recognised`.
 pub(crate) fn read(bytes: Vec<u8>, recognised: &[RecognisedPage]) -> Result<Extraction, ReadError> {
+    read_file(bytes.into(), recognised)
+}
+
+/// Reads a file that `password` opens.
+pub(crate) fn unlock(bytes: Vec<u8>, password: &str) -> Result<Extraction, ReadError> {
+    read_file(PdfFile { bytes: Arc::new(bytes), password: password.to_owned() }, &[])
+}
+
+fn read_file(file: PdfFile, recognised: &[RecognisedPage]) -> Result<Extraction, ReadError> {
     let pdfium = if is_careful() { None } else { PdfiumEngine::load() };
     let mut engines: Vec<&dyn PdfEngine> = Vec::new();
     engines.extend(pdfium.as_ref().map(|engine| engine as &dyn PdfEngine));
     engines.extend([&HayroEngine as &dyn PdfEngine, &PdfExtractEngine]);
-    read_with(bytes, recognised, &engines)
+    read_with(file, recognised, &engines)
 }
 
 /// Reads an image file: each of its pictures is a page.
@@ -234,11 +258,11 @@ pub(crate) fn read_pictures(
 }
 
 fn read_with(
-    bytes: Vec<u8>,
+    file: impl Into<PdfFile>,
     recognised: &[RecognisedPage],
     engines: &[&dyn PdfEngine],
 ) -> Result<Extraction, ReadError> {
-    let bytes = Arc::new(bytes);
+    let file = file.into();
     let mut pages: Vec<LaidOutPage> = Vec::new();
     let mut info: Option<PdfInfo> = None;
     let mut failure = None;
@@ -250,7 +274,7 @@ fn read_with(
         let first = info.is_none();
         let wanted = |index: usize| first || doubtful.get(index) == Some(&true);
         let mut found: Vec<LaidOutPage> = Vec::new();
-        let opened = engine.read(&bytes, &wanted, &mut |index, content| {
+        let opened = engine.read(&file, &wanted, &mut |index, content| {
             let page = LaidOutPage::new(index as u32 + 1, content);
             if first {
                 found.resize_with(index, missing_page);

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use lectern_domain::is_cjk;
 use pdfium_render::prelude::{
@@ -13,7 +13,7 @@ use pdfium_render::prelude::{
 use unicode_normalization::char::is_combining_mark;
 
 use super::glyphs::{GlyphCollector, is_rtl, style_of_name};
-use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfInfo};
+use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfFile, PdfInfo};
 use crate::ReadError;
 
 /// The build of the library that `scripts/fetch_pdfium.py` fetches, as `pdfium.json` has it; a test
@@ -68,11 +68,13 @@ fn library_candidates() -> Vec<PathBuf> {
 impl PdfEngine for PdfiumEngine {
     fn read(
         &self,
-        bytes: &Arc<Vec<u8>>,
+        file: &PdfFile,
         wanted: &dyn Fn(usize) -> bool,
         sink: &mut dyn FnMut(usize, PageContent),
     ) -> Result<PdfInfo, ReadError> {
-        self.with_document(bytes, |document| read_document(document, wanted, sink))
+        self.with_document(&file.bytes, &file.password, |document| {
+            read_document(document, wanted, sink)
+        })
     }
 }
 
@@ -85,21 +87,25 @@ impl PdfiumEngine {
     pub(super) fn with_document<T>(
         &self,
         bytes: &[u8],
+        password: &str,
         then: impl FnOnce(&PdfDocument<'_>) -> T,
     ) -> Result<T, ReadError> {
         // The library is made for one thread at a time.
         static IN_USE: Mutex<()> = Mutex::new(());
         let _in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        let password = Some(password).filter(|password| !password.is_empty());
         let document =
-            self.library.load_pdf_from_byte_slice(bytes, None).map_err(|error| match error {
-                PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PasswordError) => {
-                    ReadError::PasswordNeeded
-                }
-                PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::SecurityError) => {
-                    ReadError::Damaged("its encryption is unknown or broken".into())
-                }
-                _ => ReadError::Damaged("it is no valid PDF".into()),
-            })?;
+            self.library.load_pdf_from_byte_slice(bytes, password).map_err(
+                |error| match error {
+                    PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PasswordError) => {
+                        ReadError::PasswordNeeded
+                    }
+                    PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::SecurityError) => {
+                        ReadError::Damaged("its encryption is unknown or broken".into())
+                    }
+                    _ => ReadError::Damaged("it is no valid PDF".into()),
+                },
+            )?;
         Ok(then(&document))
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn render(bytes: Vec<u8>, number: u32) -> Result<(Picture, f32), Read
 
 fn by_pdfium(engine: PdfiumEngine, bytes: &[u8], number: u32) -> Result<(Picture, f32), ReadError> {
     let failed = |error: &dyn std::fmt::Debug| ReadError::Damaged(format!("{error:?}"));
-    engine.with_document(bytes, |document| {
+    engine.with_document(bytes, "", |document| {
         let index = i32::try_from(number).unwrap_or(i32::MAX) - 1;
         let page = document.pages().get(index).map_err(|error| failed(&error))?;
         let scale = scale(page.width().value, page.height().value)?;

@@ -325,11 +325,20 @@ fn a_password_is_asked_for_only_where_it_is_needed() {
         };
         let state = EncryptionState::try_from(version).unwrap();
         plain.encrypt(&state).unwrap();
-        let result = read(bytes(plain));
+        let locked = bytes(plain);
+        let result = read(locked.clone());
         if opens {
             assert_eq!(result.unwrap().text, "Confidential words.");
-        } else {
-            assert!(matches!(result, Err(ReadError::PasswordNeeded)));
+            continue;
+        }
+        assert!(matches!(result, Err(ReadError::PasswordNeeded)));
+        for engine in [&pdfium() as &dyn PdfEngine, &HayroEngine] {
+            let with = |password: &str| {
+                let file = PdfFile { bytes: Arc::new(locked.clone()), password: password.into() };
+                read_with(file, &[], &[engine])
+            };
+            assert!(matches!(with("wrong"), Err(ReadError::PasswordNeeded)));
+            assert_eq!(with(password).unwrap().text, "Confidential words.");
         }
     }
 }
@@ -354,7 +363,7 @@ struct Found(Vec<PageContent>);
 impl PdfEngine for Found {
     fn read(
         &self,
-        _: &Arc<Vec<u8>>,
+        _: &PdfFile,
         wanted: &dyn Fn(usize) -> bool,
         sink: &mut dyn FnMut(usize, PageContent),
     ) -> Result<PdfInfo, ReadError> {
@@ -412,7 +421,7 @@ fn text_from_right_to_left_is_put_in_reading_order() {
 #[test]
 fn pdf_extract_reads_what_it_can() {
     let pages = [text_page(&["First page."]), text_page(&["Second page."])];
-    let file = Arc::new(bytes(document(&[&pages[0], &pages[1]], &Dictionary::new())));
+    let file = PdfFile::from(bytes(document(&[&pages[0], &pages[1]], &Dictionary::new())));
     let mut found = Vec::new();
     let info = PdfExtractEngine
         .read(&file, &|index| index == 1, &mut |index, content| found.push((index, content.plain)))
@@ -422,7 +431,7 @@ fn pdf_extract_reads_what_it_can() {
     assert!(
         found[0].0 == 1 && found[0].1.as_deref().is_some_and(|text| text.contains("Second page."))
     );
-    assert!(PdfExtractEngine.read(&Arc::new(b"junk".to_vec()), &|_| true, &mut |_, _| {}).is_err());
+    assert!(PdfExtractEngine.read(&b"junk".to_vec().into(), &|_| true, &mut |_, _| {}).is_err());
 }
 
 #[test]
@@ -448,7 +457,7 @@ fn a_file_that_an_engine_cannot_open_is_opened_by_the_next() {
     impl PdfEngine for Refuses {
         fn read(
             &self,
-            _: &Arc<Vec<u8>>,
+            _: &PdfFile,
             _: &dyn Fn(usize) -> bool,
             _: &mut dyn FnMut(usize, PageContent),
         ) -> Result<PdfInfo, ReadError> {

@@ -19,7 +19,9 @@ use lectern_domain::{
 };
 use lectern_extract::worker::{ReadDocument, ReadFailure, ReadFailureReason, read_document};
 use lectern_extract::{RecognisedLine, RecognisedPage};
-use lectern_ingest::{DocumentReader, Indexer, IndexerParts, IngestError, Successor, Until};
+use lectern_ingest::{
+    DocumentReader, Indexer, IndexerParts, IngestError, LibraryLock, Successor, Until,
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -104,9 +106,12 @@ impl Embedder for LengthEmbedder {
 }
 
 /// An embedder that may be missing.
+#[derive(Default)]
 pub struct LazyEmbedder {
     pub id: &'static str,
     pub missing: AtomicBool,
+    /// It is being loaded and never ready.
+    pub loading: AtomicBool,
 }
 
 #[async_trait]
@@ -115,6 +120,9 @@ impl Source<dyn Embedder> for LazyEmbedder {
         self.id.to_owned()
     }
     async fn get(&self) -> Result<Arc<dyn Embedder>, ModelError> {
+        if self.loading.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.missing.load(Ordering::SeqCst) {
             return Err(ModelError::new(ErrorCode::ModelMissing, "no embedder", "fetch it"));
         }
@@ -204,6 +212,7 @@ pub struct World {
     pub ocr: Arc<Ocr>,
     pub changed: Arc<Notify>,
     pub wake: Arc<Notify>,
+    pub on_battery: Arc<AtomicBool>,
     pub awaited: watch::Sender<usize>,
     pub gate: watch::Sender<bool>,
     pub successor: Mutex<Option<Successor>>,
@@ -218,11 +227,12 @@ impl World {
             directory,
             catalog: Arc::new(catalog),
             index: Arc::default(),
-            embedder: Arc::new(LazyEmbedder { id: "length", missing: AtomicBool::new(false) }),
+            embedder: Arc::new(LazyEmbedder { id: "length", ..LazyEmbedder::default() }),
             reads: Arc::default(),
             ocr: Arc::default(),
             changed: Arc::default(),
             wake: Arc::default(),
+            on_battery: Arc::default(),
             awaited: watch::Sender::default(),
             gate: watch::Sender::default(),
             successor: Mutex::default(),
@@ -246,6 +256,7 @@ impl World {
         let gate = self.gate.subscribe();
         Indexer::new(
             IndexerParts {
+                lock: LibraryLock::try_acquire(self.directory.path()).unwrap().unwrap(),
                 catalog: self.catalog.clone(),
                 index: self.index.clone(),
                 embedder: self.embedder.clone(),
@@ -257,6 +268,10 @@ impl World {
                 changed: Box::new(move || changed.notify_one()),
                 problem: Box::new(|_| {}),
                 wake: self.wake.clone(),
+                on_battery: {
+                    let on_battery = self.on_battery.clone();
+                    Box::new(move || on_battery.load(Ordering::SeqCst))
+                },
                 awaited: self.awaited.subscribe(),
             },
             cancel,

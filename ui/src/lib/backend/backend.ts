@@ -6,15 +6,18 @@ import type {
   AskRequest,
   Conversation,
   ConversationSummary,
+  DesktopSettings,
   FileStatus,
   FolderRules,
   Models,
   ModelSettings,
+  Rating,
   Rect,
   RemovalPreview,
   RemovedModel,
   SearchReply,
   SearchRequest,
+  SetReport,
   Source,
   Status,
   TextRange,
@@ -32,10 +35,12 @@ export interface Backend {
   files(): Promise<FileStatus[]>;
   addPaths(paths: string[]): Promise<AddReport>;
   removePath(path: string): Promise<void>;
-  /** Queues a file that failed once more, or all that did. */
+  /** Queues what failed or was called off at or below a path once more, or everywhere. */
   retry(path: string | null): Promise<void>;
-  /** Calls off the reading of what waits at or below a path; `retry` queues it again. */
-  callOff(path: string): Promise<void>;
+  /** Calls off the reading of what waits at or below a path, or everywhere; `retry` queues it again. */
+  callOff(path: string | null): Promise<void>;
+  /** Has a file that waits read before the others. */
+  hurry(path: string): Promise<void>;
   /** Changes what inside a folder belongs to the library. */
   setRules(path: string, rules: FolderRules): Promise<void>;
   setFolderPaused(path: string, paused: boolean): Promise<void>;
@@ -49,6 +54,19 @@ export interface Backend {
   conversations(): Promise<ConversationSummary[]>;
   conversation(id: number): Promise<Conversation>;
   deleteConversation(id: number): Promise<void>;
+  /** The conversations in whose questions and answers these words occur. */
+  findConversations(words: string): Promise<ConversationSummary[]>;
+  /** Keeps what the person thinks of an answer. */
+  rate(answer: number, rating: Rating | null): Promise<void>;
+  /** Asks the person for an empty folder, and writes the rated answers there; null when they change
+   * their mind. */
+  exportRated(): Promise<SetReport | null>;
+  desktopSettings(): Promise<DesktopSettings>;
+  setDesktopSettings(settings: DesktopSettings): Promise<void>;
+  /** Has what is said outside of the page, such as the tray's menu, be said in its language. */
+  setLanguage(language: 'en' | 'zh'): Promise<void>;
+  /** Ends the program, also where it would watch on without a window. */
+  quit(): Promise<void>;
   source(path: string): Promise<Source>;
   /** Where parts of a document stand on its pages, in the order of `ranges`. */
   places(path: string, ranges: TextRange[]): Promise<Rect[][]>;

@@ -1,8 +1,9 @@
 import { getContext, setContext } from 'svelte';
 import type { Backend } from '../backend';
-import { t } from '../messages/index.svelte';
-import { conversationMarkdown, fileName } from '../text/markdown';
+import { t, tn, type Locale } from '../messages/index.svelte';
+import { conversationJson, conversationMarkdown, fileName } from '../text/markdown';
 import { Conversations } from './conversation.svelte';
+import { Desktop } from './desktop.svelte';
 import { Library } from './library.svelte';
 import { Models } from './models.svelte';
 import { Notices } from './notices.svelte';
@@ -28,6 +29,7 @@ export class App {
   readonly conversations: Conversations;
   readonly search: Search;
   readonly viewer: Viewer;
+  readonly desktop: Desktop;
   /** Where questions look. */
   readonly scope = new Scope();
 
@@ -42,6 +44,7 @@ export class App {
       () => this.library.status?.folders.map(({ path }) => path) ?? [],
     );
     this.viewer = new Viewer(backend);
+    this.desktop = new Desktop(backend, this.notices);
   }
 
   async start(): Promise<void> {
@@ -56,6 +59,15 @@ export class App {
       this.notices.fail(thrown);
     }
     await this.conversations.loadList();
+  }
+
+  /** Has what is said outside of the page be said in the page's language. */
+  async speak(locale: Locale): Promise<void> {
+    try {
+      await this.backend.setLanguage(locale);
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
   }
 
   go(view: View): void {
@@ -102,14 +114,26 @@ export class App {
   }
 
   /** Writes the conversation that is shown into a file, where the person wants it. */
-  async exportConversation(): Promise<void> {
+  async exportConversation(form: 'md' | 'json'): Promise<void> {
     const answers = this.conversations.turns.flatMap(({ answer }) => answer ?? []);
     const [first] = answers;
     if (first === undefined) return;
     try {
-      const text = conversationMarkdown(answers);
-      const path = await this.backend.saveText(fileName(first.question), text);
+      const text = form === 'md' ? conversationMarkdown(answers) : conversationJson(answers);
+      const path = await this.backend.saveText(fileName(first.question, form), text);
       if (path !== null) this.notices.inform(t('answer.exported', { path }));
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
+  }
+
+  /** Writes the rated answers as a question set, where the person wants it. */
+  async exportRated(): Promise<void> {
+    try {
+      const report = await this.backend.exportRated();
+      if (report === null) return;
+      const { path, questions } = report;
+      this.notices.inform(tn('settings.rated.exported', questions, { path }));
     } catch (thrown) {
       this.notices.fail(thrown);
     }

@@ -5,7 +5,9 @@ import type {
   AppError,
   AskEvent,
   AskRequest,
+  Coverage,
   ConversationSummary,
+  Rating,
 } from '../types';
 import type { Notices } from './notices.svelte';
 
@@ -23,6 +25,8 @@ export class Turn {
   /** The complete answer, once there is one. */
   answer = $state.raw<Answer | null>(null);
   error = $state.raw<AppError | null>(null);
+  /** How far it has come, where every document is read. */
+  coverage = $state.raw<Coverage | null>(null);
   readonly isRunning = $derived(!['done', 'cancelled', 'failed'].includes(this.state));
 
   constructor(request: AskRequest) {
@@ -44,6 +48,10 @@ export class Turn {
         break;
       case 'loading_model':
         this.state = 'loading';
+        break;
+      case 'reading':
+        this.coverage = event.coverage;
+        this.state = 'reading';
         break;
       case 'text':
         this.text += event.delta;
@@ -78,10 +86,13 @@ export class Turn {
 export function newRequest(question: string, rest: Partial<AskRequest> = {}): AskRequest {
   return {
     question,
-    filter: { in: [], type: [], since: null, until: null },
+    filter: { in: [], not_in: [], type: [], since: null, until: null },
     conversation: null,
     no_answer: false,
     k: 0,
+    min_evidence: null,
+    thorough: false,
+    standalone_question: null,
     ...rest,
   };
 }
@@ -89,6 +100,8 @@ export function newRequest(question: string, rest: Partial<AskRequest> = {}): As
 /** The conversation that is shown, the list of all, and the one answer being written. */
 export class Conversations {
   list = $state.raw<ConversationSummary[]>([]);
+  /** What is looked for in the conversations; the list holds those that have it. */
+  words = $state('');
   /** The shown conversation's id; null until its first answer is kept. */
   id = $state<number | null>(null);
   turns = $state.raw<readonly Turn[]>([]);
@@ -106,7 +119,25 @@ export class Conversations {
 
   async loadList(): Promise<void> {
     await this.#attempt(async () => {
-      this.list = await this.#backend.conversations();
+      const words = this.words.trim();
+      const list =
+        words === ''
+          ? await this.#backend.conversations()
+          : await this.#backend.findConversations(words);
+      // Something else may be looked for by now.
+      if (words === this.words.trim()) this.list = list;
+    });
+  }
+
+  /** Keeps what the person thinks of an answer; the same once more takes it back. */
+  async rate(turn: Turn, rating: Rating): Promise<void> {
+    const { answer } = turn;
+    if (answer === null || answer.id === null) return;
+    const { id } = answer;
+    const next = answer.rating === rating ? null : rating;
+    await this.#attempt(async () => {
+      await this.#backend.rate(id, next);
+      turn.answer = { ...answer, rating: next };
     });
   }
 

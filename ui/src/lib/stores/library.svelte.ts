@@ -78,13 +78,14 @@ export class Library {
     });
   }
 
-  async retry(path: string): Promise<void> {
+  /** Queues what failed or was called off at or below a path, or everywhere, once more. */
+  async retry(path: string | null): Promise<void> {
     await this.#attempt(() => this.#backend.retry(path));
   }
 
-  /** Queues every file that failed once more. */
-  async retryAll(): Promise<void> {
-    await this.#attempt(() => this.#backend.retry(null));
+  /** Has a file that waits read before the others. */
+  async hurry(path: string): Promise<void> {
+    await this.#attempt(() => this.#backend.hurry(path));
   }
 
   /** Changes what inside a folder belongs to the library. Rejects what makes no sense. */
@@ -100,8 +101,8 @@ export class Library {
     });
   }
 
-  /** Calls off the reading of a file that waits. */
-  async callOff(path: string): Promise<void> {
+  /** Calls off the reading of what waits at or below a path, or everywhere. */
+  async callOff(path: string | null): Promise<void> {
     await this.#attempt(() => this.#backend.callOff(path));
   }
 

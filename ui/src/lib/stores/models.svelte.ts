@@ -18,6 +18,11 @@ export class Models {
     ) ?? null,
   );
 
+  /** The model for OCR, where there is one to be had. */
+  readonly ocr: ModelEntry | null = $derived(
+    this.state?.models.find(({ role }) => role === 'ocr') ?? null,
+  );
+
   readonly #backend: Backend;
   readonly #notices: Notices;
   #loading: Promise<void> | null = null;

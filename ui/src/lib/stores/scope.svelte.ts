@@ -45,6 +45,7 @@ export class Scope {
     const isKnown = (path: string): boolean => folders.some((folder) => isWithin(path, folder));
     return {
       in: [...this.folders, ...this.files].filter(isKnown),
+      not_in: [],
       type: Object.entries(KINDS)
         .filter(([, { word }]) => this.kinds.includes(word))
         .map(([name]) => name),

@@ -9,6 +9,9 @@ export interface MarkedRect extends Rect {
   kind: Mark['kind'];
 }
 
+/** How many bytes of a picture are read at once. */
+const PART = 1 << 20;
+
 /** The document beside the answer, and the passage that is marked in it. */
 export class Viewer {
   /** The passages to step through. */
@@ -25,7 +28,9 @@ export class Viewer {
   readonly sections = $derived(toSections(this.source?.blocks ?? []));
   /** There are pages to be drawn. */
   readonly hasPages = $derived(
-    this.source?.kind === 'pdf' && !this.source.missing && !this.pagesFailed,
+    (this.source?.kind === 'pdf' || this.source?.kind === 'image') &&
+      !this.source.missing &&
+      !this.pagesFailed,
   );
   readonly showsPages = $derived(this.hasPages && !this.asText);
   /** Where the passage stands, as far as the document still has it. */
@@ -80,6 +85,20 @@ export class Viewer {
     } catch (thrown) {
       if (this.current?.document === path) this.error = toAppError(thrown);
     }
+  }
+
+  /** All bytes of the file that is shown. */
+  async readAll(): Promise<ArrayBuffer> {
+    const size = this.source?.bytes ?? 0;
+    const whole = new Uint8Array(size);
+    let done = 0;
+    while (done < size) {
+      const part = await this.readBytes(done, Math.min(PART, size - done));
+      if (part.length === 0) break;
+      whole.set(part, done);
+      done += part.length;
+    }
+    return whole.buffer;
   }
 
   /** Bytes of the file that is shown. */

@@ -8,6 +8,8 @@ export interface Span {
   code: boolean;
   /** The source's number, where this is a marker. */
   citation: number | null;
+  /** It is a formula in the notation of TeX. */
+  formula: boolean;
   /** Index of the sentence it belongs to, where the sentence is marked. */
   sentence: number | null;
 }
@@ -17,7 +19,8 @@ export type AnswerBlock =
   | { type: 'paragraph'; spans: Span[] }
   | { type: 'list'; ordered: boolean; start: number; items: Span[][] }
   | { type: 'table'; header: Span[][]; rows: Span[][][] }
-  | { type: 'code'; text: string };
+  | { type: 'code'; text: string }
+  | { type: 'formula'; text: string };
 
 /** A part of the answer's text, in UTF-16 units. */
 interface Stretch {
@@ -31,8 +34,9 @@ interface Marked extends Stretch {
 
 const ITEM = /^\s*(?:[-*•]|(\d{1,3})[.)])\s+/;
 const RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+/** `$` begins a formula only where what follows looks like one, since it is a currency's sign too. */
 const INLINE =
-  /\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)`|\[(\d+(?:\s*,\s*\d+)*)\]|(?<![*\w])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![*\w])/g;
+  /\\\((.+?)\\\)|\$\$(.+?)\$\$|\$(?=\S)([A-Za-z]|[^$\n]*?[\\^_=][^$\n]*?)(?<=\S)\$(?!\d)|\*\*(?=\S)(.+?)(?:\*\*|$)|`([^`]+)`|\[(\d+(?:\s*,\s*\d+)*)\]|(?<![*\w])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![*\w])/g;
 
 /** A line of the answer with its place. */
 interface Line extends Stretch {
@@ -50,12 +54,26 @@ export function parseAnswer(
   let paragraph: Span[] | null = null;
   let fence: string[] | null = null;
   let table: Span[][][] | null = null;
+  let formula: { lines: string[]; end: string } | null = null;
   const cells = (line: Line): Span[][] =>
     cellsOf(line).map((cell) => inline(text, cell, marks, PLAIN));
   for (const [index, line] of lines.entries()) {
     const isRow = line.text.includes('|');
     if (!isRow || fence !== null) table = null;
-    if (line.text.trimStart().startsWith('```')) {
+    const trimmed = line.text.trim();
+    if (formula !== null) {
+      const isLast = trimmed.endsWith(formula.end);
+      formula.lines.push(isLast ? trimmed.slice(0, -2) : trimmed);
+      if (!isLast) continue;
+      blocks.push({ type: 'formula', text: formula.lines.join('\n').trim() });
+      formula = null;
+    } else if (fence === null && /^(\\\[|\$\$)/.test(trimmed)) {
+      const end = trimmed.startsWith('$') ? '$$' : '\\]';
+      const text = trimmed.slice(2);
+      paragraph = null;
+      if (text.endsWith(end)) blocks.push({ type: 'formula', text: text.slice(0, -2).trim() });
+      else formula = { lines: [text], end };
+    } else if (line.text.trimStart().startsWith('```')) {
       if (fence !== null) blocks.push({ type: 'code', text: fence.join('\n') });
       fence = fence === null ? [] : null;
       paragraph = null;
@@ -88,6 +106,7 @@ export function parseAnswer(
     }
   }
   if (fence !== null) blocks.push({ type: 'code', text: fence.join('\n') });
+  if (formula !== null) blocks.push({ type: 'formula', text: formula.lines.join('\n').trim() });
   return blocks;
 }
 
@@ -123,7 +142,15 @@ function listFor(blocks: AnswerBlock[], number: string | undefined): Span[][] {
 }
 
 function plain(text: string): Span {
-  return { text, bold: false, italic: false, code: false, citation: null, sentence: null };
+  return {
+    text,
+    bold: false,
+    italic: false,
+    code: false,
+    citation: null,
+    formula: false,
+    sentence: null,
+  };
 }
 
 type Style = Pick<Span, 'bold' | 'italic' | 'code'>;
@@ -138,10 +165,13 @@ function inline(text: string, range: Stretch, marks: readonly Marked[], style: S
   };
   for (const match of text.slice(range.from, range.to).matchAll(INLINE)) {
     const at = range.from + match.index;
-    const [whole, strong, code, numbers, emphasis] = match;
+    const [whole, round, double, single, strong, code, numbers, emphasis] = match;
+    const formula = round ?? double ?? single;
     flush(at);
     done = at + whole.length;
-    if (strong !== undefined) {
+    if (formula !== undefined) {
+      spans.push({ ...plain(formula), formula: true });
+    } else if (strong !== undefined) {
       const inner = { from: at + 2, to: at + 2 + strong.length };
       spans.push(...inline(text, inner, marks, { ...style, bold: true }));
     } else if (emphasis !== undefined) {

@@ -1,4 +1,5 @@
 import type { SourceBlock } from '../types';
+import type { Colour, ColouredPart } from './colour';
 import { codePointLength, utf16Index } from './offsets';
 
 /** A run of characters, code points from `start` up to `end`. */
@@ -93,6 +94,7 @@ export function overlap(piece: Piece, range: Range | null): { from: number; to: 
 export interface MarkedSpan {
   text: string;
   kind: Mark['kind'] | null;
+  colour: Colour | null;
 }
 
 /** A part of a piece's text that is marked, in UTF-16 units. */
@@ -116,13 +118,23 @@ const STRENGTH = { cited: 0, found: 1, current: 2 } as const;
  * Cuts `text`, which begins at `from` of the text that the parts count in, where marks begin and
  * end. Where they overlap, what is looked for is seen.
  */
-export function markedSpans(text: string, parts: readonly MarkedPart[], from = 0): MarkedSpan[] {
+export function markedSpans(
+  text: string,
+  parts: readonly MarkedPart[],
+  from = 0,
+  colours: readonly ColouredPart[] = [],
+): MarkedSpan[] {
   const cuts = new Set([0, text.length]);
   for (const part of parts) {
     for (const cut of [part.from - from, part.to - from]) {
       if (cut > 0 && cut < text.length) cuts.add(cut);
     }
   }
+  for (const part of colours) {
+    cuts.add(part.from);
+    cuts.add(part.to);
+  }
+  let nextColour = 0;
   const places = [...cuts].sort((a, b) => a - b);
   const spans: MarkedSpan[] = [];
   for (const [index, start] of places.slice(0, -1).entries()) {
@@ -134,7 +146,11 @@ export function markedSpans(text: string, parts: readonly MarkedPart[], from = 0
         (best, kind) => (best === null || STRENGTH[kind] > STRENGTH[best] ? kind : best),
         null,
       );
-    spans.push({ text: text.slice(start, end), kind });
+    // Both are in order.
+    while ((colours[nextColour]?.to ?? Infinity) <= start) nextColour++;
+    const coloured = colours[nextColour];
+    const colour = coloured !== undefined && coloured.from <= start ? coloured.colour : null;
+    spans.push({ text: text.slice(start, end), kind, colour });
   }
   return spans;
 }
@@ -185,4 +201,27 @@ export function tableRows(text: string): { text: string; from: number }[][] {
     });
     return [cells];
   });
+}
+
+/** A part of a text with its place in it, in UTF-16 units. */
+export interface Placed {
+  text: string;
+  from: number;
+}
+
+/** The headers of a letter, where every line of a text is one; `null` for other texts. */
+export function headerLines(text: string): { name: Placed; value: Placed }[] | null {
+  const headers: { name: Placed; value: Placed }[] = [];
+  let from = 0;
+  for (const line of text.split('\n')) {
+    const name = /^(From|To|Cc|Bcc|Date|Subject): /.exec(line)?.[1];
+    if (name === undefined) return null;
+    const skipped = name.length + 2;
+    headers.push({
+      name: { text: name, from },
+      value: { text: line.slice(skipped), from: from + skipped },
+    });
+    from += line.length + 1;
+  }
+  return headers;
 }

@@ -24,10 +24,15 @@ export function conversationMarkdown(answers: readonly Answer[]): string {
     .join('\n');
 }
 
+/** A conversation as JSON: the answers as the command line prints them, with all of their sources. */
+export function conversationJson(answers: readonly Answer[]): string {
+  return `${JSON.stringify({ title: answers[0]?.question ?? '', answers }, null, 2)}\n`;
+}
+
 /** A name for the file of a conversation, from its first question. */
-export function fileName(question: string): string {
+export function fileName(question: string, extension: 'md' | 'json'): string {
   const words = oneLine(question).replace(/[\\/:*?"<>|\p{Cc}]/gu, '');
-  return `${[...words].slice(0, 60).join('').trim() || 'Lectern'}.md`;
+  return `${[...words].slice(0, 60).join('').trim() || 'Lectern'}.${extension}`;
 }
 
 function oneLine(text: string): string {

@@ -3,6 +3,7 @@ import type { AnswerPassage } from "./AnswerPassage";
 import type { AnswerSentence } from "./AnswerSentence";
 import type { Citation } from "./Citation";
 import type { Coverage } from "./Coverage";
+import type { Rating } from "./Rating";
 import type { Timing } from "./Timing";
 import type { Tokens } from "./Tokens";
 
@@ -10,6 +11,14 @@ import type { Tokens } from "./Tokens";
  * A complete answer.
  */
 export type Answer = { 
+/**
+ * Its id, once it is kept.
+ */
+id: number | null, 
+/**
+ * What the person thinks of it.
+ */
+rating: Rating | null, 
 /**
  * The question as it was asked.
  */

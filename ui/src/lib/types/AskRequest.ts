@@ -33,4 +33,9 @@ min_evidence: number | null,
 /**
  * Read every document in scope instead of the passages that fit best.
  */
-thorough: boolean, };
+thorough: boolean, 
+/**
+ * What to search for, where the person has put it into words of their own; otherwise a
+ * question that goes on with a conversation is put so that it stands alone.
+ */
+standalone_question: string | null, };

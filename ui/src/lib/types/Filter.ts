@@ -9,6 +9,10 @@ export type Filter = {
  */
 in: Array<string>, 
 /**
+ * Not these files, and none below these paths.
+ */
+not_in: Array<string>, 
+/**
  * Kinds by name: `pdf`, `md`, …
  */
 type: Array<string>, 

@@ -19,6 +19,8 @@ import {
   minutes,
   notebook,
   passage,
+  program,
+  receipt,
   register,
   settings,
   sheets,
@@ -187,12 +189,35 @@ const sold: Script = {
   sentences: [],
 };
 
+const warmth: Script = {
+  text:
+    'The lamp loses $\\Delta T = 3$ K an hour [1], for 20 $ or 30 $ of power, by \\(P = \\frac{Q}{t}\\).\n\n' +
+    '$$\nQ = m c \\, \\Delta T\n$$\n',
+  abstained: false,
+  passages: [passage(1, sheets, 'Lisbon | 412', 0.9)],
+  citations: [cite(1, sheets, 'Lisbon | 412')],
+  sentences: [],
+};
+
+const order: Script = {
+  text: 'An order of more than ten lamps has free delivery [1], which the receipt shows [2].',
+  abstained: false,
+  passages: [
+    passage(1, program, 'if lamps > FREE_FROM', 0.9),
+    passage(2, receipt, 'Delivery 0.00', 0.8),
+  ],
+  citations: [cite(1, program, 'if lamps > FREE_FROM'), cite(2, receipt, 'Delivery 0.00')],
+  sentences: [],
+};
+
 /** Which script a question plays. */
 export function scriptFor(question: string, always: string | null): Script {
   if (always === 'abstain' || /president|nothing/i.test(question)) return abstention;
   if (/\p{Script=Han}/u.test(question)) return relocation;
   if (/tomato/i.test(question)) return tomatoes;
   if (/ship/i.test(question)) return ships;
+  if (/warm/i.test(question)) return warmth;
+  if (/deliver/i.test(question)) return order;
   if (/table/i.test(question)) return sold;
   if (/book|keeper/i.test(question)) return book;
   if (/launch|lamp/i.test(question)) return launch;
@@ -200,6 +225,8 @@ export function scriptFor(question: string, always: string | null): Script {
 }
 
 /** The answer as it stands after `text` of the script was written. */
+let nextId = 1;
+
 export function answerFrom(
   script: Script,
   request: AskRequest,
@@ -208,10 +235,13 @@ export function answerFrom(
 ): Answer {
   const cited = new Set([...text.matchAll(/\[(\d+)\]/g)].map(([, n]) => Number(n)));
   return {
+    id: nextId++,
+    rating: null,
     question: request.question,
-    standalone_question: request.question,
+    standalone_question: request.standalone_question ?? request.question,
     answer: text,
     abstained: script.abstained,
+    evidence: null,
     cancelled,
     sentences: cancelled ? [] : script.sentences,
     citations: script.citations.filter(({ n }) => cited.has(n)),
@@ -221,5 +251,7 @@ export function answerFrom(
     milliseconds: { retrieval: 14, first_token: 900, total: 4_100 },
     conversation: request.conversation,
     pending: 0,
+    coverage: request.thorough ? { documents: 5, read: 5, unreadable: 1 } : null,
+    wants_everything: !request.thorough && /^(list|how many)/i.test(request.question),
   };
 }

@@ -147,6 +147,22 @@ function longText(): Source {
 
 export const long = longText();
 
+export const program = source('/home/ada/Documents/Work/delivery.py', 'code', 'delivery.py', [
+  ['code', '# What delivery costs\nFREE_FROM = 10'],
+  [
+    'code',
+    'def delivery(lamps: int) -> float:\n    \"\"\"Euros for so many lamps.\"\"\"\n    if lamps > FREE_FROM:\n        return 0.0\n    return 4.9',
+  ],
+]);
+
+/** A photograph of a receipt, whose text was recognised. */
+export const receipt = source('/home/ada/Documents/Work/Receipt.png', 'image', 'Receipt.png', [
+  ['paragraph', 'Harbour Lamps Ltd', 1],
+  ['paragraph', '12 lamps 588.00'],
+  ['paragraph', 'Delivery 0.00'],
+  ['paragraph', 'Total 588.00'],
+]);
+
 /** A scanned register of a thousand pages. */
 export const register = source(
   '/home/ada/Archive/Register.pdf',
@@ -187,7 +203,8 @@ export const mailbox = work('Team.mbox', 'mbox', 'Team.mbox', [
   [h(1), 'Stock', 4],
   ['paragraph', 'From: Noor Haddad. The second pallet arrived this morning.'],
   [h(1), 'Re: Launch', 5],
-  ['paragraph', 'From: Tomás Vidal. The Turin shop sold out on Saturday; please send forty more.'],
+  ['paragraph', 'From: Tomás Vidal\nTo: Noor Haddad\nSubject: Re: Launch'],
+  ['paragraph', 'The Turin shop sold out on Saturday; please send forty more.'],
 ]);
 
 export const settings = work('launch.yaml', 'code', 'launch.yaml', [
@@ -227,6 +244,8 @@ export const documents: readonly Source[] = [
   book,
   notebook,
   archive,
+  program,
+  receipt,
   register,
 ];
 

@@ -6,6 +6,7 @@ import type {
   AppEvent,
   AskEvent,
   AskRequest,
+  ConversationSummary,
   Filter,
   Hit,
   Source,
@@ -16,11 +17,13 @@ import { documents, hit } from './documents';
 import { MockLibrary } from './library';
 import { MockModels } from './models';
 import { drawPages, type DrawnPages } from './pages';
+import { drawPicture } from './picture';
 
 /**
  * An application in memory, for the browser tests and for work on the page.
  *
- * - `library=empty|ready|kinds|large|long` how the library begins
+ * - `library=empty|ready|kinds|large|long|scans|away|next` how the library begins
+ * - `ocr=missing` the model for OCR is not installed
  * - `model=missing|offline|small` no chat model is installed; and no download comes to its end; or
  *   none fits this computer
  * - `ask=fail|abstain|hang` every question ends so
@@ -42,6 +45,7 @@ export function createMock(parameters: URLSearchParams): Backend {
       installed: !parameters.has('model'),
       offline: parameters.get('model') === 'offline',
       tooSmall: parameters.get('model') === 'small',
+      ocr: parameters.get('ocr') !== 'missing',
       speed,
     },
     (event) => {
@@ -53,6 +57,7 @@ export function createMock(parameters: URLSearchParams): Backend {
     {
       library: parameters.get('library') ?? 'ready',
       chatModel: () => models.chat?.id ?? null,
+      ocrInstalled: () => models.ocrInstalled,
       problem: parameters.has('problem')
         ? error('library', 'The index cannot be written.', 'Free some space on the disk.')
         : null,
@@ -61,6 +66,13 @@ export function createMock(parameters: URLSearchParams): Backend {
     (status) => tell({ type: 'library', status }),
   );
   const answers = new Map<number, Answer[]>();
+  let desktop = { keep_watching: false, notify: true };
+  const summaries = (): ConversationSummary[] =>
+    [...answers].reverse().map(([id, list]) => ({
+      id,
+      title: list[0]?.question ?? '',
+      updated: '2026-03-14T09:26:53Z',
+    }));
   let stopped: (() => void) | null = null;
 
   /** What crosses the border is a copy, as it is in the window. */
@@ -76,7 +88,7 @@ export function createMock(parameters: URLSearchParams): Backend {
   function drawn(document: Source): DrawnPages {
     const before = pages.get(document);
     if (before) return before;
-    const now = drawPages(document);
+    const now = document.kind === 'image' ? drawPicture(document) : drawPages(document);
     pages.set(document, now);
     return now;
   }
@@ -108,8 +120,13 @@ export function createMock(parameters: URLSearchParams): Backend {
       };
     });
     await wait(120);
-    send({ type: 'passages', standalone_question: request.question, passages: script.passages });
+    const standalone = request.standalone_question ?? request.question;
+    send({ type: 'passages', standalone_question: standalone, passages: script.passages });
     if (answers.size === 0) send({ type: 'loading_model' });
+    for (let read = 0; request.thorough && read < 5; read++) {
+      send({ type: 'reading', coverage: { documents: 5, read, unreadable: 1 } });
+      await wait(400);
+    }
     await wait(500);
     if (behaviour === 'fail') {
       send({
@@ -143,6 +160,7 @@ export function createMock(parameters: URLSearchParams): Backend {
     removePath: (path) => call('remove', () => library.remove(path)),
     retry: (path) => call('retry', () => library.retry(path)),
     callOff: (path) => call('callOff', () => library.callOff(path)),
+    hurry: (path) => call('hurry', () => library.hurry(path)),
     setRules: (path, rules) => call('rules', () => library.setRules(path, rules)),
     setFolderPaused: (path, paused) => call('pause', () => library.pauseFolder(path, paused)),
     pause: () => call('pause', () => library.pause(true)),
@@ -154,14 +172,32 @@ export function createMock(parameters: URLSearchParams): Backend {
       }),
     ask: (request, onEvent) => play(request, (event) => onEvent(structuredClone(event))),
     stop: async () => stopped?.(),
-    conversations: () =>
+    conversations: () => call('conversations', summaries),
+    findConversations: (words) =>
       call('conversations', () =>
-        [...answers].reverse().map(([id, list]) => ({
-          id,
-          title: list[0]?.question ?? '',
-          updated: '2026-03-14T09:26:53Z',
-        })),
+        summaries().filter(({ id }) =>
+          (answers.get(id) ?? []).some(({ question, answer }) =>
+            `${question} ${answer}`.toLowerCase().includes(words.trim().toLowerCase()),
+          ),
+        ),
       ),
+    rate: (id, rating) =>
+      call('rate', () => {
+        for (const answer of [...answers.values()].flat()) {
+          if (answer.id === id) answer.rating = rating;
+        }
+      }),
+    exportRated: () =>
+      call('save', () => {
+        const questions = [...answers.values()]
+          .flat()
+          .filter(({ rating }) => rating !== null).length;
+        return { path: '/home/ada/Questions', questions, documents: 2 * questions, left_out: 0 };
+      }),
+    desktopSettings: () => call('desktop', () => desktop),
+    setDesktopSettings: (settings) => call('desktop', () => void (desktop = settings)),
+    setLanguage: async () => {},
+    quit: () => call('quit', () => void console.info('would quit')),
     conversation: (id) =>
       call('conversation', () => ({
         id,
@@ -174,7 +210,8 @@ export function createMock(parameters: URLSearchParams): Backend {
         const found = named(path);
         const state = parameters.get('source');
         const missing = state === 'missing';
-        const bytes = missing || found.kind !== 'pdf' ? 0 : drawn(found).bytes.length;
+        const bytes =
+          missing || !['pdf', 'image'].includes(found.kind) ? 0 : drawn(found).bytes.length;
         return { ...found, missing, bytes, changed: state === 'changed' };
       }),
     places: (path, ranges) =>
@@ -232,7 +269,8 @@ function onMockDrag(listener: (phase: DragPhase) => void, add: () => void): Unsu
 
 function passes({ path, kind }: Source, filter: Filter): boolean {
   const within = filter.in.length === 0 || filter.in.some((folder) => isWithin(path, folder));
-  return within && (filter.type.length === 0 || filter.type.includes(kind));
+  const left = filter.not_in.some((folder) => isWithin(path, folder));
+  return within && !left && (filter.type.length === 0 || filter.type.includes(kind));
 }
 
 function find(query: string, documents: readonly Source[]): Hit[] {

@@ -17,10 +17,15 @@ const PASSAGES = 24;
 
 /** How the mock begins. */
 export interface Beginning {
-  /** `empty`, `ready`, `kinds` (with a folder of every kind of place), `large` or `long` (names). */
+  /**
+   * `empty`, `ready`, `kinds` (with a folder of every kind of place), `large`, `long` (names), `scans`
+   * (with pages that wait for OCR), `away` (on a drive that is not there) or `next` (with another
+   * embedder on its way).
+   */
   library: string;
   /** The chat model that is installed and in use. */
   chatModel: () => string | null;
+  ocrInstalled: () => boolean;
   problem: AppError | null;
   /** How many times faster than life things happen. */
   speed: number;
@@ -29,6 +34,7 @@ export interface Beginning {
 /** A library in memory whose files are read and embedded while one looks on. */
 export class MockLibrary {
   paused = false;
+  #urgent: string | null = null;
   readonly #rules = new Map<string, FolderRules>();
   readonly #pausedFolders = new Set<string>();
   readonly #folders = new Map<string, FileStatus[]>();
@@ -66,6 +72,17 @@ export class MockLibrary {
       this.#folders.set(LONG, longNames());
       this.#continue();
     }
+    if (beginning.library === 'scans') {
+      this.#folders.get('/home/ada/Documents/Flat')?.push({
+        ...file('/home/ada/Documents/Flat/Handover record.pdf', 'ready'),
+        reason: '14 pages are pictures',
+        reason_code: 'needs_ocr',
+        needs: 'ocr',
+      });
+    }
+    if (beginning.library === 'away') {
+      for (const entry of this.#folders.get('/home/ada/Documents/Notes') ?? []) entry.away = true;
+    }
     if (beginning.library === 'large') this.#folders.get(ARCHIVE)?.push(...archive());
   }
 
@@ -78,6 +95,9 @@ export class MockLibrary {
       ...folderStatus(path, files),
       paused: this.#pausedFolders.has(path),
       rules: this.#rules.get(path) ?? NO_RULES,
+      missing: files.length > 0 && files.every(({ away }) => away),
+      polled:
+        this.#beginning.library === 'away' && path.endsWith('Flat') ? 'a network drive' : null,
     }));
     const sum = (count: (folder: FolderStatus) => number): number =>
       folders.reduce((total, folder) => total + count(folder), 0);
@@ -92,12 +112,13 @@ export class MockLibrary {
       directory: '/home/ada/.local/share/lectern',
       bytes_on_disk: 2_400_000 + chunks * 9_000,
       embedder: 'multilingual-e5-small',
-      next_embedder: null,
+      next_embedder: this.#beginning.library === 'next' ? 'bge-m3' : null,
       model: this.#beginning.chatModel() ?? 'qwen3-4b-q4_k_m',
       model_installed: this.#beginning.chatModel() !== null,
       paused: this.paused,
-      scans: 0,
-      ocr_installed: true,
+      saves_power: false,
+      scans: this.#beginning.library === 'scans' ? 14 : 0,
+      ocr_installed: this.#beginning.ocrInstalled(),
       reading: this.files().find(({ state }) => state === 'reading')?.path ?? null,
       problem: this.#beginning.problem,
       folders,
@@ -132,7 +153,8 @@ export class MockLibrary {
 
   retry(path: string | null): void {
     for (const file of this.files()) {
-      if (path === null ? file.state === 'failed' : file.path === path) {
+      const hasEnded = file.state === 'failed' || file.reason_code === 'cancelled';
+      if (hasEnded && (path === null || isWithin(file.path, path))) {
         Object.assign(file, {
           state: 'pending',
           reason: null,
@@ -145,13 +167,17 @@ export class MockLibrary {
     this.#continue();
   }
 
-  callOff(path: string): void {
-    const found = this.files().find((file) => file.path === path);
-    if (found) {
-      const reason = 'Reading it was called off; it can be tried again.';
-      Object.assign(found, { state: 'skipped', reason, reason_code: 'cancelled' });
+  callOff(path: string | null): void {
+    const reason = 'Reading it was called off; it can be tried again.';
+    for (const file of this.files()) {
+      if (file.state !== 'pending' || (path !== null && !isWithin(file.path, path))) continue;
+      Object.assign(file, { state: 'skipped', reason, reason_code: 'cancelled' });
     }
     this.#changed(this.status());
+  }
+
+  hurry(path: string): void {
+    this.#urgent = path;
   }
 
   setRules(path: string, rules: FolderRules): void {
@@ -185,7 +211,8 @@ export class MockLibrary {
     if (this.paused) return;
     const files = this.files();
     const reading = files.find(({ state }) => state === 'reading');
-    const next = files.find(({ state }) => state === 'pending');
+    const waiting = files.filter(({ state }) => state === 'pending');
+    const next = waiting.find(({ path }) => path === this.#urgent) ?? waiting[0];
     const embedding = files.find((entry) => entry.embedded_chunks < entry.chunks);
     if (reading) {
       Object.assign(

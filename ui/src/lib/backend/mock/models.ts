@@ -58,6 +58,8 @@ export interface ModelsBeginning {
   offline: boolean;
   /** None fits into the memory. */
   tooSmall: boolean;
+  /** The model for OCR is installed. */
+  ocr: boolean;
   speed: number;
 }
 
@@ -87,6 +89,11 @@ export class MockModels {
         installed: true,
         in_use: true,
         quantisation: 'Q4_0',
+      },
+      {
+        ...model('pp-ocrv6-tiny', 'ocr', 'PP-OCRv6 tiny', 0.006 * GB, fit('good', 0.1, null, null)),
+        installed: beginning.ocr,
+        in_use: beginning.ocr,
       },
     ];
     for (const entry of models) {
@@ -143,6 +150,10 @@ export class MockModels {
 
   get chat(): ModelEntry | undefined {
     return this.#state.models.find(({ role, in_use }) => role === 'chat' && in_use);
+  }
+
+  get ocrInstalled(): boolean {
+    return this.#state.models.some(({ role, installed }) => role === 'ocr' && installed);
   }
 
   get(id: string): void {
@@ -250,7 +261,7 @@ export class MockModels {
       } else if (done === entry.bytes) {
         this.#download(entry, { state: 'done', bytes_done: done });
         Object.assign(entry, { installed: true, download: null });
-        if (!this.chat) this.use(entry.id);
+        if (!this.chat && entry.role === 'chat') this.use(entry.id);
         else this.#tell({ type: 'models' });
       } else {
         const left = (20 * (entry.bytes - done)) / entry.bytes;
