@@ -92,6 +92,8 @@ export function newRequest(question: string, rest: Partial<AskRequest> = {}): As
     k: 0,
     min_evidence: null,
     thorough: false,
+    manner: null,
+    only_supported: false,
     standalone_question: null,
     ...rest,
   };

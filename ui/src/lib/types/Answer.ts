@@ -77,6 +77,10 @@ conversation: number | null,
  */
 pending: number, 
 /**
+ * Sentences that were dropped because no source bears them out.
+ */
+dropped: Array<string>, 
+/**
  * What was read where every document in scope was to be.
  */
 coverage: Coverage | null, 

@@ -60,6 +60,11 @@ model_installed: boolean,
  */
 paused: boolean, 
 /**
+ * The computer runs on its battery: vectors of what nobody has just edited, and OCR,
+ * wait until it is plugged in.
+ */
+saves_power: boolean, 
+/**
  * Pages of pictures that wait for OCR, which comes after all else.
  */
 scans: number, 

@@ -251,6 +251,7 @@ export function answerFrom(
     milliseconds: { retrieval: 14, first_token: 900, total: 4_100 },
     conversation: request.conversation,
     pending: 0,
+    dropped: [],
     coverage: request.thorough ? { documents: 5, read: 5, unreadable: 1 } : null,
     wants_everything: !request.thorough && /^(list|how many)/i.test(request.question),
   };
