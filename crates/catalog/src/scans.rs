@@ -20,9 +20,11 @@ pub struct QueuedScan {
     pub page: u32,
 }
 
-/// What joins a scan that waits with the files that it can be recognised from.
-const WAITING: &str = "scan JOIN document ON document.hash = scan.hash
-    JOIN file ON file.document = document.id JOIN folder ON folder.id = file.folder
+/// What joins a scan that waits with the files that it can be recognised from. `CROSS` keeps SQLite
+/// from beginning with the files: this is asked every second, and most libraries have no scan.
+const WAITING: &str = "scan CROSS JOIN document ON document.hash = scan.hash
+    CROSS JOIN file ON file.document = document.id
+    CROSS JOIN folder ON folder.id = file.folder
     WHERE scan.lines IS NULL AND file.state IN ('ready', 'skipped')
       AND NOT folder.paused AND NOT folder.missing";
 
@@ -102,5 +104,22 @@ impl Catalog {
             [path],
         )?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::WAITING;
+
+    #[test]
+    fn where_no_page_waits_no_file_is_looked_at() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN SELECT file.path FROM {WAITING}");
+        let first: String = connection.query_row(&sql, [], |row| row.get(3)).unwrap();
+        assert_eq!(first, "SCAN scan USING INDEX scan_queue");
     }
 }

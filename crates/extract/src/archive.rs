@@ -54,6 +54,8 @@ pub(crate) fn unlock<R: Read + Seek>(
         Err(error) if !composer.is_empty() => {
             composer.warnings.push(format!("not all members were read: {error}"));
         }
+        // What a wrong password opens looks damaged.
+        Err(ReadError::Damaged(_)) if password.is_some() => return Err(ReadError::PasswordNeeded),
         outcome => outcome?,
     }
     if locked > 0 && composer.is_empty() {

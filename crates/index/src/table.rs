@@ -52,8 +52,9 @@ const FRAGMENTS_WORTH_COMPACTION: usize = 8;
 /// not rewrite the whole table each time.
 const FRAGMENT_ROWS: usize = 100_000;
 
-/// Versions are kept for as long as a search in another process may read them.
-const KEPT_MINUTES: i64 = 30;
+/// Versions are kept for as long as a search in another process may read them. One that takes longer
+/// opens the table anew. Each edit makes several.
+const KEPT_MINUTES: i64 = 2;
 
 /// Bytes that a table may cache, of its indices and of its metadata.
 #[derive(Clone, Copy)]

@@ -36,7 +36,7 @@ pub struct BertEmbedder {
     encoder: Encoder,
     tokens: Tokens,
     max_tokens: usize,
-    /// What is left of them behind the longer prefix and between the marks.
+    /// What is left of them for a passage, behind its prefix and between the marks.
     text_tokens: usize,
 }
 
@@ -147,9 +147,9 @@ impl BertEmbedder {
             return Err(invalid("tokenizer.json", "it has more tokens than the model".into()));
         }
 
-        let count = |prefix: &str| tokens.count(prefix, max_tokens);
-        let around = count(&options.query_prefix)
-            .and_then(|query| Ok(query.max(count(&options.passage_prefix)?) + tokens.marks()?))
+        let around = tokens
+            .count(&options.passage_prefix, max_tokens)
+            .and_then(|prefix| Ok(prefix + tokens.marks()?))
             .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
         let text_tokens = max_tokens.saturating_sub(around).max(1);
 
