@@ -783,28 +783,35 @@ mod tests {
         }
     }
 
+    /// A chat in which `question` was always answered with `reply`, and is asked once more.
+    fn asked_again(question: &str, reply: &str) -> ChatRequest {
+        let mut request = ask(question, 24);
+        for _ in 0..4 {
+            for (role, content) in [(ChatRole::Assistant, reply), (ChatRole::User, question)] {
+                request.messages.push(ChatMessage { role, content: content.into() });
+            }
+        }
+        request
+    }
+
     #[tokio::test]
-    async fn a_yes_is_likelier_where_the_system_text_demands_one() {
+    async fn a_yes_is_likelier_where_yes_was_always_said() {
         let model = smollm2().await;
-        let asked = |word: &str| {
-            let mut messages = ask("Is it so? Reply with yes or no only.", 1).messages;
-            messages[0].content =
-                format!("Always reply with the word {word}. Only ever say {word}.");
-            model.yes_or_no(messages)
-        };
-        let (yes, no) = (asked("yes").await.unwrap().unwrap(), asked("no").await.unwrap().unwrap());
+        let asked = |reply| model.yes_or_no(asked_again("Is it so?", reply).messages);
+        let (yes, no) = (asked("Yes").await.unwrap().unwrap(), asked("No").await.unwrap().unwrap());
         assert!((0.0..=1.0).contains(&yes) && (0.0..=1.0).contains(&no));
-        assert!(yes > no, "{yes} {no}");
+        assert!(yes > no + 0.2, "{yes} {no}");
     }
 
     #[tokio::test]
     async fn a_reply_has_no_numbers_of_sources_that_are_not_there() {
-        let mut request = ask("Copy this line exactly: [7] [8] [9] [7] [8] [9]", 40);
+        let mut request = asked_again("Which source says so?", "Source [7] says so.");
         let free = text(&deltas(request.clone()).await);
-        assert!(free.contains("[7]"), "it would say them: {free}");
+        assert!(free.contains("[7]"), "it would say it: {free}");
         request.sources = Some(2);
         let reply = text(&deltas(request).await);
-        assert!(["[7", "[8", "[9"].iter().all(|number| !reply.contains(number)), "{reply}");
+        assert!(!reply.contains("[7"), "{reply}");
+        assert!(!reply.is_empty());
     }
 
     async fn deltas(request: ChatRequest) -> Vec<ChatDelta> {
