@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 /// measured.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Small files that are saved during the import.
-const SAVED: usize = 20;
+/// Small files that are saved during each part of the import.
+const SAVED: usize = 10;
 
 /// How often the state is told while one file is edited.
 const TOLD: usize = 10;
@@ -127,39 +127,38 @@ async fn save(files: usize) {
     while app.status(false).unwrap().documents < 100 {
         tokio::time::sleep(ASK_AGAIN).await;
     }
-    let (mut words, mut meanings, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    // Half of them are saved while files are read, and half while vectors are made.
-    let (mut reading, mut embedding) = (0, 0);
-    for number in 0..SAVED {
+    for (first, what) in [(0, "files are read"), (SAVED, "vectors are made")] {
         let mut status = app.status(false).unwrap();
-        while number == SAVED / 2 && status.pending > 0 {
+        while first > 0 && status.pending > 0 {
             tokio::time::sleep(ASK_AGAIN).await;
             status = app.status(false).unwrap();
         }
-        reading += usize::from(status.pending > 0);
-        embedding += usize::from(status.pending == 0 && status.embedded_chunks < status.chunks);
-        let (path, word) = (world.path(&format!("saved {number}.md")), word(number));
-        let text =
-            format!("The ferryman {word} sings of the moon over the {number} lakes of the north.");
-        let query = format!("the ferryman {word} sings of the moon over {number} lakes");
-        let saved = Instant::now();
-        fs::write(&path, text).unwrap();
-        words.push(seconds_until_found(app, &word, SearchMode::Lexical, &path, saved).await);
-        meanings.push(seconds_until_found(app, &query, SearchMode::Semantic, &path, saved).await);
-        fs::remove_file(&path).unwrap();
-        let deleted = Instant::now();
-        assert!(!found(app, &word, SearchMode::Hybrid, &path).await, "found after it was deleted");
-        gone.push(deleted.elapsed().as_secs_f64());
+        let (mut words, mut meanings, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for number in first..first + SAVED {
+            let (path, word) = (world.path(&format!("saved {number}.md")), word(number));
+            let text = format!("The ferryman {word} sings of the {number} lakes of the north.");
+            let query = format!("the ferryman {word} sings of {number} lakes");
+            let saved = Instant::now();
+            fs::write(&path, text).unwrap();
+            words.push(seconds_until_found(app, &word, SearchMode::Lexical, &path, saved).await);
+            let semantic = SearchMode::Semantic;
+            meanings.push(seconds_until_found(app, &query, semantic, &path, saved).await);
+            fs::remove_file(&path).unwrap();
+            let deleted = Instant::now();
+            let is_found = found(app, &word, SearchMode::Hybrid, &path).await;
+            assert!(!is_found, "found after it was deleted");
+            gone.push(deleted.elapsed().as_secs_f64());
+        }
+        let status = app.status(false).unwrap();
+        println!(
+            "while {what} ({} of {files} read, {} of {} chunks with vectors at the end), \
+             least / median / most:",
+            status.documents, status.embedded_chunks, status.chunks
+        );
+        println!("  from saving to being found by words: {}", spread(words));
+        println!("  by meaning: {}", spread(meanings));
+        println!("  the query after deleting, which does not find it: {}", spread(gone));
     }
-    let status = app.status(false).unwrap();
-    println!(
-        "{files} files, {} read and {} of {} chunks with vectors at the end; of {SAVED} files \
-         {reading} were saved while files were read and {embedding} while vectors were made",
-        status.documents, status.embedded_chunks, status.chunks
-    );
-    println!("from saving to being found by words, least / median / most: {}", spread(words));
-    println!("by meaning: {}", spread(meanings));
-    println!("the query after deleting, which does not find it: {}", spread(gone));
     app.shutdown();
 }
 

@@ -54,7 +54,7 @@ const FRAGMENT_ROWS: usize = 100_000;
 
 /// Versions are kept for as long as a search in another process may read them. One that takes longer
 /// opens the table anew. Each edit makes several.
-const KEPT_MINUTES: i64 = 2;
+const KEPT_SECONDS: i64 = 30;
 
 /// Bytes that a table may cache, of its indices and of its metadata.
 #[derive(Clone, Copy)]
@@ -297,7 +297,7 @@ pub(crate) async fn maintain(table: &Table) -> Result<(), IndexError> {
     let steps = [
         ("indexing", Box::pin(bring_indices_up_to_date(table)).await),
         ("compaction", Box::pin(compact(table)).await),
-        ("pruning", Box::pin(prune(table, Age::minutes(KEPT_MINUTES))).await),
+        ("pruning", Box::pin(prune(table, Age::seconds(KEPT_SECONDS))).await),
     ];
     let mut result = Ok(());
     for (step, outcome) in steps {
