@@ -9,7 +9,9 @@
 //!   and what the model answers greedily to its first RUNS lines. With
 //!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name;
 //! - `measure predictions MODEL.gguf THREADS 1 FILE` gives, for every token of FILE's text, the
-//!   surprise, the token that the model expects most, and by how much.
+//!   surprise, the token that the model expects most, and by how much;
+//! - `measure odds MODEL.gguf THREADS 1 FILE` gives, for every line of FILE, the odds that the
+//!   model replies yes to it: an array of messages, each `["user", "What it says"]`.
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|switch|text|predictions MODEL THREADS RUNS FILE".into()
+            "usage: measure chat|embed|switch|text|predictions|odds MODEL THREADS RUNS FILE".into()
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
@@ -50,6 +52,7 @@ fn main() -> Result<()> {
         "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
+        "odds" => tokio::runtime::Runtime::new()?.block_on(odds(model, &text)),
         other => Err(format!("there is no measure {other}").into()),
     }
 }
@@ -155,6 +158,17 @@ async fn loaded(gguf: &str) -> Result<MistralChat> {
 async fn predictions(gguf: &str, text: &str) -> Result<()> {
     for Prediction { surprise, likeliest, margin } in loaded(gguf).await?.predictions(text).await? {
         println!("[{surprise:.6}, {likeliest}, {margin:.6}]");
+    }
+    Ok(())
+}
+
+async fn odds(gguf: &str, lines: &str) -> Result<()> {
+    let model = loaded(gguf).await?;
+    for line in lines.lines() {
+        let messages: Vec<(ChatRole, String)> = serde_json::from_str(line)?;
+        let messages =
+            messages.into_iter().map(|(role, content)| ChatMessage { role, content }).collect();
+        println!("{:?}", model.yes_or_no(messages).await?);
     }
     Ok(())
 }
