@@ -28,13 +28,21 @@ pub struct AbstainOptions {
     /// depends on the model. `None` asks for an answer at once and tells the model to
     /// abstain, which large models do well and small ones far too often.
     pub min_evidence: Option<f32>,
+    /// So many sources are shown to the model at once when it is asked whether they hold the
+    /// answer. It judges one at a time far better than several.
+    pub asked_together: usize,
     /// Whether an answer in which every claim is unsupported is withheld.
     pub withhold_unsupported: bool,
 }
 
 impl Default for AbstainOptions {
     fn default() -> Self {
-        Self { min_similarity: 0.5, min_evidence: None, withhold_unsupported: true }
+        Self {
+            min_similarity: 0.5,
+            min_evidence: None,
+            asked_together: 1,
+            withhold_unsupported: true,
+        }
     }
 }
 

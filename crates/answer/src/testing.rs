@@ -42,7 +42,8 @@ pub(crate) enum Ending {
 pub(crate) struct ScriptedModel {
     deltas: Vec<String>,
     ending: Ending,
-    evidence: Option<f32>,
+    verdicts: Vec<Option<f32>>,
+    asked: Mutex<Vec<Vec<ChatMessage>>>,
     requests: Mutex<Vec<ChatRequest>>,
     /// How many deltas were taken from its streams.
     taken: Arc<AtomicUsize>,
@@ -63,7 +64,8 @@ impl ScriptedModel {
         Self {
             deltas: deltas.iter().map(|delta| (*delta).to_owned()).collect(),
             ending: Ending::Done,
-            evidence: None,
+            verdicts: Vec::new(),
+            asked: Mutex::default(),
             requests: Mutex::default(),
             taken: Arc::default(),
             dropped: Arc::default(),
@@ -75,10 +77,15 @@ impl ScriptedModel {
         self
     }
 
-    /// How likely it says yes.
-    pub(crate) fn evidence(mut self, evidence: Option<f32>) -> Self {
-        self.evidence = evidence;
+    /// How likely it says yes each time that it is asked; `None` after these.
+    pub(crate) fn verdicts(mut self, verdicts: &[Option<f32>]) -> Self {
+        self.verdicts = verdicts.to_vec();
         self
+    }
+
+    /// What it was asked to answer yes or no.
+    pub(crate) fn asked(&self) -> Vec<Vec<ChatMessage>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn requests(&self) -> Vec<ChatRequest> {
@@ -108,8 +115,10 @@ impl ChatModel for ScriptedModel {
         Ok(estimate_tokens(text))
     }
 
-    async fn yes_or_no(&self, _: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
-        Ok(self.evidence)
+    async fn yes_or_no(&self, messages: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push(messages);
+        Ok(self.verdicts.get(asked.len() - 1).copied().flatten())
     }
 
     async fn generate(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {

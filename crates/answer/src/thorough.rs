@@ -13,7 +13,7 @@ use crate::{Answer, AnswerInput, AnswerOptions, Passage, answer};
 
 /// A batch is asked about where a yes is at least so likely: a person who wants everything
 /// rather reads a finding too many.
-const MIN_EVIDENCE: f32 = 0.5;
+const MIN_EVIDENCE: f32 = 0.2;
 
 /// What the documents say to the question, sentence by sentence.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,7 +54,11 @@ impl Findings {
                     max_passages: usize::MAX,
                     // A passage is read whole, in this batch or the next.
                     min_passage_tokens: usize::MAX,
-                    abstain: AbstainOptions { min_evidence, ..options.abstain },
+                    abstain: AbstainOptions {
+                        min_evidence,
+                        asked_together: usize::MAX,
+                        ..options.abstain
+                    },
                     ..options.clone()
                 },
             };
@@ -312,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn keeps_nothing_of_documents_without_an_answer() {
-        let model = ScriptedModel::new(&["The rent is 900 euros. [1]"]).evidence(Some(0.2));
+        let model = ScriptedModel::new(&["The rent is 900 euros. [1]"]).verdicts(&[Some(0.1)]);
         let mut findings = Findings::default();
         let passages = vec![passage("The rent is 900 euros.", 0)];
         let cancel = CancellationToken::new();

@@ -593,7 +593,7 @@ pub mod fixture {
         pair_count: u64,
         tensors: Vec<u8>,
         tensor_count: u64,
-        data_bytes: u64,
+        data: Vec<u8>,
     }
 
     fn text(bytes: &mut Vec<u8>, text: &str) {
@@ -604,7 +604,7 @@ pub mod fixture {
     impl GgufFile {
         /// One that names this architecture and nothing else.
         pub fn new(architecture: &str) -> Self {
-            Self { pairs: vec![], pair_count: 0, tensors: vec![], tensor_count: 0, data_bytes: 0 }
+            Self { pairs: vec![], pair_count: 0, tensors: vec![], tensor_count: 0, data: vec![] }
                 .text("general.architecture", architecture)
         }
 
@@ -626,24 +626,41 @@ pub mod fixture {
             self
         }
 
-        /// With tokens and the kind of each.
-        pub fn tokens(mut self, tokens: &[(&str, i32)]) -> Self {
-            text(&mut self.pairs, "tokenizer.ggml.tokens");
+        /// With a number in 32-bit floating point.
+        pub fn float(mut self, key: &str, value: f32) -> Self {
+            text(&mut self.pairs, key);
+            self.pairs.extend(6u32.to_le_bytes());
+            self.pairs.extend(value.to_le_bytes());
+            self.pair_count += 1;
+            self
+        }
+
+        /// With texts.
+        pub fn texts(mut self, key: &str, values: &[&str]) -> Self {
+            text(&mut self.pairs, key);
             self.pairs.extend(9u32.to_le_bytes());
             self.pairs.extend(8u32.to_le_bytes());
-            self.pairs.extend((tokens.len() as u64).to_le_bytes());
-            for (token, _) in tokens {
-                text(&mut self.pairs, token);
+            self.pairs.extend((values.len() as u64).to_le_bytes());
+            for value in values {
+                text(&mut self.pairs, value);
             }
-            text(&mut self.pairs, "tokenizer.ggml.token_type");
-            self.pairs.extend(9u32.to_le_bytes());
-            self.pairs.extend(5u32.to_le_bytes());
-            self.pairs.extend((tokens.len() as u64).to_le_bytes());
-            for (_, kind) in tokens {
-                self.pairs.extend(kind.to_le_bytes());
-            }
-            self.pair_count += 2;
+            self.pair_count += 1;
             self
+        }
+
+        /// With tokens and the kind of each.
+        pub fn tokens(self, tokens: &[(&str, i32)]) -> Self {
+            let names: Vec<&str> = tokens.iter().map(|(name, _)| *name).collect();
+            let mut file = self.texts("tokenizer.ggml.tokens", &names);
+            text(&mut file.pairs, "tokenizer.ggml.token_type");
+            file.pairs.extend(9u32.to_le_bytes());
+            file.pairs.extend(5u32.to_le_bytes());
+            file.pairs.extend((tokens.len() as u64).to_le_bytes());
+            for (_, kind) in tokens {
+                file.pairs.extend(kind.to_le_bytes());
+            }
+            file.pair_count += 1;
+            file
         }
 
         /// With what a chat model needs beside its weights: a template and the token that
@@ -657,16 +674,50 @@ pub mod fixture {
                 )
         }
 
-        /// A tensor of a type number and the bytes that it takes.
-        pub fn tensor(mut self, name: &str, sizes: &[u64], kind: u32, bytes: u64) -> Self {
+        /// A tensor of a type number and the bytes that it takes, all of them zero.
+        pub fn tensor(self, name: &str, sizes: &[u64], kind: u32, bytes: u64) -> Self {
+            self.filled(name, sizes, kind, vec![0; bytes as usize])
+        }
+
+        /// A tensor of weights that look random and are the same for the same name: a vector of
+        /// 32-bit floats around 1, or a matrix in Q8_0 around 0.
+        pub fn weights(self, name: &str, sizes: &[u64]) -> Self {
+            const Q8_0: u32 = 8;
+            // 0.01 as a 16-bit float.
+            const SCALE: [u8; 2] = 0x211fu16.to_le_bytes();
+            let mut state = name
+                .bytes()
+                .fold(1u32, |state, byte| state.wrapping_mul(31).wrapping_add(u32::from(byte)) | 1);
+            // Marsaglia's xorshift.
+            let mut random = move || {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                (state >> 8) as u8
+            };
+            let count = sizes.iter().product::<u64>() as usize;
+            if sizes.len() == 1 {
+                let values = (0..count).map(|_| 0.5 + f32::from(random()) / 256.0);
+                return self.filled(name, sizes, 0, values.flat_map(f32::to_le_bytes).collect());
+            }
+            let mut bytes = Vec::with_capacity(count / 32 * 34);
+            for _ in 0..count / 32 {
+                bytes.extend(SCALE);
+                bytes.extend((0..32).map(|_| random()));
+            }
+            self.filled(name, sizes, Q8_0, bytes)
+        }
+
+        fn filled(mut self, name: &str, sizes: &[u64], kind: u32, bytes: Vec<u8>) -> Self {
             text(&mut self.tensors, name);
             self.tensors.extend((sizes.len() as u32).to_le_bytes());
             for size in sizes {
                 self.tensors.extend(size.to_le_bytes());
             }
             self.tensors.extend(kind.to_le_bytes());
-            self.tensors.extend(self.data_bytes.to_le_bytes());
-            self.data_bytes += bytes.next_multiple_of(32);
+            self.tensors.extend((self.data.len() as u64).to_le_bytes());
+            self.data.extend(bytes);
+            self.data.resize(self.data.len().next_multiple_of(32), 0);
             self.tensor_count += 1;
             self
         }
@@ -679,7 +730,8 @@ pub mod fixture {
             bytes.extend(self.pair_count.to_le_bytes());
             bytes.extend(&self.pairs);
             bytes.extend(&self.tensors);
-            bytes.resize(bytes.len().next_multiple_of(32) + self.data_bytes as usize, 0);
+            bytes.resize(bytes.len().next_multiple_of(32), 0);
+            bytes.extend(&self.data);
             bytes
         }
     }

@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|switch|text|predictions|odds MODEL THREADS RUNS FILE".into()
+            "usage: measure chat|embed|switch|text|predictions|odds MODEL THREADS RUNS FILE".into(),
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
