@@ -211,8 +211,8 @@ impl App {
             records.into_iter().map(|record| (record.id, record)).collect();
         let weight = if asked.vector.is_some() {
             let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
-            let texts: Vec<String> = best.map(words_of).collect();
-            words_weight(&asked.query.text, texts.iter().map(String::as_str))
+            // The text alone: names of files are often in another language than what is in them.
+            words_weight(&asked.query.text, best.map(|record| record.chunk.text.as_str()))
         } else {
             1.0
         };
@@ -289,13 +289,6 @@ pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
         text: chunk.text,
         score,
     }
-}
-
-/// What a chunk is found by: its file's name or its title, the headings above it, and its text.
-fn words_of(record: &ChunkRecord) -> String {
-    let name = record.path.rsplit(['/', '\\']).next().unwrap_or_default();
-    let title = record.title.as_deref().unwrap_or(name);
-    format!("{title}\n{}\n{}", record.chunk.heading.join("\n"), record.chunk.text)
 }
 
 impl From<LegPlace> for Ranking {
