@@ -460,14 +460,25 @@ it('sentences without support are left out where that is wanted, and counted', a
 
 describe('reading every document', () => {
   it('is chosen by hand for one question, and told as it goes on', async () => {
-    const { page } = await open('speed=0.5');
+    const { page } = await open('speed=10');
     const toggle = page.getByRole('button', { name: 'Read every document' });
     await toggle.click();
     expect(await toggle.getAttribute('aria-pressed')).toBe('true');
+    // Every state of the progress is seen, however busy the computer is.
+    const told = await page.evaluateHandle(() => {
+      const told: string[] = [];
+      new MutationObserver(() => {
+        const bar = document.querySelector('[data-testid=answer] [role=progressbar]');
+        const words = bar?.getAttribute('aria-label');
+        if (words && told.at(-1) !== words) told.push(words);
+      }).observe(document.body, { subtree: true, childList: true, attributes: true });
+      return told;
+    });
     await page.locator('[data-testid=composer] textarea').fill('What do I have to do?');
     await page.getByTestId('send').click();
-    await page.getByRole('progressbar', { name: 'Reading document 3 of 5' }).waitFor();
     await page.getByText('5 of 5 documents were read to the end.').waitFor();
+    const words = [1, 2, 3, 4, 5].map((n) => `Reading document ${n} of 5`);
+    expect(await told.jsonValue()).toEqual(words);
     expect(await toggle.getAttribute('aria-pressed')).toBe('false');
   });
 

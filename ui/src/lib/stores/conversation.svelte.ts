@@ -205,7 +205,7 @@ export class Conversations {
   /** The last answer that is shown, if it can be asked for in another manner. */
   get adjustable(): Turn | null {
     if (this.running !== null) return null;
-    return this.turns.findLast(({ answer }) => answer !== null) ?? null;
+    return this.turns.findLast(({ answer }) => answer !== null && !answer.abstained) ?? null;
   }
 
   /** Asks for an answer in another manner, from what was searched for it. */
