@@ -38,10 +38,12 @@ pub fn set(handle: &AppHandle, on: bool) -> io::Result<()> {
     }
 }
 
+/// Of a program that is gone, `TryExec` has nobody be told.
 fn entry(program: &Path) -> String {
+    let program = program.to_string_lossy();
+    let (plain, quoted) = (program.replace('\\', "\\\\"), quoted(&program));
     format!(
-        "[Desktop Entry]\nType=Application\nName=Lectern\nExec={} {ARGUMENT}\nIcon=lectern-desktop\n",
-        quoted(&program.to_string_lossy())
+        "[Desktop Entry]\nType=Application\nName=Lectern\nTryExec={plain}\nExec={quoted} {ARGUMENT}\nIcon=lectern-desktop\n"
     )
 }
 
