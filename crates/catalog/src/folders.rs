@@ -164,7 +164,7 @@ impl Catalog {
         }
         transaction.execute(&format!("DELETE FROM mount WHERE {}", below("path", "?1")), [path])?;
         documents::drop_unused(&transaction)?;
-        history::forget(&transaction, path, files)?;
+        changed += history::forget(&transaction, path, files)?;
         if changed > 0 {
             forgetting::ask_to_purge(&transaction)?;
         }

@@ -87,15 +87,15 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<(String, HistoryEntry)> {
 }
 
 /// Leaves no name of what the person has forgotten at and below `path`, only that it was so many
-/// files.
-pub(crate) fn forget(transaction: &Transaction<'_>, path: &str, files: usize) -> Result<()> {
+/// files. Returns how many entries named it.
+pub(crate) fn forget(transaction: &Transaction<'_>, path: &str, files: usize) -> Result<usize> {
     let named = format!("{} OR {}", below("path", "?1"), below("detail", "?1"));
-    transaction.execute(&format!("DELETE FROM history WHERE {named}"), [path])?;
+    let told = transaction.execute(&format!("DELETE FROM history WHERE {named}"), [path])?;
     if files > 0 {
         transaction.execute(
             "INSERT INTO history (kind, detail) VALUES ('forgotten', ?1)",
             [files.to_string()],
         )?;
     }
-    Ok(())
+    Ok(told)
 }

@@ -720,6 +720,13 @@ fn the_history_names_nothing_that_was_forgotten() {
     let last = catalog.history(None, 1).unwrap()[0].clone();
     assert_eq!((last.kind, last.path), (HistoryKind::Forgotten, None));
     assert_eq!(catalog.history(Some(last.id), 9).unwrap().len(), 1, "what came before");
+    // Also what was deleted on the disk before, in a place that is not in the library any more.
+    let folder = catalog.add_folder("/g", 0).unwrap().id;
+    look(&catalog, folder, "/g", &[found("/g/e.md", 1)]).unwrap();
+    look(&catalog, folder, "/g", &[]).unwrap();
+    assert_eq!(told(&catalog)[..2], ["Removed /g/e.md", "Added /g/e.md"]);
+    assert!(catalog.remove_path("/g").unwrap() && !catalog.remove_path("/g").unwrap());
+    assert_eq!(told(&catalog), ["Forgotten 2", "Added /f/a.md"]);
     catalog.clear_history().unwrap();
     assert!(told(&catalog).is_empty());
 }
