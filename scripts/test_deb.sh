@@ -53,6 +53,8 @@ program=$(inside sh -c 'command -v lectern-desktop')
 missing=$(inside ldd "$program" | grep 'not found' || true)
 [ -z "$missing" ] || { echo "test_deb: the package does not depend on $missing" >&2; exit 1; }
 inside du -sh --apparent-size "$program"
+# Links to passages reach the program.
+inside grep -qx "Exec=${program##*/} %u" /usr/share/applications/Lectern.desktop
 
 echo "── start it, ask about the samples"
 # What drives it is no part of the package, and came later.

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use lectern_app::{
-    AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary,
-    DesktopSettings, ErrorCode, FileStatus, FolderRules, Rating, Rect, Result, SearchReply,
-    SearchRequest, SetReport, Source, Status, TextRange,
+    AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, Desktop,
+    DesktopSettings, ErrorCode, FileStatus, FolderRules, HistoryEntry, Linked, Quoted, Rating,
+    Rect, Result, SearchReply, SearchRequest, SetReport, Source, SourceNow, Status, TextRange,
 };
 use tauri::{
     AppHandle, Manager, State,
@@ -14,7 +14,7 @@ use tauri::{
 use tauri_plugin_dialog::DialogExt;
 use tauri_plugin_opener::OpenerExt;
 
-use crate::{tray, words::Words};
+use crate::{autostart, link, tray, words::Words};
 
 #[tauri::command(async)]
 pub fn status(app: State<'_, App>) -> Result<Status> {
@@ -49,6 +49,11 @@ pub async fn unlock(app: State<'_, App>, path: PathBuf, password: String) -> Res
 #[tauri::command(async)]
 pub fn call_off(app: State<'_, App>, path: Option<String>) -> Result<u64> {
     app.call_off(path.as_deref().map(Path::new))
+}
+
+#[tauri::command(async)]
+pub fn history(app: State<'_, App>, before: Option<i64>, limit: u32) -> Result<Vec<HistoryEntry>> {
+    app.history(before, limit)
 }
 
 #[tauri::command(async)]
@@ -155,6 +160,17 @@ pub fn set_language(app: State<'_, App>, handle: AppHandle, language: &str) -> R
     Ok(())
 }
 
+/// As the window's own button does it: hides it where folders are watched on, and ends the program
+/// otherwise.
+#[tauri::command(async)]
+pub fn close_window(window: tauri::WebviewWindow) -> Result<()> {
+    window.close().map_err(|error| AppError {
+        code: ErrorCode::Internal,
+        message: format!("the window cannot be closed: {error}"),
+        hint: String::new(),
+    })
+}
+
 #[tauri::command(async)]
 pub fn quit(handle: AppHandle) {
     handle.exit(0);
@@ -163,6 +179,35 @@ pub fn quit(handle: AppHandle) {
 #[tauri::command(async)]
 pub fn source(app: State<'_, App>, path: String) -> Result<Source> {
     app.source(&path)
+}
+
+#[tauri::command(async)]
+pub fn sources_now(app: State<'_, App>, quoted: Vec<Quoted>) -> Result<Vec<SourceNow>> {
+    app.sources_now(&quoted)
+}
+
+/// The passage that the link which waits leads to; `None` where none waits.
+#[tauri::command(async)]
+pub fn linked(app: State<'_, App>, waiting: State<'_, link::Waiting>) -> Result<Option<Linked>> {
+    waiting.take().map(|link| app.linked(&link)).transpose()
+}
+
+#[tauri::command(async)]
+pub fn desktop(handle: AppHandle) -> Desktop {
+    let program = std::env::current_exe().unwrap_or_default();
+    Desktop {
+        autostart: autostart::is_on(&handle),
+        program: program.to_string_lossy().into_owned(),
+    }
+}
+
+#[tauri::command(async)]
+pub fn set_autostart(handle: AppHandle, on: bool) -> Result<()> {
+    autostart::set(&handle, on).map_err(|error| AppError {
+        code: ErrorCode::InvalidInput,
+        message: format!("the start with your session cannot be changed: {error}"),
+        hint: "Check that you may write to the folder `autostart` of your settings.".into(),
+    })
 }
 
 #[tauri::command(async)]

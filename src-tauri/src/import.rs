@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lectern_app::{App, Status};
+use notify_rust::Notification;
 use tauri::{AppHandle, Manager};
 
 use crate::words::Words;
@@ -33,19 +34,24 @@ impl Import {
         if !ended || is_looked_at(handle) || !wanted() {
             return;
         }
-        let words = handle.state::<Words>();
-        let mut notification = notify_rust::Notification::new();
-        notification
-            .appname("Lectern")
-            .icon("lectern-desktop")
-            .summary(&words.say("notify.done", &[]))
-            .body(&words.say_many("ask.ready", status.documents));
+        let notification = told(&handle.state::<Words>(), status.documents);
         tauri::async_runtime::spawn_blocking(move || {
             if let Err(error) = notification.show() {
                 tracing::debug!("the desktop takes no notifications: {error}");
             }
         });
     }
+}
+
+/// What is told of an import after which so many documents are ready.
+fn told(words: &Words, documents: u64) -> Notification {
+    let mut notification = Notification::new();
+    notification
+        .appname("Lectern")
+        .icon("lectern-desktop")
+        .summary(&words.say("notify.done", &[]))
+        .body(&words.say_many("ask.ready", documents));
+    notification
 }
 
 fn is_looked_at(handle: &AppHandle) -> bool {
@@ -55,6 +61,20 @@ fn is_looked_at(handle: &AppHandle) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_notification_speaks_the_page_s_language() {
+        let words = Words::default();
+        let said = |documents| {
+            let notification = told(&words, documents);
+            (notification.summary, notification.body)
+        };
+        let done = "Your documents have been read".to_owned();
+        assert_eq!(said(1), (done.clone(), "1 document is ready.".to_owned()));
+        assert_eq!(said(40), (done, "40 documents are ready.".to_owned()));
+        words.speak("zh");
+        assert_eq!(said(40).1, "有 40 个文档可供提问。");
+    }
 
     #[test]
     fn only_the_end_of_a_long_import_is_told() {

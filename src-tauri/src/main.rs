@@ -1,8 +1,10 @@
 //! The window of Lectern: a thin shell around `lectern-app`.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
+mod autostart;
 mod commands;
 mod import;
+mod link;
 mod models;
 mod tray;
 mod words;
@@ -28,7 +30,10 @@ fn main() -> ExitCode {
     }
     let built = tauri::Builder::default()
         // First, so that a second start ends before it touches anything.
-        .plugin(tauri_plugin_single_instance::init(|handle, _, _| show(handle)))
+        .plugin(tauri_plugin_single_instance::init(|handle, arguments, _| {
+            show(handle);
+            link::follow(handle, arguments);
+        }))
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::init())
         .plugin(
@@ -39,8 +44,10 @@ fn main() -> ExitCode {
         )
         .manage(Words::default())
         .manage(Tray::default())
+        .manage(link::Waiting::default())
         .setup(|tauri| {
             start(tauri.handle());
+            begin(tauri.handle());
             Ok(())
         })
         .on_window_event(|window, event| {
@@ -75,6 +82,11 @@ fn main() -> ExitCode {
             commands::files,
             commands::add_paths,
             commands::remove_path,
+            commands::history,
+            commands::sources_now,
+            commands::linked,
+            commands::desktop,
+            commands::set_autostart,
             commands::retry,
             commands::unlock,
             commands::call_off,
@@ -94,6 +106,7 @@ fn main() -> ExitCode {
             commands::export_rated,
             commands::desktop_settings,
             commands::set_desktop_settings,
+            commands::close_window,
             commands::quit,
             commands::set_language,
             commands::source,
@@ -108,6 +121,10 @@ fn main() -> ExitCode {
     match built {
         Ok(tauri) => {
             let code = tauri.run_return(|handle, event| {
+                #[cfg(target_os = "macos")]
+                if let RunEvent::Opened { urls } = &event {
+                    link::follow(handle, urls.iter().map(ToString::to_string));
+                }
                 if let RunEvent::Exit = event
                     && let Some(app) = handle.try_state::<App>()
                 {
@@ -163,6 +180,20 @@ fn start(handle: &AppHandle) {
                 .show(move |_| end.exit(1));
         }
     }
+}
+
+/// What the command line asks for. A start with the session shows no window where folders are
+/// watched without one.
+fn begin(handle: &AppHandle) {
+    let with_session = std::env::args().any(|word| word == autostart::ARGUMENT);
+    if with_session
+        && keeps_watching(handle)
+        && let Some(window) = handle.get_webview_window("main")
+    {
+        // A window that cannot be hidden is shown.
+        let _ = window.hide();
+    }
+    link::follow(handle, std::env::args());
 }
 
 /// Whether folders are watched on when the window is closed.

@@ -124,3 +124,36 @@ fn said(words: &Words, status: Option<&Status>) -> (String, String) {
     };
     (state, words.say(if paused { "folders.resume" } else { "folders.pause" }, &[]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(documents: u64, pending: u64, paused: bool) -> Status {
+        let json = serde_json::json!({
+            "documents": documents, "chunks": 9, "embedded_chunks": 9, "pending": pending,
+            "failed": 1, "skipped": 1, "directory": "/l", "bytes_on_disk": 1, "embedder": "e",
+            "next_embedder": null, "model": "m", "model_installed": true, "paused": paused,
+            "saves_power": false, "scans": 0, "ocr_installed": true, "reading": null,
+            "problem": null, "folders": [],
+        });
+        serde_json::from_value(json).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn the_menu_says_how_far_the_work_is_and_offers_to_hold_it_or_to_go_on() {
+        let words = Words::default();
+        let cases = [
+            (None, "", "Pause reading"),
+            (Some(status(1, 0, false)), "1 document is ready.", "Pause reading"),
+            (Some(status(7, 0, true)), "7 documents are ready.", "Resume reading"),
+            (Some(status(7, 3, false)), "9 of 12 files read", "Pause reading"),
+            (Some(status(7, 3, true)), "Paused", "Resume reading"),
+        ];
+        for (status, state, offer) in cases {
+            assert_eq!(said(&words, status.as_ref()), (state.to_owned(), offer.to_owned()));
+        }
+        words.speak("zh");
+        assert_eq!(said(&words, None).1, words.say("folders.pause", &[]));
+    }
+}

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 /// A display, a session bus and WebKit's driver, all ended together.
 struct Driver {
     group: Child,
+    /// The display and the bus, as programs find them.
+    session: Vec<(String, String)>,
     address: String,
     http: ureq::Agent,
 }
@@ -24,9 +26,12 @@ struct Driver {
 impl Driver {
     fn start(library: &Library) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let group = Command::new("dbus-run-session")
+        let inside = format!(
+            "printenv DISPLAY XAUTHORITY DBUS_SESSION_BUS_ADDRESS; exec WebKitWebDriver --port={port}"
+        );
+        let mut group = Command::new("dbus-run-session")
             .args(["--", "xvfb-run", "-a", "-s", "-screen 0 1280x860x24"])
-            .args(["WebKitWebDriver", &format!("--port={port}")])
+            .args(["bash", "-c", &inside])
             .env("WEBKIT_DISABLE_COMPOSITING_MODE", "1")
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
@@ -38,16 +43,31 @@ impl Driver {
             .env("LECTERN_CHAT_MODEL", CHAT_MODEL)
             .process_group(0)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("dbus-run-session, xvfb-run and WebKitWebDriver are installed by `make test`");
         // Longer than the driver ever takes, so that a hanging window is a failure.
         let http = ureq::AgentBuilder::new().timeout(Duration::from_secs(120)).build();
-        let driver = Self { group, address: format!("http://127.0.0.1:{port}"), http };
+        let said = BufReader::new(group.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let names = ["DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"].map(str::to_owned);
+        let session = names.into_iter().zip(said).collect();
+        let driver = Self { group, session, address: format!("http://127.0.0.1:{port}"), http };
         wait_for("WebKitWebDriver", || {
             driver.http.get(&format!("{}/status", driver.address)).call().ok()
         });
         driver
+    }
+
+    /// Starts the program once more, beside the one that runs, and waits until it has ended.
+    fn start_again(&self, library: &Library, arguments: &[&str]) {
+        let mut second = Command::new(program("lectern-desktop"));
+        second
+            .args(arguments)
+            .envs(self.session.clone())
+            .env("XDG_CONFIG_HOME", library.path().join("config"))
+            .env("LECTERN_LIBRARY", library.path());
+        assert!(second.status().unwrap().success());
     }
 
     fn open(&self) -> Window<'_> {
@@ -157,11 +177,18 @@ impl Window<'_> {
     /// Has the program end itself, and waits until it has.
     fn quit(self) {
         self.invoke("set_language", &json!({"language": "zh"}));
+        self.end_by("quit");
+    }
+
+    /// Has a command end the program, and waits until it has.
+    fn end_by(self, command: &str) {
         // It may be gone before it answers.
-        let _ =
-            self.driver.http.post(&format!("{}/execute/sync", self.session)).send_json(
-                json!({"script": "window.__TAURI_INTERNALS__.invoke('quit')", "args": []}),
-            );
+        let script = format!("window.__TAURI_INTERNALS__.invoke('{command}')");
+        let _ = self
+            .driver
+            .http
+            .post(&format!("{}/execute/sync", self.session))
+            .send_json(json!({"script": script, "args": []}));
         wait_for("the program to end", || {
             self.driver.http.get(&format!("{}/title", self.session)).call().is_err().then_some(())
         });
@@ -311,5 +338,80 @@ fn the_window_comes_back_as_it_was_and_ends_when_it_is_told_to() {
     assert_eq!(window.invoke("desktop_settings", &json!({})), settings["settings"]);
     let size = window.run("return [innerWidth, innerHeight]", &[]);
     assert_eq!(size, json!([910, 640]));
+    window.quit();
+}
+
+#[test]
+fn closing_the_window_hides_it_only_where_folders_are_watched_on() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    window.end_by("close_window");
+
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    let settings = json!({"settings": {"keep_watching": true, "notify": false}});
+    window.invoke("set_desktop_settings", &settings);
+    let is_shown = |shown: bool| {
+        wait_for(if shown { "the window to be shown" } else { "the window to be hidden" }, || {
+            let state = window.run("return document.visibilityState", &[]);
+            (state == if shown { "visible" } else { "hidden" }).then_some(())
+        });
+    };
+    is_shown(true);
+    window.invoke("close_window", &json!({}));
+    is_shown(false);
+    // It still follows the disk.
+    let folder = library.folder(&[("heron.md", "A heron stands in the reeds.")]);
+    window.invoke("add_paths", &json!({"paths": [folder]}));
+    library.wait_for("the hidden window to read", |status| status["documents"] == 1);
+    driver.start_again(&library, &[]);
+    is_shown(true);
+    window.quit();
+}
+
+#[test]
+fn a_link_opens_its_passage_in_the_window_that_is_there() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let folder = library.folder(&[("heron.md", "A heron stands in the reeds. It waits.")]);
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.invoke("add_paths", &json!({"paths": [folder]}));
+    library.wait_for("the window to read", |status| status["documents"] == 1);
+    let document = folder.join("heron.md");
+    let source = window.invoke("source", &json!({"path": document}));
+    let content = source["content"].as_str().unwrap();
+    let link =
+        format!("lectern://open?document={}&start=29&end=38&content={content}", document.display());
+    driver.start_again(&library, &[&link]);
+    assert_eq!(window.text_of("[data-testid=highlight]"), "It waits.");
+    // What is not in the library is not opened, whatever a link says.
+    driver.start_again(&library, &["lectern://open?document=/etc/passwd"]);
+    assert!(window.text_of("[role=alert]").contains("/etc/passwd"));
+    assert_eq!(window.text_of("[data-testid=highlight]"), "It waits.");
+    window.quit();
+}
+
+#[test]
+fn it_starts_with_the_session_only_where_that_is_wanted() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    let file = library.path().join("config/autostart/app.lectern.desktop");
+    for on in [true, false] {
+        assert_eq!(window.invoke("desktop", &json!({}))["autostart"], !on);
+        window.invoke("set_autostart", &json!({"on": on}));
+        assert_eq!(file.exists(), on);
+        if on {
+            let entry = std::fs::read_to_string(&file).unwrap();
+            let program = program("lectern-desktop").canonicalize().unwrap();
+            assert!(entry.contains(&format!("Exec=\"{}\" ", program.display())), "{entry}");
+        }
+    }
     window.quit();
 }

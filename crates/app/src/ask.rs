@@ -51,7 +51,7 @@ impl App {
                 "Type a question.",
             ));
         }
-        let history = self.history(request.conversation)?;
+        let history = self.turns(request.conversation)?;
         let chat = &self.inner.parts.chat;
         let edited = request.standalone_question.as_deref().map(str::trim);
         let standalone = if let Some(edited) = edited.filter(|edited| !edited.is_empty()) {
@@ -87,6 +87,8 @@ impl App {
             sentences: Vec::new(),
             citations: Vec::new(),
             passages: self.shown(&found, |_| None)?,
+            filter: request.filter.clone(),
+            manner: request.manner.clone(),
             model: chat.id().to_owned(),
             tokens: Tokens::default(),
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
@@ -179,7 +181,7 @@ impl App {
         locked(&self.inner.asking).cancel();
     }
 
-    fn history(&self, conversation: Option<i64>) -> Result<Vec<Turn>> {
+    fn turns(&self, conversation: Option<i64>) -> Result<Vec<Turn>> {
         let Some(id) = conversation else { return Ok(Vec::new()) };
         let conversation = self.conversation(id)?;
         Ok(conversation
@@ -252,6 +254,7 @@ impl App {
                     end: citation.range.end,
                     quote: citation.quote,
                     heading: citation.heading,
+                    content: self.content_of(citation.document)?,
                 })
             })
             .collect::<Result<_>>()?;

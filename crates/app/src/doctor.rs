@@ -57,6 +57,16 @@ impl App {
             traces.hint = "Run `lectern sync` and look again.".to_owned();
         }
         checks.push(traces);
+        if remains.history > 0 {
+            checks.push(Check {
+                name: "history".to_owned(),
+                ok: true,
+                detail: format!("names it {} times", remains.history),
+                hint:
+                    "`lectern remove` takes names out of it; what later happens takes their place."
+                        .to_owned(),
+            });
+        }
         if remains.answers > 0 {
             checks.push(Check {
                 name: "conversations".to_owned(),
@@ -89,7 +99,7 @@ impl App {
 
     /// Looks for the path itself in every file of the library.
     async fn traces_of(&self, path: String, remains: &Remains) -> crate::Result<String> {
-        if remains.files > 0 || remains.excluded || remains.answers > 0 {
+        if remains.files + remains.history + remains.answers > 0 || remains.excluded {
             let why = if remains.excluded {
                 "its path is kept, so that it stays left out"
             } else {

@@ -542,6 +542,52 @@ pub struct Citation {
     pub rects: Vec<Rect>,
     /// The headings above it.
     pub heading: Vec<String>,
+    /// SHA-256 of the file that was quoted, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub content: Option<String>,
+}
+
+/// What became of a source since it was quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum SourceState {
+    /// It is as it was.
+    Same,
+    /// It was changed; what was quoted is still in it, word for word.
+    Changed,
+    /// It was changed, and what was quoted is no longer in it.
+    QuoteGone,
+    /// The same file lies elsewhere now.
+    Moved,
+    /// Its file cannot be found at the moment; what was read of it is kept.
+    Missing,
+    /// The library does not hold it any more.
+    Removed,
+}
+
+/// What an answer quoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Quoted {
+    /// Absolute path of the document.
+    pub document: String,
+    /// SHA-256 of the file that was quoted, in hexadecimal, where that is known.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// The document's words.
+    pub quote: String,
+}
+
+/// A source as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SourceNow {
+    /// What became of it.
+    pub state: SourceState,
+    /// Where it lies now; where it lay, if that is not known.
+    pub document: String,
 }
 
 /// A passage the model was given.
@@ -638,6 +684,12 @@ pub struct Answer {
     pub citations: Vec<Citation>,
     /// The passages that were found, best first.
     pub passages: Vec<AnswerPassage>,
+    /// Where was looked.
+    #[serde(default)]
+    pub filter: Filter,
+    /// The manner that was asked for; `null` for the usual one.
+    #[serde(default)]
+    pub manner: Option<Manner>,
     /// The model's identity.
     pub model: String,
     /// Its cost in tokens.
@@ -787,8 +839,40 @@ pub struct Source {
     /// The size of the file now; 0 where it is missing.
     #[ts(type = "number")]
     pub bytes: u64,
+    /// SHA-256 of the file whose text this is, in hexadecimal.
+    pub content: String,
     /// Its text, block by block.
     pub blocks: Vec<SourceBlock>,
+}
+
+/// The passage that a link leads to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Linked {
+    /// Absolute path of the document, where it lies now.
+    pub document: String,
+    /// The page the passage starts on, from 1.
+    pub page: Option<u32>,
+    /// What the document itself calls the page, such as `iv`, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<String>,
+    /// What the page is, and the line where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub place: Option<Place>,
+    /// The passage's first character in the document's text.
+    pub start: u32,
+    /// One past its last character; `start` where the link names none or the document was changed.
+    pub end: u32,
+    /// The document's words, to the letter.
+    pub quote: String,
+    /// The passage's place on the page or pages.
+    pub rects: Vec<Rect>,
+    /// SHA-256 of the file that the link was made for, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub content: Option<String>,
 }
 
 /// A conversation in the list.
@@ -822,6 +906,55 @@ pub struct SetReport {
     pub left_out: u64,
 }
 
+/// What happened to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum HistoryKind {
+    /// It was found.
+    Added,
+    /// Its content became another one.
+    Changed,
+    /// It was found again under another path.
+    Moved,
+    /// It is no longer on the disk, or rules leave it out.
+    Removed,
+    /// It could not be read.
+    Failed,
+    /// The person had it forgotten.
+    Forgotten,
+}
+
+/// Something that happened in the library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct HistoryEntry {
+    /// Its id; later entries have larger ones.
+    #[ts(type = "number")]
+    pub id: i64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// What.
+    pub kind: HistoryKind,
+    /// Absolute path; `null` for what was forgotten, of which no name is kept.
+    pub path: Option<String>,
+    /// Where it was before it was moved.
+    pub from: Option<String>,
+    /// How many files were forgotten.
+    #[ts(type = "number | null")]
+    pub files: Option<u64>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The same by its name, for faces that have their own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason_code: Option<ReasonCode>,
+    /// What belongs to that name: a number, or what exactly is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason_detail: Option<String>,
+}
+
 /// What the window does besides showing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
@@ -837,6 +970,17 @@ impl Default for DesktopSettings {
     fn default() -> Self {
         Self { keep_watching: false, notify: true }
     }
+}
+
+/// What the window has to say of the desktop around it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Desktop {
+    /// Whether it is started with the person's session; `null` where the system has no way that is
+    /// known to it.
+    pub autostart: Option<bool>,
+    /// The program; started once more it brings the window to the front.
+    pub program: String,
 }
 
 /// A conversation with its answers, oldest first.
@@ -871,6 +1015,8 @@ pub enum AppEvent {
     /// The models that are installed, the one in use or the settings have changed, here or in
     /// another process: what `models` says is old.
     Models,
+    /// A link is to be followed; the window asks to which passage it leads.
+    Link,
     /// Something that was not asked for by a command went wrong, such as a drop.
     Problem {
         /// What.

@@ -118,6 +118,7 @@ impl App {
         for (id, ..) in self.catalog().conversations()? {
             self.catalog().delete_conversation(id)?;
         }
+        self.catalog().clear_history()?;
         self.tell_the_indexer();
         Ok(())
     }

@@ -12,8 +12,8 @@ use lectern_extract::{RecognisedPage, detect};
 use lectern_ingest::modified_nanoseconds;
 
 use crate::{
-    App, AppError, DocumentText, PageText, Place, Rect, Result, Source, SourceBlock, TextRange,
-    error, filter::absolute, library::now_seconds,
+    App, AppError, DocumentText, PageText, Place, Quoted, Rect, Result, Source, SourceBlock,
+    SourceNow, SourceState, TextRange, error, filter::absolute, library::now_seconds,
 };
 
 /// The most bytes of a file that are read at once.
@@ -105,6 +105,7 @@ impl App {
                 None => false,
             },
             bytes: metadata.map_or(0, |metadata| metadata.len()),
+            content: self.content_of(document.id)?.unwrap_or_default(),
             blocks,
         })
     }
@@ -166,7 +167,51 @@ impl App {
         })
     }
 
-    fn document(&self, path: &str) -> Result<DocumentRecord> {
+    /// What became of sources since they were quoted, in the order of `quoted`.
+    pub fn sources_now(&self, quoted: &[Quoted]) -> Result<Vec<SourceNow>> {
+        quoted.iter().map(|quoted| self.source_now(quoted)).collect()
+    }
+
+    pub(crate) fn source_now(&self, quoted: &Quoted) -> Result<SourceNow> {
+        let Quoted { document: path, content, quote } = quoted;
+        let now = |state| Ok(SourceNow { state, document: path.clone() });
+        let Some(document) = self.catalog().document_at(path)? else {
+            let content = content.as_deref().and_then(from_hexadecimal);
+            let elsewhere =
+                content.map(|content| self.catalog().path_with(&content)).transpose()?;
+            return match elsewhere.flatten() {
+                Some(document) => Ok(SourceNow { state: SourceState::Moved, document }),
+                None => now(SourceState::Removed),
+            };
+        };
+        if content.is_some() && self.content_of(document.id)? == *content {
+            return match std::fs::metadata(path) {
+                Err(_) => now(SourceState::Missing),
+                // It is another one on the disk already, and will soon be read.
+                Ok(found)
+                    if self.catalog().modified_at(path)? != Some(modified_nanoseconds(&found)) =>
+                {
+                    now(SourceState::Changed)
+                }
+                Ok(_) => now(SourceState::Same),
+            };
+        }
+        let text = self.catalog().text(document.id)?.unwrap_or_default();
+        match (text.contains(quote.as_str()), content) {
+            (false, _) => now(SourceState::QuoteGone),
+            (true, Some(_)) => now(SourceState::Changed),
+            // Answers did not always keep what file they quoted.
+            (true, None) => now(SourceState::Same),
+        }
+    }
+
+    /// SHA-256 of a document's file, in hexadecimal.
+    pub(crate) fn content_of(&self, document: DocumentId) -> Result<Option<String>> {
+        let content = self.catalog().content_of(document)?;
+        Ok(content.map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    pub(crate) fn document(&self, path: &str) -> Result<DocumentRecord> {
         self.catalog().document_at(path)?.ok_or_else(|| {
             AppError::new(
                 ErrorCode::NotFound,
@@ -213,6 +258,11 @@ pub fn place_in_words(page: Option<u32>, label: Option<&str>, place: Option<&Pla
         })
     });
     [page, line].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
+    let pairs = (0..digits.len()).step_by(2);
+    pairs.map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
 }
 
 /// The letters of a sheet's column, counted from 1: after Z comes AA.

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
-    FileNeed, FileState, ModelParts, Parts, Rating, SearchMode, SearchRequest, SupportLevel,
-    TextRange,
+    FileNeed, FileState, Filter, HistoryKind, Manner, ModelParts, Parts, Quoted, Rating,
+    SearchMode, SearchRequest, SourceNow, SourceState, SupportLevel, TextRange,
 };
 use lectern_domain::{
     Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
@@ -272,7 +272,7 @@ impl World {
             query: query.into(),
             k: 10,
             mode: SearchMode::Hybrid,
-            filter: lectern_app::Filter::default(),
+            filter: Filter::default(),
         };
         let hits = self.app.search(&request).await.unwrap().hits;
         hits.into_iter()
@@ -333,7 +333,7 @@ async fn a_passage_stands_where_the_hit_does() {
         query: "rent".into(),
         k: 1,
         mode: SearchMode::Hybrid,
-        filter: lectern_app::Filter::default(),
+        filter: Filter::default(),
     };
     let hits = world.app.search(&search).await.unwrap().hits;
     let place = answer.passages[0].place.as_ref();
@@ -796,4 +796,103 @@ async fn a_paused_folder_waits_and_a_cancelled_file_is_read_when_asked_for() {
     assert_eq!(world.app.retry(Some(&folder)).unwrap(), waiting);
     world.app.work_until_idle(&cancel).await.ok();
     assert_eq!(world.found("boat").await, ["boat.md"]);
+}
+
+#[tokio::test]
+async fn what_became_of_a_source_since_it_was_quoted_is_known() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT]).await;
+    let (request, cancel) = (question("What is the rent?"), CancellationToken::new());
+    let citation = world.app.ask(&request, |_| (), &cancel).await.unwrap().citations.remove(0);
+    assert_eq!(citation.content.as_deref().map(str::len), Some(64));
+    let path = world.path("rent.md");
+    let quoted =
+        Quoted { document: citation.document, content: citation.content, quote: citation.quote };
+    let now = |quoted: &Quoted| {
+        let SourceNow { state, document } =
+            world.app.sources_now(std::slice::from_ref(quoted)).unwrap().remove(0);
+        (state, Path::new(&document).file_name().unwrap().to_str().unwrap().to_owned())
+    };
+    let here = |state| (state, "rent.md".to_owned());
+    let work = async || world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    assert_eq!(now(&quoted), here(SourceState::Same));
+    let written = [
+        ("# Lease\n\nNew. The rent is 900 euros. It is due.", SourceState::Changed),
+        ("# Lease\n\nThe rent is 950 euros now, dogs included.", SourceState::QuoteGone),
+        (RENT.1, SourceState::Same),
+    ];
+    for (text, state) in written {
+        std::fs::write(&path, text).unwrap();
+        work().await;
+        assert_eq!(now(&quoted), here(state), "{text}");
+    }
+    // An answer from before that was kept knows its words only.
+    assert_eq!(now(&Quoted { content: None, ..quoted.clone() }), here(SourceState::Same));
+    std::fs::rename(&path, world.path("moved.md")).unwrap();
+    assert_eq!(now(&quoted), here(SourceState::Missing));
+    work().await;
+    assert_eq!(now(&quoted), (SourceState::Moved, "moved.md".to_owned()));
+    world.app.remove(&[world.path("moved.md")]).unwrap();
+    work().await;
+    assert_eq!(now(&quoted), here(SourceState::Removed));
+}
+
+#[tokio::test]
+async fn a_kept_answer_knows_where_and_in_which_manner_it_was_asked_for() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT]).await;
+    let filter = Filter { kinds: vec!["md".into()], ..Filter::default() };
+    let manner = Some(Manner::Language("Deutsch".into()));
+    let request =
+        AskRequest { filter: filter.clone(), manner: manner.clone(), ..question("The rent?") };
+    let answer = world.app.ask(&request, |_| (), &CancellationToken::new()).await.unwrap();
+    let kept = world.app.conversation(answer.conversation.unwrap()).unwrap().answers.remove(0);
+    assert_eq!((kept.filter, kept.manner), (filter, manner));
+}
+
+#[tokio::test]
+async fn the_history_tells_in_the_words_of_every_face() {
+    let world = World::new(None, &[RENT, ("torn.pdf", "%PDF-1.7 torn")]).await;
+    let history = || world.app.history(None, 10).unwrap();
+    let failed = history().into_iter().find(|entry| entry.kind == HistoryKind::Failed).unwrap();
+    assert!(failed.path.unwrap().ends_with("torn.pdf") && failed.reason_code.is_some());
+    assert!(chrono::DateTime::parse_from_rfc3339(&failed.at).is_ok(), "{}", failed.at);
+    world.app.remove(&[world.path("rent.md")]).unwrap();
+    let last = history().remove(0);
+    assert_eq!((last.kind, last.path, last.files), (HistoryKind::Forgotten, None, Some(1)));
+    world.app.delete_everything().unwrap();
+    assert!(history().is_empty());
+}
+
+#[tokio::test]
+async fn a_link_leads_to_a_passage_of_the_library_and_nowhere_else() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT]).await;
+    let (request, cancel) = (question("What is the rent?"), CancellationToken::new());
+    let cited = world.app.ask(&request, |_| (), &cancel).await.unwrap().citations.remove(0);
+    let link = |document: &str| {
+        let content = cited.content.as_deref().unwrap();
+        let (start, end) = (cited.start, cited.end);
+        format!("lectern://open?document={document}&start={start}&end={end}&content={content}")
+    };
+    let follow = |link: &str| world.app.linked(link).map(|led| (led.document, led.quote));
+    let quote = "The rent is 900 euros.".to_owned();
+    assert_eq!(follow(&link(&cited.document)).unwrap(), (cited.document.clone(), quote.clone()));
+    // The person moves the file, then changes it.
+    let work = async || world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    let moved = world.path("moved.md");
+    std::fs::rename(world.path("rent.md"), &moved).unwrap();
+    work().await;
+    let there = moved.to_str().unwrap().to_owned();
+    assert_eq!(follow(&link(&cited.document)).unwrap(), (there.clone(), quote));
+    std::fs::write(&moved, "# Lease\n\nAll is new here.").unwrap();
+    work().await;
+    assert_eq!(follow(&link(&there)).unwrap(), (there, String::new()));
+    let refused = [
+        (link("/etc/passwd"), ErrorCode::NotFound),
+        ("lectern://remove?document=/etc/passwd".to_owned(), ErrorCode::InvalidInput),
+    ];
+    for (link, code) in refused {
+        assert_eq!(follow(&link).unwrap_err().code, code, "{link}");
+    }
 }

@@ -406,6 +406,24 @@ impl Catalog {
             .optional()?)
     }
 
+    /// The SHA-256 of a document's bytes.
+    pub fn content_of(&self, document: DocumentId) -> Result<Option<Vec<u8>>> {
+        Ok(self
+            .lock()
+            .query_row("SELECT hash FROM document WHERE id = ?1", [document.0], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// The path of a file whose bytes have this SHA-256.
+    pub fn path_with(&self, content: &[u8]) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT path FROM file JOIN document ON document.id = file.document
+             WHERE document.hash = ?1 ORDER BY path LIMIT 1",
+        )?;
+        Ok(statement.query_row([content], |row| row.get(0)).optional()?)
+    }
+
     /// The blocks of a document, in order.
     pub fn blocks(&self, document: DocumentId) -> Result<Vec<Block>> {
         let blob: Option<Vec<u8>> = self

@@ -11,7 +11,7 @@ use crate::{
     Catalog, Result,
     documents::{self, from_json, to_json},
     files::below,
-    forgetting,
+    forgetting, history,
 };
 
 /// A folder or single file that the person named.
@@ -148,8 +148,9 @@ impl Catalog {
     pub fn remove_path(&self, path: &str) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        let mut changed = transaction
+        let files = transaction
             .execute(&format!("DELETE FROM file WHERE {}", below("path", "?1")), [path])?;
+        let mut changed = files;
         changed += transaction
             .execute(&format!("DELETE FROM folder WHERE {}", below("path", "?1")), [path])?;
         let inside: bool = transaction.query_row(
@@ -163,6 +164,7 @@ impl Catalog {
         }
         transaction.execute(&format!("DELETE FROM mount WHERE {}", below("path", "?1")), [path])?;
         documents::drop_unused(&transaction)?;
+        changed += history::forget(&transaction, path, files)?;
         if changed > 0 {
             forgetting::ask_to_purge(&transaction)?;
         }

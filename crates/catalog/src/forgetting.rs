@@ -28,6 +28,8 @@ pub struct Remains {
     pub unpurged: bool,
     /// It is left out on purpose, which has to be remembered.
     pub excluded: bool,
+    /// How often the history names it: once it was removed by the person, not at all.
+    pub history: u64,
     /// Answers that name it. They are the person's own and stay.
     pub answers: u64,
 }
@@ -56,6 +58,14 @@ impl Catalog {
                 &format!("SELECT count(*) FROM exclusion WHERE {}", below("path", "?1")),
                 &[&path],
             )? > 0,
+            history: count(
+                &format!(
+                    "SELECT count(*) FROM history WHERE {} OR {}",
+                    below("path", "?1"),
+                    below("detail", "?1")
+                ),
+                &[&path],
+            )?,
             answers: count("SELECT count(*) FROM turn WHERE instr(answer, ?1) > 0", &[&quoted])?,
         })
     }

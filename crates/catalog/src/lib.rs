@@ -11,6 +11,7 @@ mod documents;
 mod files;
 mod folders;
 mod forgetting;
+mod history;
 mod scans;
 
 use std::{
@@ -26,15 +27,20 @@ pub use files::{
 };
 pub use folders::{FolderRecord, FolderRules, Mount};
 pub use forgetting::Remains;
+pub use history::{HistoryEntry, HistoryKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 pub use scans::QueuedScan;
 
 /// The version of the schema, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 4;
+const SCHEMA_VERSION: i32 = 5;
 
 /// The steps from each version of the schema to the next, the first one's first.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
+];
 
 /// Why the catalogue did not do as asked.
 #[derive(Debug, thiserror::Error)]

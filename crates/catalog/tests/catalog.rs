@@ -4,8 +4,8 @@
 use std::{collections::HashSet, path::Path};
 
 use lectern_catalog::{
-    Attached, Catalog, CatalogError, Counts, FileState, FoundFile, Line, Look, NewDocument,
-    QueuedFile, ReadOutcome, ScopeFilter, restore,
+    Attached, Catalog, CatalogError, Counts, FileState, FoundFile, HistoryEntry, HistoryKind, Line,
+    Look, NewDocument, QueuedFile, ReadOutcome, ScopeFilter, restore,
 };
 use lectern_domain::{
     Anchor, Block, BlockKind, CharRange, Chunk, ChunkId, ColumnAnchor, DocumentId, DocumentKind,
@@ -649,4 +649,95 @@ fn a_full_disk_is_said_to_be_one() {
         .unwrap_err();
     assert!(matches!(error, CatalogError::Full), "{error}");
     assert!(catalog.set_setting("small", "still fits").is_ok());
+}
+
+/// What happened, the latest first, as `kind path detail`.
+fn told(catalog: &Catalog) -> Vec<String> {
+    let told = |entry: HistoryEntry| {
+        let words = [Some(format!("{:?}", entry.kind)), entry.path, entry.detail];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    };
+    catalog.history(None, 100).unwrap().into_iter().map(told).collect()
+}
+
+#[test]
+fn what_happens_to_files_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = library(directory.path(), &[("/f/a.md", "one"), ("/f/b.md", "two")]);
+    let folder = catalog.folders().unwrap()[0].id;
+    let step = |files: &[FoundFile], text: Option<&str>| {
+        let before = catalog.history(None, 1).unwrap()[0].id;
+        look(&catalog, folder, "/f", files).unwrap();
+        if let Some(text) = text {
+            read(&catalog, take(&catalog), text);
+        }
+        let new = catalog.history(None, 100).unwrap().iter().filter(|e| e.id > before).count();
+        told(&catalog)[..new].to_vec()
+    };
+    assert_eq!(told(&catalog), ["Added /f/b.md", "Added /f/a.md"]);
+    let a = found("/f/a.md", 1);
+    let c = found("/f/c.md", 1);
+    let nothing: [&str; 0] = [];
+    let steps = [
+        ("a change", vec![a.clone(), found("/f/b.md", 2)], Some("zwei"), vec!["Changed /f/b.md"]),
+        ("the same words again", vec![a, found("/f/b.md", 3)], Some("zwei"), nothing.to_vec()),
+        (
+            "a move",
+            vec![c.clone(), found("/f/b.md", 3)],
+            Some("one"),
+            vec!["Moved /f/c.md /f/a.md"],
+        ),
+        ("a deletion", vec![c.clone()], None, vec!["Removed /f/b.md"]),
+        ("a copy", vec![c.clone(), found("/f/d.md", 1)], Some("one"), vec!["Added /f/d.md"]),
+        (
+            "the end of what was copied",
+            vec![found("/f/d.md", 1)],
+            None,
+            vec!["Moved /f/d.md /f/c.md"],
+        ),
+    ];
+    for (what, files, text, expected) in steps {
+        assert_eq!(step(&files, text), expected, "{what}");
+    }
+    look(&catalog, folder, "/f", &[found("/f/d.md", 1), found("/f/e.pdf", 1)]).unwrap();
+    for _ in 0..2 {
+        let outcome = ReadOutcome::Failed("torn".into());
+        catalog.finish_without_document(&take(&catalog), &outcome, 0).unwrap();
+        catalog.retry(None).unwrap();
+    }
+    assert_eq!(told(&catalog)[..2], ["Failed /f/e.pdf torn", "Added /f/e.pdf"]);
+}
+
+#[test]
+fn the_history_names_nothing_that_was_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let texts = [("/f/a.md", "one"), ("/f/b/c.md", "two"), ("/f/b/d.md", "three")];
+    let catalog = library(directory.path(), &texts);
+    assert_eq!(catalog.remains("/f/b").unwrap().history, 2);
+    assert!(catalog.remove_path("/f/b").unwrap());
+    assert_eq!(told(&catalog), ["Forgotten 2", "Added /f/a.md"]);
+    assert_eq!(catalog.remains("/f/b").unwrap().history, 0);
+    let last = catalog.history(None, 1).unwrap()[0].clone();
+    assert_eq!((last.kind, last.path), (HistoryKind::Forgotten, None));
+    assert_eq!(catalog.history(Some(last.id), 9).unwrap().len(), 1, "what came before");
+    // Also what was deleted on the disk before, in a place that is not in the library any more.
+    let folder = catalog.add_folder("/g", 0).unwrap().id;
+    look(&catalog, folder, "/g", &[found("/g/e.md", 1)]).unwrap();
+    look(&catalog, folder, "/g", &[]).unwrap();
+    assert_eq!(told(&catalog)[..2], ["Removed /g/e.md", "Added /g/e.md"]);
+    assert!(catalog.remove_path("/g").unwrap() && !catalog.remove_path("/g").unwrap());
+    assert_eq!(told(&catalog), ["Forgotten 2", "Added /f/a.md"]);
+    catalog.clear_history().unwrap();
+    assert!(told(&catalog).is_empty());
+}
+
+#[test]
+fn the_history_is_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let folder = catalog.add_folder("/f", 0).unwrap().id;
+    let files: Vec<_> = (0..5_010).map(|n| found(&format!("/f/{n}.md"), 1)).collect();
+    look(&catalog, folder, "/f", &files).unwrap();
+    let entries = catalog.history(None, 9_999).unwrap();
+    assert_eq!((entries.len(), entries[0].path.as_deref()), (5_000, Some("/f/5009.md")));
 }

@@ -161,6 +161,12 @@ pub enum Command {
         /// The file.
         path: PathBuf,
     },
+    /// What happened to the files of the library, the latest first.
+    History {
+        /// How many entries at most.
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
     /// Hold reading and embedding until they are resumed.
     Pause {
         /// One folder that was added; all work where there is none.

@@ -221,6 +221,10 @@ async fn execute(
                 output::json(&serde_json::json!({ "unlocked": path }));
             }
         }
+        Command::History { limit } => {
+            let history = app.history(None, limit)?;
+            if json { output::json(&history) } else { output::history(&history) }
+        }
         Command::Pause { folder } => pause(app, folder, true)?,
         Command::Resume { folder } => {
             pause(app, folder, false)?;

@@ -7,9 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
     AddReport, Answer, AnswerPassage, AppError, Check, Conversation, ConversationSummary, Coverage,
-    DocumentText, Download, DownloadState, Explanation, FileState, Fit, FolderRules, Hit,
-    ModelEntry, ModelSettings, Models, OtherProgram, Place, Ranking, Rating, RecommendationReason,
-    RemovedModel, SearchReply, SetReport, Status, SupportLevel, Verdict, WhyNot, place_in_words,
+    DocumentText, Download, DownloadState, Explanation, FileState, Fit, FolderRules, HistoryEntry,
+    HistoryKind, Hit, ModelEntry, ModelSettings, Models, OtherProgram, Place, Ranking, Rating,
+    RecommendationReason, RemovedModel, SearchReply, SetReport, Status, SupportLevel, Verdict,
+    WhyNot, place_in_words,
 };
 use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
@@ -372,6 +373,26 @@ pub fn rules(rules: &FolderRules) {
     println!("types      {}", list(&rules.kinds, "all"));
     let size = rules.max_megabytes.map(|size| format!("up to {size} MB"));
     println!("size       {}", size.as_deref().unwrap_or("any"));
+}
+
+/// What happened, a line each.
+pub fn history(entries: &[HistoryEntry]) {
+    for entry in entries {
+        let path = entry.path.as_deref().unwrap_or_default();
+        let what = match entry.kind {
+            HistoryKind::Added => format!("added      {path}"),
+            HistoryKind::Changed => format!("changed    {path}"),
+            HistoryKind::Removed => format!("removed    {path}"),
+            HistoryKind::Moved => {
+                format!("moved      {path}, from {}", entry.from.as_deref().unwrap_or_default())
+            }
+            HistoryKind::Failed => {
+                format!("failed     {path}: {}", entry.reason.as_deref().unwrap_or_default())
+            }
+            HistoryKind::Forgotten => format!("forgotten  {} files", entry.files.unwrap_or(0)),
+        };
+        println!("{}  {what}", entry.at);
+    }
 }
 
 /// Conversations, a line each.

@@ -403,3 +403,132 @@ it('a question about all documents is answered from all of them where that is wa
   await page.getByText('1 file could not be read').waitFor();
   expect(await page.getByTestId('read-everything').count()).toBe(1);
 });
+
+describe('an answer in another manner', () => {
+  it('is asked for by its menu, with the keyboard alone', async () => {
+    const { page, complaints } = await open('speed=50');
+    await ask(page, QUESTION);
+    await page.keyboard.press('Control+j');
+    const menu = page.getByRole('menu');
+    await menu.waitFor();
+    const focused = (): Promise<string | undefined> =>
+      page.evaluate(() => document.activeElement?.textContent?.trim());
+    await expect.poll(focused).toBe('Shorter');
+    await page.keyboard.press('ArrowUp');
+    expect(await focused()).toBe('한국어');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('ArrowDown');
+    expect(await focused()).toBe('Longer');
+    await page.keyboard.press('Escape');
+    await menu.waitFor({ state: 'detached' });
+    expect(await focused()).toBe('Adjust');
+    await page.keyboard.press('Enter');
+    await page.getByRole('menuitem', { name: 'In Deutsch' }).press('Enter');
+    await page.locator('[data-testid=answer][data-state=done]').nth(1).waitFor();
+    expect(await page.getByTestId('manner').allInnerTexts()).toEqual(['In Deutsch']);
+    expect(complaints).toEqual([]);
+  });
+
+  it('is asked for by the palette, and says so when it is opened again', async () => {
+    const { page } = await open('speed=50');
+    await ask(page, QUESTION);
+    await page.keyboard.press('Control+k');
+    await page.getByTestId('palette').locator('input').fill('points');
+    await page.getByRole('option', { name: 'Last answer: As points' }).click();
+    await page.locator('[data-testid=answer][data-state=done]').nth(1).waitFor();
+    await page.getByRole('button', { name: 'New question' }).click();
+    await page.getByRole('button', { name: QUESTION, exact: true }).click();
+    await expect.poll(() => page.getByTestId('manner').allInnerTexts()).toEqual(['As points']);
+  });
+});
+
+it('sentences without support are left out where that is wanted, and counted', async () => {
+  const { page } = await open('speed=50');
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'Leave out' }).check({ force: true });
+  await page.getByRole('button', { name: 'New question' }).click();
+  await ask(page, QUESTION);
+  const answer = page.getByTestId('answer');
+  expect(await answer.innerText()).not.toContain('Landlords usually accept');
+  const dropped = page.getByTestId('dropped');
+  await dropped.getByText('1 sentence was left out because no source bears it out').click();
+  await dropped.getByText('Landlords usually accept a new tenant you suggest.').waitFor();
+  await page.reload();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  expect(await page.getByRole('radio', { name: 'Leave out' }).isChecked()).toBe(true);
+});
+
+describe('reading every document', () => {
+  it('is chosen by hand for one question, and told as it goes on', async () => {
+    const { page } = await open('speed=10');
+    const toggle = page.getByRole('button', { name: 'Read every document' });
+    await toggle.click();
+    expect(await toggle.getAttribute('aria-pressed')).toBe('true');
+    // Every state of the progress is seen, however busy the computer is.
+    const told = await page.evaluateHandle(() => {
+      const told: string[] = [];
+      new MutationObserver(() => {
+        const bar = document.querySelector('[data-testid=answer] [role=progressbar]');
+        const words = bar?.getAttribute('aria-label');
+        if (words && told.at(-1) !== words) told.push(words);
+      }).observe(document.body, { subtree: true, childList: true, attributes: true });
+      return told;
+    });
+    await page.locator('[data-testid=composer] textarea').fill('What do I have to do?');
+    await page.getByTestId('send').click();
+    await page.getByText('5 of 5 documents were read to the end.').waitFor();
+    const words = [1, 2, 3, 4, 5].map((n) => `Reading document ${n} of 5`);
+    expect(await told.jsonValue()).toEqual(words);
+    expect(await toggle.getAttribute('aria-pressed')).toBe('false');
+  });
+
+  it('can be stopped, and says what is not in the answer', async () => {
+    const { page } = await open('ask=hang&speed=20');
+    await page.getByRole('button', { name: 'Read every document' }).click();
+    await page.locator('[data-testid=composer] textarea').fill('List my duties.');
+    await page.getByTestId('send').click();
+    await page.getByRole('progressbar', { name: 'Reading document 2 of 5' }).waitFor();
+    await page.getByTestId('stop').click();
+    await page.getByText('Stopped after 2 of 5 documents').waitFor();
+  });
+});
+
+describe('a source that is not what it was', () => {
+  it.each([
+    [
+      'changed',
+      'changed since the answer was written',
+      'The words that it quotes are still there.',
+    ],
+    ['quote_gone', 'these words are no longer in it', 'are no longer there.'],
+    ['moved', 'moved since the answer was written', 'It is shown from where it lies now.'],
+    ['removed', 'no longer in the library', 'it was deleted, or removed from it'],
+  ])('says that it is %s', async (now, onCard, inViewer) => {
+    const { page, complaints } = await open(`speed=50&now=${now}`);
+    await ask(page, '费用是多少？');
+    const stale = page.getByTestId('stale');
+    await stale.getByText('2 sources have changed since this answer was written.').waitFor();
+    const citation = page.getByTestId('citation-1');
+    expect(await citation.getAttribute('aria-label')).toContain(onCard);
+    await citation.hover();
+    await page.getByRole('tooltip').getByText(onCard).waitFor();
+    await citation.click();
+    const viewer = page.getByTestId('viewer');
+    await viewer.getByTestId('source-now').getByText(inViewer).waitFor();
+    const keepsWords = now === 'quote_gone' || now === 'removed';
+    expect(await viewer.locator('blockquote').count()).toBe(keepsWords ? 1 : 0);
+    if (keepsWords) await viewer.getByText('搬迁定于六月十四日开始').first().waitFor();
+    if (now === 'moved') await viewer.getByText('/home/ada/Elsewhere').waitFor();
+    else await stale.getByRole('button', { name: 'Ask again' }).click();
+    expect(complaints).toEqual([]);
+  });
+
+  it('says nothing of sources that are as they were', async () => {
+    const { page } = await open('speed=50');
+    await ask(page, '费用是多少？');
+    await page.getByTestId('citation-1').click();
+    await page.getByTestId('highlight').waitFor();
+    expect(await page.getByTestId('stale').count()).toBe(0);
+    expect(await page.getByTestId('source-now').count()).toBe(0);
+  });
+});

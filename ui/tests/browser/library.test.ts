@@ -56,15 +56,72 @@ describe('the library', () => {
   });
 
   it('shows why files failed, and tries them again', async () => {
-    const { page } = await open('speed=20');
+    const { page } = await open('speed=20&library=large');
     await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('combobox', { name: 'Folder' }).selectOption('Flat');
     await page.getByTestId('state-failed').click();
     await page.getByText('This file is protected by a password.').waitFor();
     expect(await page.getByTestId('files').locator('tbody tr').count()).toBe(1);
-    await page.getByRole('button', { name: 'Try again: Old contract.pdf' }).click();
-    await page.getByText('No file matches.').waitFor();
-    await page.getByTestId('state-all').click();
+    expect(await page.getByRole('button', { name: 'Try again: Old contract.pdf' }).count()).toBe(0);
+    await page.getByRole('combobox', { name: 'Folder' }).selectOption('Archive');
+    const damaged = page.getByRole('row').filter({ hasText: 'Letter 0008.pdf' });
+    await damaged.getByText('The file is damaged').waitFor();
+    await damaged.getByRole('button', { name: 'Try again: Letter 0008.pdf' }).click();
+    await damaged.waitFor({ state: 'detached' });
+  });
+
+  it('opens a file with its password, which the keyboard alone can give', async () => {
+    const { page, complaints } = await open('speed=20');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('button', { name: 'Enter password: Old contract.pdf' }).press('Enter');
+    const dialog = page.getByRole('dialog', { name: 'Open Old contract.pdf' });
+    await dialog.getByText('is kept nowhere').waitFor();
+    const field = dialog.getByLabel('Password', { exact: true });
+    expect(await field.evaluate((element) => element === document.activeElement)).toBe(true);
+    expect(await field.getAttribute('type')).toBe('password');
+    await page.keyboard.type('secretly');
+    await dialog.getByLabel('Show the password').check();
+    expect(await field.getAttribute('type')).toBe('text');
+    await field.press('Enter');
+    await dialog.getByRole('alert').getByText('This password does not open the file.').waitFor();
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+    await field.fill('secret');
+    await field.press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText('Old contract.pdf is open and is being added').waitFor();
     await page.getByRole('button', { name: 'Show Old contract.pdf' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('tells what happened, day by day', async () => {
+    const { page } = await open('speed=20');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('radio', { name: 'History' }).check({ force: true });
+    const history = page.getByTestId('history');
+    const row = (words: string): Locator =>
+      history.getByRole('listitem').filter({ hasText: words });
+    await row('Forgotten').getByText('12 files').waitFor();
+    await row('Failed').getByText('This file is protected by a password.').waitFor();
+    await row('Moved').getByText('from /home/ada/Downloads/Lease.pdf').waitFor();
+    await row('Removed').getByText('Draft.docx').waitFor();
+    const added = row('Added').first();
+    await added.getByText(/^\d+ files$/).click();
+    await added.getByRole('button', { name: 'Garden.md' }).click();
+    await page.getByTestId('viewer').getByText('Garden notes').first().waitFor();
+    expect(await history.getByRole('heading').allInnerTexts()).toEqual(['14 Mar 2026']);
+    await page.getByRole('radio', { name: 'Files' }).check({ force: true });
+    await page.getByTestId('files').waitFor();
+  });
+
+  it('tells of earlier things where that is wanted', async () => {
+    const { page } = await open('library=large');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('radio', { name: 'History' }).check({ force: true });
+    const headings = page.getByTestId('history').getByRole('heading');
+    await page.getByTestId('history').getByText('12 files').waitFor();
+    const before = await headings.count();
+    await page.getByRole('button', { name: 'Earlier' }).click();
+    await expect.poll(() => headings.count()).toBeGreaterThan(before);
   });
 
   it('counts what each document is divided into', async () => {

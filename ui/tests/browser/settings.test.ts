@@ -106,3 +106,29 @@ it('saves rated answers as a question set', async () => {
   await page.getByRole('button', { name: 'Save as a question set' }).click();
   await page.getByText('1 question saved in /home/ada/Questions').waitFor();
 });
+
+it('starts with the session where that is wanted, and says which command brings the window', async () => {
+  const { page, complaints } = await open('', {
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  await page.getByRole('button', { name: 'Settings' }).click();
+  const autostart = page.getByTestId('autostart');
+  expect(await autostart.isChecked()).toBe(false);
+  await autostart.check();
+  await page.getByRole('button', { name: 'New question' }).click();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await expect.poll(() => autostart.isChecked()).toBe(true);
+  await page.getByRole('button', { name: 'Copy the command' }).click();
+  await page.getByText('The command is copied').waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied).toBe('/usr/bin/lectern-desktop');
+  expect(complaints).toEqual([]);
+});
+
+it('says why it cannot start with the session', async () => {
+  const { page } = await open('fail=autostart');
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByTestId('autostart').click();
+  await page.getByText('The disk is full.').waitFor();
+  expect(await page.getByTestId('autostart').isChecked()).toBe(false);
+});

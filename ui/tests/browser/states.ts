@@ -243,6 +243,73 @@ export const STATES: Record<string, State> = {
       await page.getByRole('alert').first().waitFor();
     },
   },
+  'a password that is wrong': {
+    query: '',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('files').locator('button.retry').first().click();
+      await page.getByTestId('password').locator('input').first().fill('wrong');
+      await page.getByTestId('password').locator('.primary').click();
+      await page.getByTestId('password').getByRole('alert').waitFor();
+    },
+  },
+  'what happened in the library': {
+    query: '',
+    go: async (page) => {
+      await view(2)(page);
+      await page.locator('.library header input[value=history]').check({ force: true });
+      await page.getByTestId('history').locator('summary').first().click();
+    },
+  },
+  'an answer in another manner': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'Which variety of tomato was best?');
+      await page.getByTestId('adjust').click();
+      await page.getByRole('menuitem').first().click();
+      await page.locator('[data-testid=answer][data-state=done]').nth(1).waitFor();
+      await page.getByTestId('adjust').last().click();
+      await page.getByRole('menuitem').nth(9).waitFor();
+    },
+  },
+  'an answer without what has no support': {
+    query: 'speed=50',
+    go: async (page) => {
+      await openMenu(page);
+      await page.locator('.foot button').click();
+      await page.locator('input[value=drop]').check({ force: true });
+      await openMenu(page);
+      await page.locator('nav button').first().click();
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('dropped').locator('summary').click();
+    },
+  },
+  'every document being read': {
+    query: 'ask=hang&speed=20',
+    go: async (page) => {
+      await page.getByTestId('thorough').click();
+      await page.locator('[data-testid=composer] textarea').fill('List my duties.');
+      await page.getByTestId('send').click();
+      await page.locator('[role=progressbar][aria-valuenow="20"]').waitFor();
+    },
+  },
+  'a source that says something else now': {
+    query: 'speed=50&now=quote_gone',
+    go: async (page) => {
+      await ask(page, '费用是多少？');
+      await page.getByTestId('stale').waitFor();
+      await page.getByTestId('citation-1').click();
+      await page.getByTestId('source-now').waitFor();
+    },
+  },
+  'a source that has left the library': {
+    query: 'speed=50&now=removed',
+    go: async (page) => {
+      await ask(page, '费用是多少？');
+      await page.getByTestId('citation-1').click();
+      await page.getByTestId('source-now').waitFor();
+    },
+  },
   settings: {
     query: '',
     go: async (page) => {

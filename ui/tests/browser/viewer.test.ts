@@ -339,3 +339,39 @@ describe('the other kinds', () => {
     expect(complaints).toEqual([]);
   });
 });
+
+describe('a link to a passage', () => {
+  it('is copied from the source, and opens it', async () => {
+    const { page, complaints } = await open('speed=50', {
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    await ask(page, '费用是多少？');
+    await page.getByTestId('citation-1').click();
+    const quote = await page.getByTestId('highlight').innerText();
+    await page.getByRole('button', { name: 'Copy a link to this passage' }).click();
+    await page.getByText('The link is copied.').waitFor();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    expect(link).toMatch(/^lectern:\/\/open\?document=%2Fhome.*&start=\d+&end=\d+&content=c0ffee$/);
+    await page.getByRole('button', { name: 'Close the source' }).click();
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.evaluate(
+      (detail) => window.dispatchEvent(new CustomEvent('mock:link', { detail })),
+      link,
+    );
+    await expect.poll(() => page.getByTestId('highlight').innerText()).toBe(quote);
+    expect(complaints).toEqual([]);
+  });
+
+  it('opens its passage also where the window was opened by it', async () => {
+    const link = 'lectern://open?document=/home/ada/Documents/Notes/Garden.md&start=0&end=6';
+    const { page } = await open(`link=${encodeURIComponent(link)}`);
+    await page.getByTestId('viewer').getByTestId('highlight').getByText('Garden').waitFor();
+  });
+
+  it('says so where it leads to nothing of the library', async () => {
+    const link = 'lectern://open?document=/etc/passwd&start=0&end=6';
+    const { page } = await open(`link=${encodeURIComponent(link)}`);
+    await page.getByText('The library has no such document.').waitFor();
+    expect(await page.getByTestId('viewer').count()).toBe(0);
+  });
+});

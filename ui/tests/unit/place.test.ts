@@ -128,7 +128,7 @@ describe('the reason of a file', () => {
     [{ reason: 'the file is damaged' }, /^the file is damaged$/],
     [
       { reason: 'locked', reason_code: 'password_needed' },
-      /^This file is protected by a password\..* save a/,
+      /^This file is protected by a password\. Enter it/,
     ],
     [{ reason: 'big', reason_code: 'too_big', reason_detail: '200' }, /larger than 200 MB/],
     [{ reason: 'big', reason_code: 'too_big' }, /too big/],

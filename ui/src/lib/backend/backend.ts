@@ -6,11 +6,15 @@ import type {
   AskRequest,
   Conversation,
   ConversationSummary,
+  Desktop,
   DesktopSettings,
   FileStatus,
   FolderRules,
+  HistoryEntry,
+  Linked,
   Models,
   ModelSettings,
+  Quoted,
   Rating,
   Rect,
   RemovalPreview,
@@ -19,6 +23,7 @@ import type {
   SearchRequest,
   SetReport,
   Source,
+  SourceNow,
   Status,
   TextRange,
 } from '../types';
@@ -37,6 +42,8 @@ export interface Backend {
   removePath(path: string): Promise<void>;
   /** Queues what failed or was called off at or below a path once more, or everywhere. */
   retry(path: string | null): Promise<void>;
+  /** Reads a file that opens with a password only, which is kept nowhere. */
+  unlock(path: string, password: string): Promise<void>;
   /** Calls off the reading of what waits at or below a path, or everywhere; `retry` queues it again. */
   callOff(path: string | null): Promise<void>;
   /** Has a file that waits read before the others. */
@@ -44,6 +51,8 @@ export interface Backend {
   /** Changes what inside a folder belongs to the library. */
   setRules(path: string, rules: FolderRules): Promise<void>;
   setFolderPaused(path: string, paused: boolean): Promise<void>;
+  /** What happened to files, the latest first; only what came before the entry `before`. */
+  history(before: number | null, limit: number): Promise<HistoryEntry[]>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   search(request: SearchRequest): Promise<SearchReply>;
@@ -62,12 +71,22 @@ export interface Backend {
    * their mind. */
   exportRated(): Promise<SetReport | null>;
   desktopSettings(): Promise<DesktopSettings>;
+  /** What the desktop around the window can do. */
+  desktop(): Promise<Desktop>;
+  /** Has the program start with the person's session, or no longer. */
+  setAutostart(on: boolean): Promise<void>;
   setDesktopSettings(settings: DesktopSettings): Promise<void>;
   /** Has what is said outside of the page, such as the tray's menu, be said in its language. */
   setLanguage(language: 'en' | 'zh'): Promise<void>;
+  /** Closes the window, which ends the program unless it watches on without one. */
+  closeWindow(): Promise<void>;
   /** Ends the program, also where it would watch on without a window. */
   quit(): Promise<void>;
   source(path: string): Promise<Source>;
+  /** What became of sources since they were quoted, in the order of `quoted`. */
+  sourcesNow(quoted: Quoted[]): Promise<SourceNow[]>;
+  /** The passage that a link of the system leads to; null where none waits to be followed. */
+  linked(): Promise<Linked | null>;
   /** Where parts of a document stand on its pages, in the order of `ranges`. */
   places(path: string, ranges: TextRange[]): Promise<Rect[][]>;
   /** Bytes of the file behind a document; fewer than asked for where it ends. */

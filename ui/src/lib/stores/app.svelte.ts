@@ -4,11 +4,13 @@ import { t, tn, type Locale } from '../messages/index.svelte';
 import { conversationJson, conversationMarkdown, fileName } from '../text/markdown';
 import { Conversations } from './conversation.svelte';
 import { Desktop } from './desktop.svelte';
+import { History } from './history.svelte';
 import { Library } from './library.svelte';
 import { Models } from './models.svelte';
 import { Notices } from './notices.svelte';
 import { Scope } from './scope.svelte';
 import { Search } from './search.svelte';
+import { Sources } from './sources.svelte';
 import type { Settings, TextSize } from './settings.svelte';
 import { Viewer } from './viewer.svelte';
 
@@ -25,10 +27,12 @@ export class App {
   readonly settings: Settings;
   readonly notices = new Notices();
   readonly library: Library;
+  readonly history: History;
   readonly models: Models;
   readonly conversations: Conversations;
   readonly search: Search;
   readonly viewer: Viewer;
+  readonly sources: Sources;
   readonly desktop: Desktop;
   /** Where questions look. */
   readonly scope = new Scope();
@@ -37,8 +41,10 @@ export class App {
     this.backend = backend;
     this.settings = settings;
     this.library = new Library(backend, this.notices);
+    this.history = new History(backend, this.notices);
     this.models = new Models(backend, this.notices);
-    this.conversations = new Conversations(backend, this.notices);
+    this.sources = new Sources(backend);
+    this.conversations = new Conversations(backend, this.notices, () => settings.dropsUnsupported);
     this.search = new Search(
       backend,
       () => this.library.status?.folders.map(({ path }) => path) ?? [],
@@ -52,6 +58,8 @@ export class App {
       await this.backend.onApp((event) => {
         if (event.type === 'download') this.models.follow(event.download);
         if (event.type === 'models') void this.models.load();
+        if (event.type === 'library') this.lookAtSources();
+        if (event.type === 'link') void this.followLink();
       });
       await this.library.start();
       if (this.settings.textSize !== '100') await this.#zoom();
@@ -59,6 +67,7 @@ export class App {
       this.notices.fail(thrown);
     }
     await this.conversations.loadList();
+    await this.followLink();
   }
 
   /** Has what is said outside of the page be said in the page's language. */
@@ -68,6 +77,12 @@ export class App {
     } catch (thrown) {
       this.notices.fail(thrown);
     }
+  }
+
+  /** Sees what became of the sources of the conversation that is shown. */
+  lookAtSources(): void {
+    const { turns } = this.conversations;
+    void this.sources.look(turns.flatMap(({ answer }) => answer?.citations ?? []));
   }
 
   go(view: View): void {
@@ -105,6 +120,26 @@ export class App {
     this.conversations.startNew();
     await this.conversations.loadList();
     this.go('ask');
+  }
+
+  /** Shows the passage that a link of the system leads to, if one waits. */
+  async followLink(): Promise<void> {
+    try {
+      const linked = await this.backend.linked();
+      if (linked !== null) await this.viewer.open([{ ...linked, n: null }], 0);
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
+  }
+
+  /** Puts a text where the person can paste it from, and says so. */
+  async copy(text: string, said: string): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.notices.inform(said);
+    } catch (thrown) {
+      this.notices.fail(thrown);
+    }
   }
 
   /** Shows a document of the library beside whatever is shown. */

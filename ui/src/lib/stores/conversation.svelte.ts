@@ -7,6 +7,7 @@ import type {
   AskRequest,
   Coverage,
   ConversationSummary,
+  Manner,
   Rating,
 } from '../types';
 import type { Notices } from './notices.svelte';
@@ -34,7 +35,9 @@ export class Turn {
   }
 
   static from(answer: Answer): Turn {
-    const turn = new Turn(newRequest(answer.question, { conversation: answer.conversation }));
+    const { question, conversation, filter, manner, coverage } = answer;
+    const thorough = coverage !== null;
+    const turn = new Turn(newRequest(question, { conversation, filter, manner, thorough }));
     turn.#finish(answer, answer.cancelled ? 'cancelled' : 'done');
     return turn;
   }
@@ -110,13 +113,17 @@ export class Conversations {
   /** The turn being answered, shown or not. */
   running = $state.raw<Turn | null>(null);
   stopping = $state(false);
+  /** The answer whose menu of manners is open. */
+  adjusting = $state.raw<Turn | null>(null);
 
   readonly #backend: Backend;
   readonly #notices: Notices;
+  readonly #dropsUnsupported: () => boolean;
 
-  constructor(backend: Backend, notices: Notices) {
+  constructor(backend: Backend, notices: Notices, dropsUnsupported = () => false) {
     this.#backend = backend;
     this.#notices = notices;
+    this.#dropsUnsupported = dropsUnsupported;
   }
 
   async loadList(): Promise<void> {
@@ -175,7 +182,8 @@ export class Conversations {
 
   async ask(request: AskRequest): Promise<void> {
     if (this.running !== null) return;
-    const turn = new Turn({ ...request, conversation: this.id });
+    const only_supported = this.#dropsUnsupported();
+    const turn = new Turn({ ...request, conversation: this.id, only_supported });
     this.running = turn;
     this.stopping = false;
     this.turns = [...this.turns, turn];
@@ -192,6 +200,18 @@ export class Conversations {
     if (this.running !== null) return;
     this.turns = this.turns.filter((other) => other !== turn);
     await this.ask(turn.request);
+  }
+
+  /** The last answer that is shown, if it can be asked for in another manner. */
+  get adjustable(): Turn | null {
+    if (this.running !== null) return null;
+    return this.turns.findLast(({ answer }) => answer !== null && !answer.abstained) ?? null;
+  }
+
+  /** Asks for an answer in another manner, from what was searched for it. */
+  async adjust(turn: Turn, manner: Manner): Promise<void> {
+    const standalone_question = turn.standaloneQuestion || null;
+    await this.ask({ ...turn.request, manner, standalone_question });
   }
 
   async stop(): Promise<void> {

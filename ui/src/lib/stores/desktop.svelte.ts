@@ -1,10 +1,13 @@
 import type { Backend } from '../backend';
-import type { DesktopSettings } from '../types';
+import type { Desktop as DesktopAround, DesktopSettings } from '../types';
 import type { Notices } from './notices.svelte';
 
 /** What the program does besides showing its window. */
 export class Desktop {
   settings = $state.raw<DesktopSettings | null>(null);
+
+  /** What the desktop around the window can do. */
+  around = $state.raw<DesktopAround | null>(null);
 
   readonly #backend: Backend;
   readonly #notices: Notices;
@@ -17,6 +20,7 @@ export class Desktop {
   load(): Promise<void> {
     return this.#attempt(async () => {
       this.settings = await this.#backend.desktopSettings();
+      this.around = await this.#backend.desktop();
     });
   }
 
@@ -27,6 +31,18 @@ export class Desktop {
       await this.#backend.setDesktopSettings(settings);
       this.settings = settings;
     });
+  }
+
+  async setAutostart(on: boolean): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#backend.setAutostart(on);
+      this.around = await this.#backend.desktop();
+    });
+  }
+
+  /** As the window's own button does it. */
+  closeWindow(): Promise<void> {
+    return this.#attempt(() => this.#backend.closeWindow());
   }
 
   quit(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Backend } from '../backend';
 import { t, tn } from '../messages/index.svelte';
+import { baseName } from '../text/path';
 import type { FileStatus, FolderRules, FolderStatus, Status } from '../types';
 import type { Notices } from './notices.svelte';
 
@@ -81,6 +82,13 @@ export class Library {
   /** Queues what failed or was called off at or below a path, or everywhere, once more. */
   async retry(path: string | null): Promise<void> {
     await this.#attempt(() => this.#backend.retry(path));
+  }
+
+  /** Reads a file that opens with a password only. Rejects a wrong one. */
+  async unlock(path: string, password: string): Promise<void> {
+    await this.#backend.unlock(path, password);
+    this.#notices.inform(t('password.opened', { name: baseName(path) }));
+    if (this.#watching > 0) await this.#loadFiles();
   }
 
   /** Has a file that waits read before the others. */

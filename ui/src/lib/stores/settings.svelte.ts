@@ -20,6 +20,8 @@ export class Settings {
   theme = $state<Theme>(kept('theme', THEMES));
   language = $state<Language>(kept('language', LANGUAGES));
   textSize = $state<TextSize>(kept('textSize', TEXT_SIZES));
+  /** Sentences without support are left out of answers, instead of being marked. */
+  dropsUnsupported = $state(localStorage.getItem('unsupported') === 'drop');
   viewerWidth = $state(heldWithin(Number(localStorage.getItem('viewerWidth') ?? USUAL_VIEWER)));
   readonly #dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -43,6 +45,11 @@ export class Settings {
   setTextSize(size: TextSize): void {
     this.textSize = size;
     localStorage.setItem('textSize', size);
+  }
+
+  setDropsUnsupported(drops: boolean): void {
+    this.dropsUnsupported = drops;
+    localStorage.setItem('unsupported', drops ? 'drop' : 'mark');
   }
 
   setViewerWidth(percent: number): void {

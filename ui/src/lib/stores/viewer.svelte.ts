@@ -1,8 +1,9 @@
 import { toAppError, type Backend } from '../backend';
-import type { Reference } from '../text/references';
+import { linkTo, type Reference } from '../text/references';
 import { locateQuote, toSections, type Mark, type Range } from '../text/document';
-import type { AppError, Rect, Source } from '../types';
+import type { AppError, Rect, Source, SourceNow } from '../types';
 import { Find } from './find.svelte';
+import { quoted } from './sources.svelte';
 
 /** A rectangle of a mark on a page. */
 export interface MarkedRect extends Rect {
@@ -19,6 +20,10 @@ export class Viewer {
   index = $state(0);
   source = $state.raw<Source | null>(null);
   error = $state.raw<AppError | null>(null);
+  /** What became of the source since an answer has quoted it. */
+  now = $state.raw<SourceNow | null>(null);
+  /** Where the document lies: elsewhere than it was quoted, where it was moved. */
+  path = $state('');
   /** The person wants to see a PDF's text instead of its pages, or its pages cannot be drawn. */
   asText = $state(false);
   /** Why the pages cannot be drawn, if so. */
@@ -36,7 +41,7 @@ export class Viewer {
   /** Where the passage stands, as far as the document still has it. */
   readonly highlight: Range | null = $derived.by(() => {
     if (this.source === null || this.current === null) return null;
-    if (this.source.path !== this.current.document) return null;
+    if (this.source.path !== this.path) return null;
     return locateQuote(this.source.blocks, this.current, this.current.quote);
   });
   readonly find = new Find(() => this.source?.blocks ?? []);
@@ -70,9 +75,18 @@ export class Viewer {
   /** Steps to another of the passages. */
   async show(index: number): Promise<void> {
     this.index = index;
-    const path = this.current?.document;
+    const reference = this.current;
     this.error = null;
-    if (path === undefined || this.source?.path === path) return;
+    this.now = null;
+    if (reference === null) return;
+    this.path = reference.document;
+    const now = await this.#lookAt(reference);
+    // The person may have gone on to another passage meanwhile.
+    if (this.current !== reference) return;
+    this.now = now;
+    const path = now?.document ?? reference.document;
+    this.path = path;
+    if (this.source?.path === path) return;
     this.source = null;
     this.rects = [];
     this.asText = false;
@@ -80,10 +94,21 @@ export class Viewer {
     this.find.close();
     try {
       const source = await this.#backend.source(path);
-      // The person may have gone on to another document meanwhile.
-      if (this.current?.document === path) this.source = source;
+      if (this.isOpen && this.path === path) this.source = source;
     } catch (thrown) {
-      if (this.current?.document === path) this.error = toAppError(thrown);
+      if (this.isOpen && this.path === path) this.error = toAppError(thrown);
+    }
+  }
+
+  /** What became of a source that an answer has quoted; null where nothing is known. */
+  async #lookAt(reference: Reference): Promise<SourceNow | null> {
+    if (reference.content === undefined) return null;
+    try {
+      const [now] = await this.#backend.sourcesNow([quoted(reference)]);
+      return now ?? null;
+    } catch {
+      // The document itself can still be shown.
+      return null;
     }
   }
 
@@ -131,6 +156,15 @@ export class Viewer {
     );
     const cited = asked.length < marks.length ? (kept ?? []) : [];
     this.rects = [...rects, ...cited.map((rect) => ({ ...rect, kind: 'cited' as const }))];
+  }
+
+  /** A link to the passage that is shown, where the document lies now. */
+  get link(): string | null {
+    const { current, source, path } = this;
+    if (current === null || source === null) return null;
+    // Its offsets are true for the content that is shown.
+    const range = this.highlight ?? { start: 0, end: 0 };
+    return linkTo({ ...current, ...range, document: path, content: source.content });
   }
 
   close(): void {

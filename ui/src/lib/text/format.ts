@@ -35,6 +35,15 @@ export function day(time: string): string {
   });
 }
 
+/** The time of day, from an RFC 3339 time, as it is written where the person lives. */
+export function clock(time: string): string {
+  const region = navigator.languages.find((language) => language.startsWith(locale()));
+  return new Date(time).toLocaleTimeString(region ?? locale(), {
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+}
+
 /** A day of the calendar, from `YYYY-MM-DD`. */
 export function dayOf(date: string): string {
   return day(`${date}T00:00:00`);

@@ -8,8 +8,17 @@ export interface Reference extends Whereabouts {
   start: number;
   end: number;
   quote: string;
+  /** SHA-256 of the file that an answer has quoted. */
+  content?: string;
   /** Where it stands on its pages, where that came along. */
   rects?: Rect[];
+}
+
+/** A link that opens a passage in the application; `crates/app/src/link.rs` reads it. */
+export function linkTo({ document, start, end, content }: Reference): string {
+  const parts = new URLSearchParams({ document, start: String(start), end: String(end) });
+  if (content !== undefined) parts.set('content', content);
+  return `lectern://open?${parts}`;
 }
 
 /**

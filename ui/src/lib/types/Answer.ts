@@ -3,6 +3,8 @@ import type { AnswerPassage } from "./AnswerPassage";
 import type { AnswerSentence } from "./AnswerSentence";
 import type { Citation } from "./Citation";
 import type { Coverage } from "./Coverage";
+import type { Filter } from "./Filter";
+import type { Manner } from "./Manner";
 import type { Rating } from "./Rating";
 import type { Timing } from "./Timing";
 import type { Tokens } from "./Tokens";
@@ -56,6 +58,14 @@ citations: Array<Citation>,
  * The passages that were found, best first.
  */
 passages: Array<AnswerPassage>, 
+/**
+ * Where was looked.
+ */
+filter: Filter, 
+/**
+ * The manner that was asked for; `null` for the usual one.
+ */
+manner: Manner | null, 
 /**
  * The model's identity.
  */

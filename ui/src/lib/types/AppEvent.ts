@@ -14,7 +14,7 @@ status: Status, } | { "type": "download",
 /**
  * How far it is.
  */
-download: Download, } | { "type": "models" } | { "type": "problem", 
+download: Download, } | { "type": "models" } | { "type": "link" } | { "type": "problem", 
 /**
  * What.
  */

@@ -45,4 +45,8 @@ rects: Array<Rect>,
 /**
  * The headings above it.
  */
-heading: Array<string>, };
+heading: Array<string>, 
+/**
+ * SHA-256 of the file that was quoted, in hexadecimal.
+ */
+content?: string, };

@@ -34,6 +34,10 @@ changed: boolean,
  */
 bytes: number, 
 /**
+ * SHA-256 of the file whose text this is, in hexadecimal.
+ */
+content: string, 
+/**
  * Its text, block by block.
  */
 blocks: Array<SourceBlock>, };

@@ -224,9 +224,19 @@ export function scriptFor(question: string, always: string | null): Script {
   return notice;
 }
 
-/** The answer as it stands after `text` of the script was written. */
+function unsupported({ sentences }: Script): AnswerSentence[] {
+  return sentences.filter(({ support }) => support === 'unsupported');
+}
+
+/** A text without a sentence and its markers. */
+function without(text: string, sentence: string): string {
+  const at = text.indexOf(sentence.slice(0, -1));
+  return at < 0 ? text : text.slice(0, at) + text.slice(text.indexOf('].', at) + 2);
+}
+
 let nextId = 1;
 
+/** The answer as it stands after `text` of the script was written. */
 export function answerFrom(
   script: Script,
   request: AskRequest,
@@ -239,20 +249,28 @@ export function answerFrom(
     rating: null,
     question: request.question,
     standalone_question: request.standalone_question ?? request.question,
-    answer: text,
+    answer: request.only_supported
+      ? unsupported(script).reduce((rest, { text }) => without(rest, text), text)
+      : text,
     abstained: script.abstained,
     evidence: null,
     cancelled,
-    sentences: cancelled ? [] : script.sentences,
+    sentences: cancelled
+      ? []
+      : script.sentences.filter(
+          (said) => !request.only_supported || said.support !== 'unsupported',
+        ),
     citations: script.citations.filter(({ n }) => cited.has(n)),
     passages: script.passages,
+    filter: request.filter,
+    manner: request.manner,
     model: 'qwen3-4b-q4_k_m',
     tokens: { prompt: 640, completion: 71 },
     milliseconds: { retrieval: 14, first_token: 900, total: 4_100 },
     conversation: request.conversation,
     pending: 0,
-    dropped: [],
-    coverage: request.thorough ? { documents: 5, read: 5, unreadable: 1 } : null,
+    dropped: request.only_supported ? unsupported(script).map(({ text }) => text) : [],
+    coverage: request.thorough ? { documents: 5, read: cancelled ? 2 : 5, unreadable: 1 } : null,
     wants_everything: !request.thorough && /^(list|how many)/i.test(request.question),
   };
 }

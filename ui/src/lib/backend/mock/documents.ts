@@ -29,6 +29,7 @@ function source(
     missing: false,
     changed: false,
     bytes: 0,
+    content: 'c0ffee',
     blocks: placed,
   };
 }
@@ -309,6 +310,7 @@ export function cite(n: number, document: Source, quote: string): Citation {
     quote,
     rects: [],
     heading: headingAbove(document, block),
+    content: 'c0ffee',
   };
 }
 

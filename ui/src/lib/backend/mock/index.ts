@@ -1,5 +1,5 @@
 import { queryTerms } from '../../text/terms';
-import { isWithin } from '../../text/path';
+import { baseName, isWithin } from '../../text/path';
 import type {
   Answer,
   AppError,
@@ -10,6 +10,7 @@ import type {
   Filter,
   Hit,
   Source,
+  SourceNow,
 } from '../../types';
 import type { Backend, DragPhase, Unsubscribe } from '../backend';
 import { answerFrom, scriptFor } from './answers';
@@ -18,6 +19,10 @@ import { MockLibrary } from './library';
 import { MockModels } from './models';
 import { drawPages, type DrawnPages } from './pages';
 import { drawPicture } from './picture';
+
+/** What may have become of a source. */
+const NOW = ['changed', 'quote_gone', 'moved', 'missing', 'removed'] as const;
+const ELSEWHERE = '/home/ada/Elsewhere/';
 
 /**
  * An application in memory, for the browser tests and for work on the page.
@@ -30,8 +35,11 @@ import { drawPicture } from './picture';
  * - `fail=add,source,search,…` these calls are rejected
  * - `source=missing|changed|broken` the files behind the documents are gone, are others by now, or
  *   cannot be drawn
+ * - `now=changed|quote_gone|moved|missing|removed` what became of every source since it was quoted
  * - `problem` the library reports a problem
  * - `speed=10` everything ten times as fast
+ *
+ * - `link=lectern://…` the link that the window was opened with; `mock:link` stands for a later one
  *
  * `mock:drag` on `window` stands for the system's drag and drop.
  */
@@ -67,6 +75,12 @@ export function createMock(parameters: URLSearchParams): Backend {
   );
   const answers = new Map<number, Answer[]>();
   let desktop = { keep_watching: false, notify: true };
+  let autostart = false;
+  let link = parameters.get('link');
+  window.addEventListener('mock:link', (event) => {
+    link = (event as CustomEvent<string>).detail;
+    tell({ type: 'link' });
+  });
   const summaries = (): ConversationSummary[] =>
     [...answers].reverse().map(([id, list]) => ({
       id,
@@ -94,8 +108,13 @@ export function createMock(parameters: URLSearchParams): Backend {
   }
 
   function named(path: string): Source {
-    const found = documents.find((document) => document.path === path);
-    if (!found) throw error('not_found', 'The library has no such document.', '');
+    const isMoved = parameters.get('now') === 'moved';
+    const found = documents.find(
+      (document) =>
+        document.path === path || (isMoved && path === `${ELSEWHERE}${baseName(document.path)}`),
+    );
+    if (!found || parameters.get('now') === 'removed')
+      throw error('not_found', 'The library has no such document.', '');
     return found;
   }
 
@@ -123,9 +142,10 @@ export function createMock(parameters: URLSearchParams): Backend {
     const standalone = request.standalone_question ?? request.question;
     send({ type: 'passages', standalone_question: standalone, passages: script.passages });
     if (answers.size === 0) send({ type: 'loading_model' });
-    for (let read = 0; request.thorough && read < 5; read++) {
+    for (let read = 0; request.thorough && read < 5 && !isStopped; read++) {
       send({ type: 'reading', coverage: { documents: 5, read, unreadable: 1 } });
-      await wait(400);
+      await Promise.race([wait(400), stop]);
+      if (behaviour === 'hang' && read === 1) await stop;
     }
     await wait(500);
     if (behaviour === 'fail') {
@@ -159,10 +179,12 @@ export function createMock(parameters: URLSearchParams): Backend {
     addPaths: (paths) => call('add', () => library.add(paths)),
     removePath: (path) => call('remove', () => library.remove(path)),
     retry: (path) => call('retry', () => library.retry(path)),
+    unlock: (path, password) => call('unlock', () => library.unlock(path, password)),
     callOff: (path) => call('callOff', () => library.callOff(path)),
     hurry: (path) => call('hurry', () => library.hurry(path)),
     setRules: (path, rules) => call('rules', () => library.setRules(path, rules)),
     setFolderPaused: (path, paused) => call('pause', () => library.pauseFolder(path, paused)),
+    history: (before, limit) => call('history', () => library.history(before, limit)),
     pause: () => call('pause', () => library.pause(true)),
     resume: () => call('resume', () => library.pause(false)),
     search: ({ query, k, filter }) =>
@@ -194,9 +216,12 @@ export function createMock(parameters: URLSearchParams): Backend {
           .filter(({ rating }) => rating !== null).length;
         return { path: '/home/ada/Questions', questions, documents: 2 * questions, left_out: 0 };
       }),
+    desktop: () => call('desktop', () => ({ autostart, program: '/usr/bin/lectern-desktop' })),
+    setAutostart: (on) => call('autostart', () => void (autostart = on)),
     desktopSettings: () => call('desktop', () => desktop),
     setDesktopSettings: (settings) => call('desktop', () => void (desktop = settings)),
     setLanguage: async () => {},
+    closeWindow: () => call('quit', () => void console.info('would close')),
     quit: () => call('quit', () => void console.info('would quit')),
     conversation: (id) =>
       call('conversation', () => ({
@@ -212,7 +237,28 @@ export function createMock(parameters: URLSearchParams): Backend {
         const missing = state === 'missing';
         const bytes =
           missing || !['pdf', 'image'].includes(found.kind) ? 0 : drawn(found).bytes.length;
-        return { ...found, missing, bytes, changed: state === 'changed' };
+        return { ...found, path, missing, bytes, changed: state === 'changed' };
+      }),
+    sourcesNow: (quoted) =>
+      call('now', () =>
+        quoted.map(({ document }): SourceNow => {
+          const state = NOW.find((other) => other === parameters.get('now')) ?? 'same';
+          return {
+            state,
+            document: state === 'moved' ? `${ELSEWHERE}${baseName(document)}` : document,
+          };
+        }),
+      ),
+    linked: () =>
+      call('linked', () => {
+        if (link === null) return null;
+        const said = new URL(link).searchParams;
+        link = null;
+        const document = named(said.get('document') ?? '');
+        const [start, end] = [Number(said.get('start')), Number(said.get('end'))];
+        const text = document.blocks.map((block) => block.text).join('\n\n');
+        const quote = [...text].slice(start, end).join('');
+        return { document: document.path, page: null, start, end, quote, rects: [] };
       }),
     places: (path, ranges) =>
       call('places', () => ranges.map((range) => drawn(named(path)).rects(range))),

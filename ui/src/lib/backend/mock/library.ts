@@ -5,6 +5,8 @@ import type {
   FileStatus,
   FolderRules,
   FolderStatus,
+  HistoryEntry,
+  HistoryKind,
   Status,
 } from '../../types';
 import { documents } from './documents';
@@ -35,6 +37,7 @@ export interface Beginning {
 export class MockLibrary {
   paused = false;
   #urgent: string | null = null;
+  readonly #history: HistoryEntry[] = [];
   readonly #rules = new Map<string, FolderRules>();
   readonly #pausedFolders = new Set<string>();
   readonly #folders = new Map<string, FileStatus[]>();
@@ -68,6 +71,19 @@ export class MockLibrary {
         reason_code: 'unsupported',
       },
     );
+    if (beginning.library === 'large') this.#folders.get(ARCHIVE)?.push(...archive());
+    for (const { path } of this.files()) this.#tell('added', path);
+    const [first] = this.files();
+    if (first) {
+      this.#tell('moved', first.path, { from: '/home/ada/Downloads/Lease.pdf' });
+      this.#tell('changed', first.path);
+    }
+    this.#tell('removed', '/home/ada/Documents/Flat/Draft.docx');
+    this.#tell('failed', '/home/ada/Documents/Flat/Old contract.pdf', {
+      reason: 'the file is protected by a password',
+      reason_code: 'password_needed',
+    });
+    this.#tell('forgotten', null, { files: 12 });
     if (beginning.library === 'long') {
       this.#folders.set(LONG, longNames());
       this.#continue();
@@ -83,7 +99,38 @@ export class MockLibrary {
     if (beginning.library === 'away') {
       for (const entry of this.#folders.get('/home/ada/Documents/Notes') ?? []) entry.away = true;
     }
-    if (beginning.library === 'large') this.#folders.get(ARCHIVE)?.push(...archive());
+  }
+
+  /** What happened, the latest first. */
+  history(before: number | null, limit: number): HistoryEntry[] {
+    return this.#history
+      .filter(({ id }) => before === null || id < before)
+      .slice(-limit)
+      .reverse();
+  }
+
+  #tell(kind: HistoryKind, path: string | null, more: Partial<HistoryEntry> = {}): void {
+    const id = this.#history.length + 1;
+    this.#history.push({
+      id,
+      at: new Date(Date.UTC(2026, 2, 14 + Math.floor(id / 40), 9, 26, 53)).toISOString(),
+      kind,
+      path,
+      from: null,
+      files: null,
+      reason: null,
+      ...more,
+    });
+  }
+
+  /** Has files read that a password has opened. */
+  unlock(path: string, password: string): void {
+    const locked = this.files().find((file) => file.path === path && file.needs === 'password');
+    if (locked === undefined || password !== 'secret') {
+      const message = 'the password does not open the file';
+      throw { code: 'invalid_input', message, hint: 'Try another one.' } satisfies AppError;
+    }
+    this.retry(path);
   }
 
   files(): FileStatus[] {
@@ -134,6 +181,7 @@ export class MockLibrary {
       );
       files.push(file(`${path}/Scanned letter.pdf`, 'pending'));
       this.#folders.set(path, files);
+      for (const { path } of files) this.#tell('added', path);
       added += files.length;
     }
     this.#continue();
