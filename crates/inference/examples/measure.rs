@@ -3,6 +3,8 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
+//! - `measure cosines DIRECTORY THREADS 1 FILE` gives, for every line of FILE, the cosine of the
+//!   two texts in it, with a tab between them;
 //! - `measure switch MODEL.gguf,OTHER.gguf THREADS TIMES FILE` loads one model after the other,
 //!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
@@ -32,7 +34,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|switch|text|predictions|odds MODEL THREADS RUNS FILE".into(),
+            "usage: measure chat|embed|cosines|switch|text|predictions|odds MODEL THREADS RUNS FILE"
+                .into(),
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
@@ -49,6 +52,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
+        "cosines" => cosines(Path::new(model), &text),
         "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
@@ -187,6 +191,23 @@ async fn replies(gguf: &str, lines: usize, text: &str) -> Result<()> {
             }
         }
         println!("{answer:?}");
+    }
+    Ok(())
+}
+
+/// The cosine of the two texts of each line, with a tab between them.
+fn cosines(directory: &Path, lines: &str) -> Result<()> {
+    let embedder = BertEmbedder::load(EmbedderOptions {
+        id: "measured".into(),
+        directory: directory.to_owned(),
+        query_prefix: "query: ".into(),
+        passage_prefix: "passage: ".into(),
+        max_tokens: 256,
+    })?;
+    for (one, other) in lines.lines().filter_map(|line| line.split_once('\t')) {
+        let vectors = embedder.embed_passages(&[one, other])?;
+        let [one, other] = vectors.as_slice() else { continue };
+        println!("{:.4}", one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>());
     }
     Ok(())
 }
