@@ -3,6 +3,7 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
+//! - `measure vectors DIRECTORY THREADS 1 FILE` gives the vector of each line of FILE as a passage;
 //! - `measure switch MODEL.gguf,OTHER.gguf THREADS TIMES FILE` loads one model after the other,
 //!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
@@ -32,7 +33,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|switch|text|predictions|odds MODEL THREADS RUNS FILE".into(),
+            "usage: measure chat|embed|vectors|switch|text|predictions|odds MODEL THREADS RUNS FILE"
+                .into(),
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
+        "vectors" => vectors(Path::new(model), &text),
         "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
@@ -191,15 +194,27 @@ async fn replies(gguf: &str, lines: usize, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
-    let start = Instant::now();
-    let embedder = BertEmbedder::load(EmbedderOptions {
+fn embedder(directory: &Path) -> Result<BertEmbedder> {
+    Ok(BertEmbedder::load(EmbedderOptions {
         id: "measured".into(),
         directory: directory.to_owned(),
         query_prefix: String::new(),
         passage_prefix: String::new(),
         max_tokens: 256,
-    })?;
+    })?)
+}
+
+fn vectors(directory: &Path, text: &str) -> Result<()> {
+    let lines: Vec<&str> = text.lines().collect();
+    for vector in embedder(directory)?.embed_passages(&lines)? {
+        println!("{vector:?}");
+    }
+    Ok(())
+}
+
+fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
+    let start = Instant::now();
+    let embedder = embedder(directory)?;
     let load = start.elapsed().as_secs_f64();
     let lines: Vec<&str> = text.lines().collect();
     let mut seconds = Vec::new();
