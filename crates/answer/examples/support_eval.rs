@@ -7,7 +7,7 @@
 //! FIRST (default 0) is the first paragraph that is taken; then every nth is. The
 //! limits of the score were chosen on the default, so other values are unseen. Into the file
 //! PAIRS goes a JSON line for each claim, with the quote that it was compared with, for what
-//! else may judge them (`measure cosines`, `measure odds`). How long a check takes is said last.
+//! else may judge them (`measure vectors`, `measure odds`). How long a check takes is said last.
 //!
 //! Claims are made from the set by fixed rules and checked against their paragraph
 //! among four others of the same article:

@@ -719,6 +719,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn reads_first_what_is_likeliest_to_hold_the_answer() {
+        let model =
+            ScriptedModel::new(&["Dogs are not allowed. [1]"]).verdicts(&[Some(0.1), Some(0.9)]);
+        let mut input = input("May the tenant keep dogs?");
+        input.options.abstain.min_evidence = Some(0.5);
+        input.options.further_passage_tokens = 8;
+        let (answer, _) = run(&model, input).await;
+        let chunks: Vec<i64> = answer.passages.iter().map(|passage| passage.chunk.0).collect();
+        assert_eq!(chunks, [200, 0, 400]);
+        let asked: Vec<i64> = answer.asked.iter().map(|asked| asked.chunk.0).collect();
+        assert_eq!(asked, [0, 200]);
+        assert_eq!(answer.citations[0].quote, "The tenant may not keep dogs.");
+    }
+
+    #[tokio::test]
     async fn drops_what_is_not_borne_out_where_that_is_wanted() {
         let said = "The lease began on 1 March 2024. [1] Penguins pay 5,000 dollars. [1]\n- The monthly rent is 900 euros. [1]";
         let mut input = input("What is the rent?");

@@ -92,3 +92,46 @@ pub struct Evidence {
     /// The same weighed, in 0..=1.
     pub likelihood: f32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::passage;
+
+    #[test]
+    fn sees_what_the_passage_does_not_have() {
+        let text =
+            "The lighthouse on Brannock Point was finished in 1874 by Ida Moss. It never closed.";
+        let lease = "承租人每月付租金1250元。";
+        let cases: &[(&str, &str, [bool; 4])] = &[
+            // Missing: names, numbers, words, and a negation.
+            (text, "When did Ida Moss finish the lighthouse?", [false; 4]),
+            (text, "Was the Brannock Point lighthouse finished in 1874?", [false; 4]),
+            (text, "When did Karl Moss finish the lighthouse?", [true, false, false, false]),
+            (text, "Who finished the lighthouse in 1931?", [false, true, false, false]),
+            (text, "Who painted the lighthouse?", [false, false, true, false]),
+            (text, "When did the lighthouse not close?", [false; 4]),
+            (lease, "租金是多少？", [false; 4]),
+            (lease, "2024年租金是多少？", [false, true, false, false]),
+            (lease, "租金什么时候不用付？", [false, false, false, true]),
+            // The name of the file says what it is about.
+            (text, "When was the lighthouse of the Lease finished?", [false; 4]),
+        ];
+        for (text, question, expected) in cases {
+            let gaps = Gaps::between(question, &[&passage(text, 0)]);
+            assert_eq!(gaps.all().map(|gap| gap > 0.0), *expected, "{question} {gaps:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_sure_is_believed() {
+        let all = Gaps { names: 1.0, numbers: 1.0, words: 1.0, negation: 1.0 };
+        assert!(all.cost() <= MOST);
+        for yes in [0.0, 0.1, 0.5, 0.9, 1.0] {
+            let weighed = all.weigh(yes);
+            assert!(weighed <= yes.max(1e-5) && (0.0..=1.0).contains(&weighed), "{yes} {weighed}");
+            assert!((Gaps::default().weigh(yes) - yes).abs() < 1e-4, "{yes}");
+        }
+        assert!(all.weigh(0.95) > 0.5);
+    }
+}

@@ -208,6 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn shows_of_further_passages_the_best_sentences_only() {
+        let passages = [long("boat", 0), long("car", 1000), passage("A dog is free.", 2000)];
+        let options = PackOptions { further_tokens: 14, ..PackOptions::default() };
+        let packed = pack(&passages, "What does the car cost?", &options, words);
+        let shown: Vec<&str> = packed.sources.iter().map(|source| source.shown.as_str()).collect();
+        let expected = [
+            passages[0].text.as_str(),
+            "… Our car costs ten euros. It is paid yearly. …",
+            "A dog is free.",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
     fn leaves_out_what_repeats_or_is_empty_or_does_not_fit() {
         let whole = passage("The rent is ten euros. The deposit is twenty.", 0);
         let inside = Passage {

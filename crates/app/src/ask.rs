@@ -13,6 +13,7 @@ use lectern_answer::{
 };
 use lectern_catalog::{FileState, ScopeFilter};
 use lectern_domain::{CharRange, ChatModel, ConversationId, DocumentId, ErrorCode, TokenUsage};
+use lectern_models::Model;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,10 +31,16 @@ use crate::{
 /// its prompt has room for.
 const PASSAGES: usize = 8;
 
-/// What the model reads, in tokens and passages: on a CPU every hundred tokens are
-/// some seconds of waiting for the first word.
+/// What the model reads, in tokens, where nothing is known of the computer's pace.
 const PROMPT_TOKENS: usize = 700;
-const PROMPT_PASSAGES: usize = 4;
+/// What it reads where reading that takes no longer than `PATIENCE`.
+const LONGER_PROMPTS: [usize; 2] = [2_000, 1_200];
+/// What it reads where even `PROMPT_TOKENS` take longer.
+const SHORT_PROMPT: usize = 500;
+/// So many seconds a person waits for the first word.
+const PATIENCE: f64 = 5.0;
+/// So many tokens of the prompt there are for each passage.
+const TOKENS_FOR_A_PASSAGE: usize = 175;
 
 /// What the model reads of each passage but the best: its best sentences.
 const FURTHER_PASSAGE_TOKENS: usize = 100;
@@ -143,6 +150,8 @@ impl App {
         let loaded = milliseconds();
         let settings = self.model_settings()?;
         let catalogued = self.inner.parts.models.store.model(model.id()).ok();
+        let prompt_tokens =
+            catalogued.as_ref().map_or(PROMPT_TOKENS, |model| self.prompt_tokens(model));
         let abstain = AbstainOptions {
             min_evidence: request
                 .min_evidence
@@ -150,8 +159,8 @@ impl App {
             ..AbstainOptions::default()
         };
         let options = AnswerOptions {
-            prompt_tokens: PROMPT_TOKENS,
-            max_passages: PROMPT_PASSAGES,
+            prompt_tokens,
+            max_passages: (prompt_tokens / TOKENS_FOR_A_PASSAGE).clamp(3, PASSAGES),
             further_passage_tokens: FURTHER_PASSAGE_TOKENS,
             temperature: settings.temperature,
             instructions: settings.instructions,
@@ -209,6 +218,17 @@ impl App {
     /// Stops the answer that is being made.
     pub fn stop(&self) {
         locked(&self.inner.asking).cancel();
+    }
+
+    /// How many tokens of prompt suit the model and the computer.
+    fn prompt_tokens(&self, model: &Model) -> usize {
+        let is_quick =
+            |tokens: usize| self.seconds_to_read(model, tokens).map(|seconds| seconds <= PATIENCE);
+        match LONGER_PROMPTS.into_iter().find(|tokens| is_quick(*tokens) == Some(true)) {
+            Some(tokens) => tokens,
+            None if is_quick(PROMPT_TOKENS) == Some(false) => SHORT_PROMPT,
+            None => PROMPT_TOKENS,
+        }
     }
 
     /// The passages that a question is answered from, best first.

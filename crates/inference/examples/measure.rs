@@ -3,8 +3,7 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
-//! - `measure cosines DIRECTORY THREADS 1 FILE` gives, for every line of FILE, the cosine of the
-//!   two texts in it, with a tab between them;
+//! - `measure vectors DIRECTORY THREADS 1 FILE` gives the vector of each line of FILE as a passage;
 //! - `measure switch MODEL.gguf,OTHER.gguf THREADS TIMES FILE` loads one model after the other,
 //!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
@@ -34,7 +33,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|cosines|switch|text|predictions|odds MODEL THREADS RUNS FILE"
+            "usage: measure chat|embed|vectors|switch|text|predictions|odds MODEL THREADS RUNS FILE"
                 .into(),
         );
     };
@@ -52,7 +51,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
-        "cosines" => cosines(Path::new(model), &text),
+        "vectors" => vectors(Path::new(model), &text),
         "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
@@ -195,32 +194,27 @@ async fn replies(gguf: &str, lines: usize, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// The cosine of the two texts of each line, with a tab between them.
-fn cosines(directory: &Path, lines: &str) -> Result<()> {
-    let embedder = BertEmbedder::load(EmbedderOptions {
+fn embedder(directory: &Path) -> Result<BertEmbedder> {
+    Ok(BertEmbedder::load(EmbedderOptions {
         id: "measured".into(),
         directory: directory.to_owned(),
-        query_prefix: "query: ".into(),
-        passage_prefix: "passage: ".into(),
+        query_prefix: String::new(),
+        passage_prefix: String::new(),
         max_tokens: 256,
-    })?;
-    for (one, other) in lines.lines().filter_map(|line| line.split_once('\t')) {
-        let vectors = embedder.embed_passages(&[one, other])?;
-        let [one, other] = vectors.as_slice() else { continue };
-        println!("{:.4}", one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>());
+    })?)
+}
+
+fn vectors(directory: &Path, text: &str) -> Result<()> {
+    let lines: Vec<&str> = text.lines().collect();
+    for vector in embedder(directory)?.embed_passages(&lines)? {
+        println!("{vector:?}");
     }
     Ok(())
 }
 
 fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
     let start = Instant::now();
-    let embedder = BertEmbedder::load(EmbedderOptions {
-        id: "measured".into(),
-        directory: directory.to_owned(),
-        query_prefix: String::new(),
-        passage_prefix: String::new(),
-        max_tokens: 256,
-    })?;
+    let embedder = embedder(directory)?;
     let load = start.elapsed().as_secs_f64();
     let lines: Vec<&str> = text.lines().collect();
     let mut seconds = Vec::new();

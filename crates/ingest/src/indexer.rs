@@ -845,18 +845,7 @@ impl Indexer {
             return Ok(false);
         }
         let embedder = self.parts.embedder.get().await?;
-        let mut embedded = Vec::with_capacity(waiting.len());
-        for step in waiting.chunks(EMBED_STEP) {
-            if !urgent {
-                self.let_the_person_pass().await;
-            }
-            embedded.extend(vectors(&embedder, step.to_vec()).await?);
-            let first =
-                if urgent { catalog.has_urgent_files()? } else { catalog.has_work(now())? };
-            if first || self.cancel.is_cancelled() || self.is_urged()? {
-                break;
-            }
-        }
+        let embedded = self.vectors_of(&embedder, waiting, urgent).await?;
         let ids: Vec<ChunkId> = embedded.iter().map(|chunk| chunk.id).collect();
         self.changed_chunks += ids.len();
         self.commits += 1;
