@@ -720,7 +720,7 @@ pub struct Answer {
     pub pending: u64,
     /// Files in scope that could not be read.
     #[serde(default)]
-    #[ts(type = "number", optional, as = "Option<u64>")]
+    #[ts(optional, as = "Option<u32>")]
     pub failed: u64,
     /// The first of these files.
     #[serde(default)]
