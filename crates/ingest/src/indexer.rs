@@ -73,6 +73,9 @@ const MAINTAIN_AFTER: usize = 5_000;
 /// After so many commits, however small.
 const MAINTAIN_AFTER_COMMITS: usize = 200;
 
+/// So often in a row that gives way to what has just changed on the disk, which may never end.
+const MOST_INTERRUPTIONS: usize = 3;
+
 /// When nothing has been done for so long, whatever was is put in order.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -267,6 +270,8 @@ pub struct Indexer {
     changed_chunks: usize,
     /// Commits to the index since then.
     commits: usize,
+    /// How often that was begun since and gave way.
+    interruptions: usize,
     /// The embedder cannot be had; vectors wait until somebody rings.
     no_vectors: bool,
     /// Nor can it be had for its measure.
@@ -291,6 +296,7 @@ impl Indexer {
             next_looks: HashMap::new(),
             changed_chunks: 0,
             commits: 0,
+            interruptions: 0,
             no_vectors: false,
             no_measure: false,
             succession: None,
@@ -935,13 +941,22 @@ impl Indexer {
         Ok(Advance::Further)
     }
 
-    /// Puts the index in order after so many changed chunks or commits.
+    /// Puts the index in order after so many changed chunks or commits. In a large library that
+    /// takes seconds, so what is saved meanwhile comes first, and it is begun again afterwards.
     async fn maintain(&mut self, chunks: usize, commits: usize) -> Result<bool, IngestError> {
         if self.changed_chunks < chunks && self.commits < commits {
             return Ok(false);
         }
-        self.parts.index.maintain().await?;
-        (self.changed_chunks, self.commits) = (0, 0);
+        let index = self.parts.index.clone();
+        let gives_way = self.interruptions < MOST_INTERRUPTIONS;
+        tokio::select! {
+            maintained = index.maintain() => {
+                maintained?;
+                (self.changed_chunks, self.commits, self.interruptions) = (0, 0, 0);
+            }
+            () = stirred(self.watch.as_mut()), if gives_way => self.interruptions += 1,
+            () = self.cancel.cancelled() => {}
+        }
         Ok(true)
     }
 

@@ -32,6 +32,10 @@ pub struct MemoryIndex {
     pub vectors: Mutex<BTreeMap<ChunkId, DocumentId>>,
     pub twice: AtomicUsize,
     pub broken: AtomicBool,
+    /// How often it was begun to put it in order.
+    pub maintenance: watch::Sender<usize>,
+    /// Putting it in order does not end.
+    pub untidy: AtomicBool,
 }
 
 #[async_trait]
@@ -81,6 +85,10 @@ impl ChunkIndex for MemoryIndex {
         Ok(self.vectors.lock().unwrap().keys().copied().collect())
     }
     async fn maintain(&self) -> Result<(), IndexError> {
+        self.maintenance.send_modify(|begun| *begun += 1);
+        if self.untidy.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
     async fn purge(&self, _: &[String]) -> Result<(), IndexError> {
