@@ -466,6 +466,13 @@ pub struct AskRequest {
     /// What to search for, where the person has put it into words of their own; otherwise a
     /// question that goes on with a conversation is put so that it stands alone.
     pub standalone_question: Option<String>,
+    /// Documents that the person adds: their best passages come first, wherever else is looked.
+    #[ts(optional, as = "Option<_>")]
+    pub with: Vec<String>,
+    /// Answer from the passages of this answer, by its id, without searching again. Where one of
+    /// them has changed, it is searched again.
+    #[ts(type = "number | null", optional)]
+    pub passages_of: Option<i64>,
 }
 
 /// A manner in which an answer is given.
@@ -614,6 +621,15 @@ pub struct AnswerPassage {
     pub start: u32,
     /// One past its last character.
     pub end: u32,
+    /// The sentence of it that is likeliest to answer the question, in the characters of the
+    /// document's text; it is known before the model speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub answering: Option<TextRange>,
+    /// How likely it holds the answer, 0 to 1, where the model was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub evidence: Option<f32>,
     /// Higher is better; comparable within one answer.
     pub score: f32,
     /// The headings above it.
@@ -699,9 +715,17 @@ pub struct Answer {
     /// The conversation it belongs to.
     #[ts(type = "number | null")]
     pub conversation: Option<i64>,
-    /// Files that were not searchable yet when it was asked.
+    /// Files in scope that were not read yet when it was asked.
     #[ts(type = "number")]
     pub pending: u64,
+    /// Files in scope that could not be read.
+    #[serde(default)]
+    #[ts(optional, as = "Option<u32>")]
+    pub failed: u64,
+    /// The first of these files.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub unread: Vec<UnreadFile>,
     /// Sentences that were dropped because no source bears them out.
     #[serde(default)]
     pub dropped: Vec<String>,
@@ -712,6 +736,16 @@ pub struct Answer {
     /// were read.
     #[serde(default)]
     pub wants_everything: bool,
+}
+
+/// A file that an answer could not rest on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct UnreadFile {
+    /// Absolute path.
+    pub path: String,
+    /// `pending`, `reading` or `failed`.
+    pub state: FileState,
 }
 
 /// How much of what was to be read was read.

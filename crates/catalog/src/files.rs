@@ -622,6 +622,27 @@ impl Catalog {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The files in scope that wait to be read, are being read or could not be, by path. The kind
+    /// of what was not read is not known, so `filter` leaves none of them out by it.
+    pub fn unread_in(&self, filter: &ScopeFilter) -> Result<Vec<(String, FileState)>> {
+        let filter = ScopeFilter { kinds: Vec::new(), ..filter.clone() };
+        let (condition, parameters) = scope_condition(&filter);
+        let connection = self.lock();
+        let mut statement = connection.prepare(&format!(
+            "SELECT file.path, file.state FROM file
+             WHERE file.state IN ('pending', 'reading', 'failed') AND {condition}
+             ORDER BY file.path"
+        ))?;
+        let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.map(|row| {
+            let (path, state) = row?;
+            Ok((path, FileState::parse(&state)?))
+        })
+        .collect()
+    }
+
     /// A path of the file that is read at the moment.
     pub fn reading(&self) -> Result<Option<String>> {
         Ok(self

@@ -136,6 +136,14 @@ CREATE TABLE turn (
 ) STRICT;
 CREATE INDEX turn_by_conversation ON turn (conversation);
 
+-- What a model found in a document, of one question; it goes with the document.
+CREATE TABLE finding (
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    asked    TEXT NOT NULL, -- the question and all else that it depends on
+    said     TEXT NOT NULL,
+    PRIMARY KEY (document, asked)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE setting (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
