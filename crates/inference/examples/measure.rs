@@ -3,8 +3,6 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
-//! - `measure switch MODEL.gguf,OTHER.gguf THREADS TIMES FILE` loads one model after the other,
-//!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
 //!   and what the model answers greedily to its first RUNS lines. With
 //!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name;
@@ -32,7 +30,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|switch|text|predictions|odds MODEL THREADS RUNS FILE".into(),
+            "usage: measure chat|embed|text|predictions|odds MODEL THREADS RUNS FILE".into()
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
@@ -49,7 +47,6 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
-        "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
         "odds" => tokio::runtime::Runtime::new()?.block_on(odds(model, &text)),
@@ -94,30 +91,6 @@ async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
         memory("VmHWM:"),
         resident
     );
-    Ok(())
-}
-
-async fn switch(ggufs: &str, times: usize, text: &str) -> Result<()> {
-    let ggufs: Vec<&str> = ggufs.split(',').collect();
-    for gguf in ggufs.iter().cycle().take(times) {
-        let options = ChatOptions {
-            id: (*gguf).to_owned(),
-            gguf: PathBuf::from(gguf),
-            context_tokens: 2_048,
-            cpu_only: false,
-        };
-        let model = MistralChat::load(options).await?;
-        let messages = vec![ChatMessage { role: ChatRole::User, content: text.to_owned() }];
-        let mut reply = model
-            .generate(ChatRequest { messages, max_tokens: 8, temperature: 0.0, sources: None })
-            .await?;
-        while let Some(delta) = reply.next().await {
-            delta?;
-        }
-        // What was freed is given back once the reply has ended.
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        println!("{} MiB\t{gguf}", memory("VmRSS:"));
-    }
     Ok(())
 }
 
@@ -198,6 +171,7 @@ fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
         directory: directory.to_owned(),
         query_prefix: String::new(),
         passage_prefix: String::new(),
+        first_token: false,
         max_tokens: 256,
     })?;
     let load = start.elapsed().as_secs_f64();
