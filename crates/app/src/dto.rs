@@ -228,6 +228,9 @@ pub struct Status {
     pub embedder: String,
     /// The embedder that takes its place once its vectors are complete, if one is to.
     pub next_embedder: Option<String>,
+    /// Chunks that have its vectors by now; 0 where there is none.
+    #[ts(type = "number")]
+    pub next_embedded_chunks: u64,
     /// The chat model in use.
     pub model: String,
     /// Whether the chat model's files are here.

@@ -73,8 +73,8 @@ pub type RunCheck = Box<dyn Fn() -> Check + Send + Sync>;
 pub struct Parts {
     /// The search index.
     pub index: Arc<dyn IndexStore>,
-    /// The embedder that is wanted, by its id. Another one answers until the vectors of this
-    /// one are complete.
+    /// The embedder that is wanted where a person has chosen none, by its id. Another one answers
+    /// until the vectors of this one are complete.
     pub embedder: String,
     /// What belongs to an embedder, by its id; `None` where there is none of that id.
     pub embedding: FindEmbedding,
@@ -106,6 +106,8 @@ struct Inner {
     searched: Mutex<Option<(String, Arc<dyn ChunkIndex>)>>,
     /// The embedder that answers, once it was asked for.
     answering: Mutex<Option<Embedding>>,
+    /// Rung when another embedder is wanted.
+    wanted: Notify,
     /// Rung when the indexer may have something to do.
     wake: Arc<Notify>,
     /// Rung when the library has changed.
@@ -140,6 +142,7 @@ impl App {
                 parts,
                 searched: Mutex::default(),
                 answering: Mutex::default(),
+                wanted: Notify::new(),
                 wake: Arc::default(),
                 changed: Arc::default(),
                 events: broadcast::Sender::new(64),

@@ -139,6 +139,7 @@ fn embedder() -> BertEmbedder {
         directory: installed.directory.clone(),
         query_prefix: model.query_prefix.clone(),
         passage_prefix: model.passage_prefix.clone(),
+        first_token: model.first_token,
         max_tokens: model.context_tokens,
     })
     .unwrap()

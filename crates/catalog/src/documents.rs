@@ -13,6 +13,8 @@ use crate::{Catalog, CatalogError, Result, ScopeFilter, files::scope_condition, 
 
 /// The setting that names the embedder whose vectors answer.
 const EMBEDDER_SETTING: &str = "embedder";
+/// The setting that says how many vectors there are of the embedder that is to take its place.
+const SUCCESSOR_SETTING: &str = "successor_vectors";
 
 /// What was read from a file, on its way into the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -194,6 +196,7 @@ impl Catalog {
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             [EMBEDDER_SETTING, embedder],
         )?;
+        transaction.execute("DELETE FROM setting WHERE name = ?1", [SUCCESSOR_SETTING])?;
         // The vectors of the one before are of no use any more.
         forgetting::ask_to_purge(&transaction)?;
         transaction.commit()?;
@@ -208,6 +211,31 @@ impl Catalog {
     /// Chooses the embedder of a library that has no vectors yet.
     pub fn set_embedder(&self, embedder: &str) -> Result<()> {
         self.set_setting(EMBEDDER_SETTING, embedder)
+    }
+
+    /// How many chunks have vectors of the embedder that is to take the other one's place, as far
+    /// as its maker has said.
+    pub fn successor_vectors(&self) -> Result<u64> {
+        let said = self.setting(SUCCESSOR_SETTING)?;
+        Ok(said.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    /// Says how many there are.
+    pub fn set_successor_vectors(&self, count: usize) -> Result<()> {
+        self.set_setting(SUCCESSOR_SETTING, &count.to_string())
+    }
+
+    /// The texts of at most so many chunks, taken evenly from all there are.
+    pub fn sample_texts(&self, most: u32) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM chunk";
+        let (first, last): (i64, i64) =
+            connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let step = usize::try_from((last - first) / i64::from(most.max(1)) + 1).unwrap_or(1);
+        let mut next =
+            connection.prepare("SELECT text FROM chunk WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        let texts = (first..=last).step_by(step).map(|id| next.query_row([id], |row| row.get(0)));
+        Ok(texts.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The next chunks without a vector of files that somebody edits or looks at, the

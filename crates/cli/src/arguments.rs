@@ -261,7 +261,8 @@ pub enum ModelsCommand {
         /// The file.
         file: PathBuf,
     },
-    /// Answer with this model from now on.
+    /// Answer with this chat model from now on, or search by meaning with this embedder, which
+    /// first reads the library in the background.
     Use {
         /// The model's id.
         id: String,
@@ -270,6 +271,9 @@ pub enum ModelsCommand {
     Remove {
         /// The model's id.
         id: String,
+        /// Also where another library uses it.
+        #[arg(long)]
+        anyway: bool,
     },
     /// How the models would run on this computer, which is recommended, and why.
     Fit,

@@ -7,10 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
     AddReport, Answer, AnswerPassage, AppError, Check, Conversation, ConversationSummary, Coverage,
-    DocumentText, Download, DownloadState, Explanation, FileState, Filter, Fit, FolderRules,
-    HistoryEntry, HistoryKind, Hit, ModelEntry, ModelSettings, Models, OtherProgram, Place,
-    Ranking, Rating, RecommendationReason, RemovedModel, SearchReply, SetReport, Status,
-    SupportLevel, UnreadFile, Verdict, WhyNot, place_in_words,
+    DocumentText, Download, DownloadState, EmbedderChange, Explanation, FileState, Filter, Fit,
+    FolderRules, HistoryEntry, HistoryKind, Hit, ModelEntry, ModelRole, ModelSettings, Models,
+    OtherProgram, Place, Ranking, Rating, RecommendationReason, RemovedModel, SearchReply,
+    SetReport, Status, SupportLevel, UnreadFile, Verdict, WhyNot, place_in_words,
 };
 use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
@@ -107,6 +107,10 @@ pub fn status(status: &Status) {
     }
     println!("on disk    {:.1} MB", status.bytes_on_disk as f64 / 1e6);
     println!("embedder   {}", status.embedder);
+    if let Some(next) = &status.next_embedder {
+        let (done, all) = (status.next_embedded_chunks, status.chunks);
+        println!("           {next} takes its place; it has read {done} of {all} passages");
+    }
     let missing = if status.model_installed { "" } else { " (not installed)" };
     println!("model      {}{missing}", status.model);
     if status.paused {
@@ -585,7 +589,9 @@ pub fn fit(models: &Models) {
     println!();
     for model in &models.models {
         let mark = if model.recommended { "→" } else { " " };
-        println!("{mark} {:35} {}", model.id, fit_in_words(&model.fit));
+        let cost = model.change.filter(|change| change.passages > 0);
+        let cost = cost.map(|change| format!("; to change to it: {}", cost_of(&change)));
+        println!("{mark} {:35} {}{}", model.id, fit_in_words(&model.fit), cost.unwrap_or_default());
     }
     println!("\n{}", recommendation(models));
 }
@@ -631,6 +637,26 @@ pub fn model(model: &ModelEntry, what: &str) {
     if let Some(origin) = &model.linked_to {
         println!("It is linked to {origin}.");
     }
+}
+
+/// What was chosen, and from when on it is in use.
+pub fn used(entry: &ModelEntry) {
+    match entry.change {
+        None if entry.role == ModelRole::Embedder => println!("{} is in use.", entry.name),
+        None => model(entry, "answers from now on"),
+        Some(change) => {
+            println!("{} reads the library in the background: {}.", entry.name, cost_of(&change));
+            println!(
+                "Search goes on with the other one until it has; `lectern status` says how far it is."
+            );
+        }
+    }
+}
+
+/// What changing to an embedder costs, in words.
+fn cost_of(change: &EmbedderChange) -> String {
+    let time = change.seconds.map(|seconds| format!(", about {}", duration(seconds.ceil())));
+    format!("{} passages{}", change.passages, time.unwrap_or_default())
 }
 
 /// What removing a model did.

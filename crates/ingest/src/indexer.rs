@@ -17,8 +17,8 @@ use lectern_catalog::{
     QueuedFile, ReadOutcome,
 };
 use lectern_domain::{
-    ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, FolderId, IndexError,
-    IndexedChunk, ModelError, Source,
+    ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, ErrorCode, FolderId,
+    IndexError, IndexedChunk, ModelError, Source,
 };
 use lectern_extract::{
     ReadError, RecognisedPage, detect,
@@ -470,6 +470,7 @@ impl Indexer {
                 held.retain(|id| known.contains(id));
             }
             let met = ChunkId(0);
+            catalog.set_successor_vectors(held.len())?;
             self.succession = Some(Succession { successor, held, met, complete: true });
         }
         (self.parts.changed)();
@@ -938,6 +939,8 @@ impl Indexer {
         // What was not done now is met in the next round.
         succession.met = last;
         succession.held.extend(ids);
+        self.parts.catalog.set_successor_vectors(succession.held.len())?;
+        (self.parts.changed)();
         Ok(Advance::Further)
     }
 
@@ -998,7 +1001,7 @@ async fn vectors(
     chunks: Vec<QueuedChunk>,
 ) -> Result<Vec<EmbeddedChunk>, ModelError> {
     let embedder = embedder.clone();
-    blocking(move || {
+    let made = spawn_blocking(move || {
         let counter = embedder.token_counter();
         let inputs: Vec<String> =
             chunks.iter().map(|chunk| embedded_text(chunk, counter)).collect();
@@ -1010,8 +1013,14 @@ async fn vectors(
             vector,
         });
         Ok(embedded.collect())
+    });
+    made.await.unwrap_or_else(|panic| {
+        Err(ModelError::new(
+            ErrorCode::ModelFailed,
+            format!("The embedding model broke: {panic}."),
+            "Get it again, or choose another one.",
+        ))
     })
-    .await
 }
 
 pub(crate) async fn stirred(watch: Option<&mut FolderWatch>) {

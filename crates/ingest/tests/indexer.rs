@@ -94,6 +94,19 @@ async fn without_an_embedder_words_are_searchable_and_vectors_come_later() {
 }
 
 #[tokio::test]
+async fn an_embedder_that_panics_is_one_that_fails() {
+    let world = World::new();
+    world.write("a.md", "Words.");
+    world.embedder.breaks.store(true, Ordering::SeqCst);
+    let Err(IngestError::Embedder(error)) = world.run().await else { panic!("it did not fail") };
+    assert!(error.message.contains("a bug of the embedder"), "{error}");
+    assert_eq!(world.indexed(), ["a\nWords."]);
+    world.embedder.breaks.store(false, Ordering::SeqCst);
+    world.run().await.unwrap();
+    assert_eq!(world.catalog.counts(None).unwrap().embedded_chunks, 1);
+}
+
+#[tokio::test]
 async fn a_failing_index_loses_nothing() {
     let world = World::new();
     world.write("a.md", "Words.");

@@ -118,6 +118,8 @@ impl Embedder for LengthEmbedder {
 pub struct LazyEmbedder {
     pub id: &'static str,
     pub missing: AtomicBool,
+    /// It panics when it is asked for vectors.
+    pub breaks: AtomicBool,
     /// It is being loaded and never ready.
     pub loading: AtomicBool,
 }
@@ -134,7 +136,27 @@ impl Source<dyn Embedder> for LazyEmbedder {
         if self.missing.load(Ordering::SeqCst) {
             return Err(ModelError::new(ErrorCode::ModelMissing, "no embedder", "fetch it"));
         }
+        if self.breaks.load(Ordering::SeqCst) {
+            return Ok(Arc::new(BreakingEmbedder));
+        }
         Ok(Arc::new(LengthEmbedder))
+    }
+}
+
+struct BreakingEmbedder;
+
+impl Embedder for BreakingEmbedder {
+    fn id(&self) -> &str {
+        "length"
+    }
+    fn dimensions(&self) -> usize {
+        1
+    }
+    fn embed_passages(&self, _: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        panic!("a bug of the embedder")
+    }
+    fn embed_query(&self, _: &str) -> Result<Vec<f32>, ModelError> {
+        panic!("a bug of the embedder")
     }
 }
 
