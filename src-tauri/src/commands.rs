@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use lectern_app::{
     AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, Desktop,
     DesktopSettings, ErrorCode, FileStatus, FolderRules, HistoryEntry, Linked, Quoted, Rating,
-    Rect, Result, SearchReply, SearchRequest, SetReport, Source, SourceNow, Status, TextRange,
+    Rect, Result, SearchReply, SearchRequest, SetReport, Source, SourceNow, Status, TagCount,
+    TextRange,
 };
 use tauri::{
     AppHandle, Manager, State,
@@ -64,6 +65,21 @@ pub fn hurry(app: State<'_, App>, path: PathBuf) -> Result<bool> {
 #[tauri::command]
 pub async fn set_rules(app: State<'_, App>, path: PathBuf, rules: FolderRules) -> Result<()> {
     app.set_rules(&path, &rules).await
+}
+
+#[tauri::command(async)]
+pub fn tag(
+    app: State<'_, App>,
+    path: PathBuf,
+    add: Vec<String>,
+    remove: Vec<String>,
+) -> Result<Vec<String>> {
+    app.tag(&[&path], &add, &remove)
+}
+
+#[tauri::command(async)]
+pub fn tags(app: State<'_, App>) -> Result<Vec<TagCount>> {
+    app.tags()
 }
 
 #[tauri::command(async)]

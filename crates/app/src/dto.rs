@@ -143,6 +143,25 @@ pub struct FileStatus {
     pub modified: String,
     /// `pdf`, `md`, …; of a file that was not read, what its name promises.
     pub kind: Option<String>,
+    /// Its language as an ISO 639-1 code (`en`), where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub language: Option<String>,
+    /// What a person calls it, or a folder above it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub tags: Vec<String>,
+}
+
+/// A tag that is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TagCount {
+    /// Its name.
+    pub name: String,
+    /// How many files have it.
+    #[ts(type = "number")]
+    pub files: u64,
 }
 
 /// One folder (or single file) that the person named.
@@ -285,6 +304,14 @@ pub struct Filter {
     /// Kinds by name: `pdf`, `md`, …
     #[serde(rename = "type")]
     pub kinds: Vec<String>,
+    /// In one of these languages, as ISO 639-1 codes: `en`, `zh`, …
+    #[serde(rename = "language", skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub languages: Vec<String>,
+    /// With all of these tags.
+    #[serde(rename = "tag", skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub tags: Vec<String>,
     /// Changed on or after this date, `YYYY-MM-DD`.
     pub since: Option<String>,
     /// Changed on or before this date, `YYYY-MM-DD`.

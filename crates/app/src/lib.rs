@@ -27,6 +27,7 @@ mod reason;
 mod rules;
 mod search;
 mod source;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -41,6 +42,7 @@ use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Source as Lazy
 use lectern_ingest::DocumentReader;
 pub use models::*;
 pub use power::{POWER_SUPPLIES, on_battery};
+pub use search::SearchPlan;
 pub use source::place_in_words;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;

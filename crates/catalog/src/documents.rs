@@ -63,8 +63,10 @@ pub struct QueuedChunk {
     pub id: ChunkId,
     /// Its document.
     pub document: DocumentId,
-    /// The document's title, or the name of a file that holds it.
-    pub title: String,
+    /// The path of a file that holds it; empty where none does any more.
+    pub path: String,
+    /// The document's own title.
+    pub title: Option<String>,
     /// The headings above it.
     pub heading: Vec<String>,
     /// Its text.
@@ -136,6 +138,39 @@ impl Catalog {
             transaction.commit()?;
         }
         Ok(held > 0)
+    }
+
+    /// The next documents in use whose language nobody has looked at, each with some of its text: so many
+    /// characters from its middle.
+    pub fn documents_without_language(
+        &self,
+        limit: usize,
+        characters: usize,
+    ) -> Result<Vec<(DocumentId, String)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, substr(text, max(1, (length(text) - ?2) / 2), ?2) FROM document
+             WHERE language IS NULL
+               AND EXISTS (SELECT 1 FROM file WHERE file.document = document.id) LIMIT ?1",
+        )?;
+        let rows = statement.query_map(params![limit as i64, characters as i64], |row| {
+            Ok((DocumentId(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Keeps the languages of documents, as ISO 639-1 codes; none where it cannot be told.
+    pub fn set_languages(&self, languages: &[(DocumentId, Option<&str>)]) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        {
+            let mut update =
+                transaction.prepare_cached("UPDATE document SET language = ?2 WHERE id = ?1")?;
+            for (document, language) in languages {
+                update.execute(params![document.0, language.unwrap_or_default()])?;
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     /// The chunks of `document` that the lexical index lacks.
@@ -685,9 +720,9 @@ fn set_incoming(connection: &Connection, file: FileId, document: DocumentId) -> 
 fn queued(connection: &Connection, condition: &str, parameter: i64) -> Result<Vec<QueuedChunk>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT chunk.id, chunk.document,
-                coalesce(document.title, (SELECT min(path) FROM file WHERE file.incoming = chunk.document),
+                coalesce((SELECT min(path) FROM file WHERE file.incoming = chunk.document),
                          (SELECT min(path) FROM file WHERE file.document = chunk.document), ''),
-                chunk.heading, chunk.text
+                chunk.heading, chunk.text, document.title
          FROM chunk JOIN document ON document.id = chunk.document WHERE {condition}"
     ))?;
     let rows = statement.query_map([parameter], |row| {
@@ -695,7 +730,8 @@ fn queued(connection: &Connection, condition: &str, parameter: i64) -> Result<Ve
             QueuedChunk {
                 id: ChunkId(row.get(0)?),
                 document: DocumentId(row.get(1)?),
-                title: row.get(2)?,
+                path: row.get(2)?,
+                title: row.get(5)?,
                 heading: Vec::new(),
                 text: row.get(4)?,
             },

@@ -5,7 +5,7 @@ use std::path::Path;
 use lectern_domain::{DocumentId, DocumentKind, FileId, FolderId};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::{Catalog, CatalogError, Result, folders::excluded_inside};
+use crate::{Catalog, CatalogError, Result, documents::from_json, folders::excluded_inside};
 
 /// A file that changes again within so many seconds is being worked on.
 const SOON: i64 = 60;
@@ -173,6 +173,10 @@ pub struct FileRecord {
     pub modified: i64,
     /// What it was read as, or, where it was not, what its name stands for.
     pub kind: Option<DocumentKind>,
+    /// Its language as an ISO 639-1 code, where that can be told.
+    pub language: Option<String>,
+    /// Its tags and those of the folders above it, by name.
+    pub tags: Vec<String>,
 }
 
 /// Numbers of files and chunks.
@@ -203,6 +207,10 @@ pub struct ScopeFilter {
     pub named: Vec<String>,
     /// Of one of these kinds.
     pub kinds: Vec<String>,
+    /// In one of these languages, as ISO 639-1 codes.
+    pub languages: Vec<String>,
+    /// With all of these tags.
+    pub tags: Vec<String>,
     /// Changed at or after, nanoseconds since 1970.
     pub since: Option<i64>,
     /// Changed before, nanoseconds since 1970.
@@ -568,12 +576,16 @@ impl Catalog {
                     folder.missing OR EXISTS (SELECT 1 FROM mount WHERE away AND {}),
                     document.kind,
                     (SELECT count(*) FROM document JOIN scan ON scan.hash = document.hash
-                     WHERE document.id = file.document AND scan.lines IS NULL)
+                     WHERE document.id = file.document AND scan.lines IS NULL),
+                    nullif(document.language, ''),
+                    (SELECT json_group_array(name) FROM
+                     (SELECT DISTINCT name FROM tag WHERE {} ORDER BY name))
              FROM file JOIN folder ON folder.id = file.folder
              LEFT JOIN sums ON sums.document = file.document
              LEFT JOIN document ON document.id = file.document
              WHERE ?1 IS NULL OR {} ORDER BY file.path",
             below("file.path", "mount.path"),
+            below("file.path", "tag.path"),
             below("file.path", "?1")
         ))?;
         let rows = statement.query_map([path], |row| {
@@ -592,13 +604,16 @@ impl Catalog {
                     needs_password: row.get(7)?,
                     away: row.get(8)?,
                     unrecognised: row.get(10)?,
+                    language: row.get(11)?,
+                    tags: Vec::new(),
                 },
                 row.get::<_, String>(1)?,
+                row.get::<_, String>(12)?,
             ))
         })?;
         rows.map(|row| {
-            let (file, state) = row?;
-            Ok(FileRecord { state: FileState::parse(&state)?, ..file })
+            let (file, state, tags) = row?;
+            Ok(FileRecord { state: FileState::parse(&state)?, tags: from_json(&tags)?, ..file })
         })
         .collect()
     }
@@ -750,6 +765,18 @@ pub(crate) fn scope_condition(filter: &ScopeFilter) -> (String, Vec<rusqlite::ty
         let kinds: Vec<String> =
             filter.kinds.iter().map(|kind| parameter(kind.clone().into())).collect();
         conditions.push(format!("document.kind IN ({})", kinds.join(", ")));
+    }
+    if !filter.languages.is_empty() {
+        let codes: Vec<String> =
+            filter.languages.iter().map(|code| parameter(code.clone().into())).collect();
+        conditions.push(format!("document.language IN ({})", codes.join(", ")));
+    }
+    for tag in &filter.tags {
+        conditions.push(format!(
+            "EXISTS (SELECT 1 FROM tag WHERE tag.name = {} AND {})",
+            parameter(tag.clone().into()),
+            below("file.path", "tag.path")
+        ));
     }
     if let Some(since) = filter.since {
         conditions.push(format!("file.modified >= {}", parameter(since.into())));

@@ -13,6 +13,7 @@ mod folders;
 mod forgetting;
 mod history;
 mod scans;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +31,7 @@ pub use forgetting::Remains;
 pub use history::{HistoryEntry, HistoryKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 pub use scans::QueuedScan;
+pub use tags::Tag;
 
 /// The version of the schema, in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 6;

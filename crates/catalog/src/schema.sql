@@ -42,8 +42,10 @@ CREATE TABLE document (
     text     TEXT NOT NULL,
     blocks   BLOB NOT NULL,
     warnings TEXT NOT NULL,
+    language TEXT, -- ISO 639-1, '' where it cannot be told, NULL before anybody has looked
     UNIQUE (hash, kind, reader)
 ) STRICT;
+CREATE INDEX document_without_language ON document (id) WHERE language IS NULL;
 
 CREATE TABLE page (
     document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
@@ -207,4 +209,30 @@ CREATE TRIGGER history_failed AFTER UPDATE OF state ON file
 WHEN new.state = 'failed' AND old.state <> 'failed' BEGIN
     DELETE FROM history WHERE path = new.path AND kind = 'failed' AND detail IS new.reason;
     INSERT INTO history (kind, path, detail) VALUES ('failed', new.path, new.reason);
+END;
+
+-- What a person calls files, or all files below a folder.
+CREATE TABLE tag (
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (path, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_by_name ON tag (name);
+-- A file that was moved keeps its tags, and one that is forgotten leaves none.
+CREATE TRIGGER tag_follows AFTER DELETE ON file BEGIN
+    INSERT INTO tag SELECT DISTINCT file.path, tag.name FROM tag
+        JOIN file ON file.document = old.document AND file.id > old.id
+        WHERE tag.path = old.path AND NOT EXISTS
+            (SELECT 1 FROM tag AS known WHERE known.path = file.path AND known.name = tag.name);
+    DELETE FROM tag WHERE path = old.path;
+END;
+CREATE TRIGGER tag_of_folder AFTER DELETE ON folder BEGIN
+    DELETE FROM tag WHERE path = old.path
+        OR (path >= rtrim(old.path, '/') || '/' AND path < rtrim(old.path, '/') || '0')
+        OR (path >= rtrim(old.path, '\') || '\' AND path < rtrim(old.path, '\') || ']');
+END;
+CREATE TRIGGER tag_of_exclusion AFTER INSERT ON exclusion BEGIN
+    DELETE FROM tag WHERE path = new.path
+        OR (path >= rtrim(new.path, '/') || '/' AND path < rtrim(new.path, '/') || '0')
+        OR (path >= rtrim(new.path, '\') || '\' AND path < rtrim(new.path, '\') || ']');
 END;

@@ -10,7 +10,7 @@ use lectern_app::{
     DocumentText, Download, DownloadState, EmbedderChange, Explanation, FileState, Filter, Fit,
     FolderRules, HistoryEntry, HistoryKind, Hit, ModelEntry, ModelRole, ModelSettings, Models,
     OtherProgram, Place, Ranking, Rating, RecommendationReason, RemovedModel, SearchReply,
-    SetReport, Status, SupportLevel, UnreadFile, Verdict, WhyNot, place_in_words,
+    SetReport, Status, SupportLevel, TagCount, UnreadFile, Verdict, WhyNot, place_in_words,
 };
 use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
@@ -345,15 +345,32 @@ pub fn document(document: &DocumentText) {
 /// What a question set measured.
 pub fn evaluation(report: &Report) {
     println!(
-        "{:9} {:>9} {:>8} {:>10} {:>11} {:>6} {:>6} {:>7} {:>7}",
-        "", "questions", "nDCG@10", "recall@10", "recall@100", "top-1", "MRR", "p50 ms", "p95 ms"
+        "{:9} {:>9} {:>8} {:>10} {:>11} {:>6} {:>6} {:>11} {:>7} {:>7}",
+        "",
+        "questions",
+        "nDCG@10",
+        "recall@10",
+        "recall@100",
+        "top-1",
+        "MRR",
+        "answer in 5",
+        "p50 ms",
+        "p95 ms"
     );
     let all = ("all".to_owned(), report.all.clone());
     for (name, m) in std::iter::once(all).chain(report.languages.clone()) {
+        let answered = m.answered_5.map_or_else(|| "–".to_owned(), |share| format!("{share:.3}"));
         println!(
-            "{name:9} {:>9} {:>8.3} {:>10.3} {:>11.3} {:>6.3} {:>6.3} {:>7.1} {:>7.1}",
+            "{name:9} {:>9} {:>8.3} {:>10.3} {:>11.3} {:>6.3} {:>6.3} {answered:>11} {:>7.1} {:>7.1}",
             m.questions, m.ndcg_10, m.recall_10, m.recall_100, m.top_1, m.mrr, m.p50_ms, m.p95_ms
         );
+    }
+}
+
+/// The tags in use.
+pub fn tags(tags: &[TagCount]) {
+    for TagCount { name, files } in tags {
+        println!("{files:>7}  {name}");
     }
 }
 

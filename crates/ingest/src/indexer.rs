@@ -35,7 +35,7 @@ use crate::{
     discover::{is_settled, stamp},
     lock::LibraryLock,
     look::{folder_of, is_there, look_closely, mount_is_away, mounts, now},
-    measure::{embedded_text, measured},
+    measure::{embedded_text, measured, searchable_text},
     ocr::{Recognition, recognised},
     rules::IGNORE_FILE,
     watch::{Changes, FolderWatch, is_remote},
@@ -586,6 +586,7 @@ impl Indexer {
             || self.read_files(false).await?
             || self.drop_unused()?
             || self.index_leftovers().await?
+            || self.tell_languages()?
             || (vectors && (self.embed(false).await? || self.succeed().await?))
             || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
             || self.purge().await?
@@ -1069,27 +1070,4 @@ fn outcome(failure: &ReadFailure) -> ReadOutcome {
         ReadFailureReason::PasswordNeeded => ReadOutcome::PasswordNeeded(failure.message.clone()),
         _ => ReadOutcome::Failed(failure.message.clone()),
     }
-}
-
-/// What both indices find a chunk by: the document's title and the headings first,
-/// because many passages name their subject only there, then its words.
-pub fn searchable_text(chunk: &QueuedChunk) -> String {
-    let title = Path::new(&chunk.title);
-    // A path stands in for a missing title; its file name is what people chose.
-    let title = title
-        .file_stem()
-        .filter(|_| title.is_absolute())
-        .map_or(chunk.title.clone().into(), std::ffi::OsStr::to_string_lossy);
-    let mut input = String::with_capacity(chunk.text.len() + 64);
-    let mut last = "";
-    for part in std::iter::once(title.as_ref()).chain(chunk.heading.iter().map(String::as_str)) {
-        // The first chunk of a section begins with its heading already.
-        if !part.is_empty() && part != last && !chunk.text.starts_with(part) {
-            input.push_str(part);
-            input.push('\n');
-        }
-        last = part;
-    }
-    input.push_str(&chunk.text);
-    input
 }
