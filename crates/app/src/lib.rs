@@ -119,6 +119,8 @@ struct Inner {
     awaited: watch::Sender<usize>,
     /// The library can be searched but not changed.
     read_only: bool,
+    /// The member of an archive that was shown last.
+    shown: Mutex<Option<source::Unpacked>>,
     /// The question that is being answered.
     asking: Mutex<CancellationToken>,
     /// Ends the background work.
@@ -150,6 +152,7 @@ impl App {
                 events: broadcast::Sender::new(64),
                 awaited: watch::Sender::default(),
                 read_only,
+                shown: Mutex::default(),
                 asking: Mutex::default(),
                 shutdown: CancellationToken::new(),
             }),

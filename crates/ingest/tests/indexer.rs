@@ -288,12 +288,19 @@ async fn what_was_just_edited_is_found_by_its_words_while_the_embedder_is_loaded
     let folder = &world.catalog.folders().unwrap()[0];
     lectern_ingest::look(&world.catalog, folder, &world.folder()).await.unwrap();
     assert!(world.catalog.hurry(world.folder().join("note.md").to_str().unwrap(), 1).unwrap());
-    world.embedder.loading.store(true, Ordering::SeqCst);
+    world.embedder.loading.send_replace(true);
     let mut indexer = world.indexer(CancellationToken::new());
     let running = tokio::spawn(async move { indexer.run(Until::Idle).await });
     world.wait_for(|world| world.states() == ["note.md ready"]).await;
     assert_eq!(world.indexed().len(), 1);
-    running.abort();
+    assert_eq!(world.reads.load(Ordering::SeqCst), 1);
+    // Its chunks were cut by an estimate; the embedder cuts them once it is there.
+    world.embedder.loading.send_replace(false);
+    running.await.unwrap().unwrap();
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
+    assert_eq!(world.indexed().len(), 1);
+    world.run().await.unwrap();
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
