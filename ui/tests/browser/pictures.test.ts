@@ -71,6 +71,8 @@ it.each(PICTURED)('%s looks as it did', async (name, state, options) => {
   if (found === undefined) throw new Error(`there is no state “${state}”`);
   const { page } = await open(found.query, {
     colorScheme: 'light',
+    // For the font below.
+    bypassCSP: true,
     ...options,
     reducedMotion: 'reduce',
   });
