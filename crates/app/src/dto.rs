@@ -1028,11 +1028,13 @@ pub struct DesktopSettings {
     pub keep_watching: bool,
     /// The end of a long import is told when the window is not looked at.
     pub notify: bool,
+    /// Keys that bring the window from everywhere, such as `Control+Alt+KeyL`; empty for none.
+    pub shortcut: String,
 }
 
 impl Default for DesktopSettings {
     fn default() -> Self {
-        Self { keep_watching: false, notify: true }
+        Self { keep_watching: false, notify: true, shortcut: String::new() }
     }
 }
 
@@ -1045,6 +1047,10 @@ pub struct Desktop {
     pub autostart: Option<bool>,
     /// The program; started once more it brings the window to the front.
     pub program: String,
+    /// Whether a program may have keys of its own that bring its window.
+    pub shortcut: bool,
+    /// The folders in which the window keeps its size and what was chosen for it.
+    pub kept: Vec<String>,
 }
 
 /// A conversation with its answers, oldest first.
@@ -1081,6 +1087,12 @@ pub enum AppEvent {
     Models,
     /// A link is to be followed; the window asks to which passage it leads.
     Link,
+    /// Files were added other than by a command of the window, such as by a drop.
+    Added {
+        /// How many.
+        #[ts(type = "number")]
+        files: u64,
+    },
     /// Something that was not asked for by a command went wrong, such as a drop.
     Problem {
         /// What.
