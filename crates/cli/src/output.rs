@@ -304,7 +304,7 @@ fn one_line(text: &str) -> String {
 
 /// Where was looked, in words.
 fn scope(filter: &Filter) -> String {
-    let Filter { within, without, kinds, since, until } = filter;
+    let Filter { within, without, kinds, since, until, languages, tags } = filter;
     let mut parts = Vec::new();
     match within.as_slice() {
         [] => parts.push("the whole library".to_owned()),
@@ -315,6 +315,12 @@ fn scope(filter: &Filter) -> String {
     }
     if !kinds.is_empty() {
         parts.push(format!("of type {}", kinds.join(", ")));
+    }
+    if !languages.is_empty() {
+        parts.push(format!("in {}", languages.join(", ")));
+    }
+    if !tags.is_empty() {
+        parts.push(format!("with the tags {}", tags.join(", ")));
     }
     parts.extend(since.as_ref().map(|day| format!("changed since {day}")));
     parts.extend(until.as_ref().map(|day| format!("changed until {day}")));

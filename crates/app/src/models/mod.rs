@@ -5,7 +5,7 @@ mod libraries;
 mod settings;
 mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
