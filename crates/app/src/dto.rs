@@ -143,6 +143,25 @@ pub struct FileStatus {
     pub modified: String,
     /// `pdf`, `md`, …; of a file that was not read, what its name promises.
     pub kind: Option<String>,
+    /// Its language as an ISO 639-1 code (`en`), where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub language: Option<String>,
+    /// What a person calls it, or a folder above it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub tags: Vec<String>,
+}
+
+/// A tag that is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TagCount {
+    /// Its name.
+    pub name: String,
+    /// How many files have it.
+    #[ts(type = "number")]
+    pub files: u64,
 }
 
 /// One folder (or single file) that the person named.
@@ -228,6 +247,9 @@ pub struct Status {
     pub embedder: String,
     /// The embedder that takes its place once its vectors are complete, if one is to.
     pub next_embedder: Option<String>,
+    /// Chunks that have its vectors by now; 0 where there is none.
+    #[ts(type = "number")]
+    pub next_embedded_chunks: u64,
     /// The chat model in use.
     pub model: String,
     /// Whether the chat model's files are here.
@@ -282,6 +304,14 @@ pub struct Filter {
     /// Kinds by name: `pdf`, `md`, …
     #[serde(rename = "type")]
     pub kinds: Vec<String>,
+    /// In one of these languages, as ISO 639-1 codes: `en`, `zh`, …
+    #[serde(rename = "language", skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub languages: Vec<String>,
+    /// With all of these tags.
+    #[serde(rename = "tag", skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub tags: Vec<String>,
     /// Changed on or after this date, `YYYY-MM-DD`.
     pub since: Option<String>,
     /// Changed on or before this date, `YYYY-MM-DD`.
@@ -998,11 +1028,13 @@ pub struct DesktopSettings {
     pub keep_watching: bool,
     /// The end of a long import is told when the window is not looked at.
     pub notify: bool,
+    /// Keys that bring the window from everywhere, such as `Control+Alt+KeyL`; empty for none.
+    pub shortcut: String,
 }
 
 impl Default for DesktopSettings {
     fn default() -> Self {
-        Self { keep_watching: false, notify: true }
+        Self { keep_watching: false, notify: true, shortcut: String::new() }
     }
 }
 
@@ -1015,6 +1047,10 @@ pub struct Desktop {
     pub autostart: Option<bool>,
     /// The program; started once more it brings the window to the front.
     pub program: String,
+    /// Whether a program may have keys of its own that bring its window.
+    pub shortcut: bool,
+    /// The folders in which the window keeps its size and what was chosen for it.
+    pub kept: Vec<String>,
 }
 
 /// A conversation with its answers, oldest first.
@@ -1051,6 +1087,12 @@ pub enum AppEvent {
     Models,
     /// A link is to be followed; the window asks to which passage it leads.
     Link,
+    /// Files were added other than by a command of the window, such as by a drop.
+    Added {
+        /// How many.
+        #[ts(type = "number")]
+        files: u64,
+    },
     /// Something that was not asked for by a command went wrong, such as a drop.
     Problem {
         /// What.

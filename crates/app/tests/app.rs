@@ -25,7 +25,10 @@ use lectern_domain::{
     IndexedChunk, LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{ReadDocument, ReadFailure, read_document, unlock_document};
+use lectern_extract::worker::{
+    MemberIdentity, ReadDocument, ReadFailure, identify_member, read_document, unlock_document,
+    unpack_member,
+};
 use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
 use tokio::sync::OnceCell;
@@ -170,6 +173,14 @@ struct LocalReader;
 
 #[async_trait]
 impl DocumentReader for LocalReader {
+    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+        identify_member(path)
+    }
+
+    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
+        unpack_member(path)
+    }
+
     async fn read(
         &mut self,
         path: &Path,
@@ -661,7 +672,7 @@ async fn the_state_tells_what_is_searchable_and_what_is_missing() {
 async fn a_source_is_shown_block_by_block() {
     let world = World::new(None, &[RENT]).await;
     let path = world.path("rent.md");
-    let source = world.app.source(path.to_str().unwrap()).unwrap();
+    let source = world.app.source(path.to_str().unwrap()).await.unwrap();
     assert_eq!(
         (source.title.as_str(), source.kind.as_str(), source.missing),
         ("Lease", "md", false)
@@ -677,9 +688,9 @@ async fn a_source_is_shown_block_by_block() {
         .unwrap()
         .set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
         .unwrap();
-    assert!(world.app.source(path.to_str().unwrap()).unwrap().changed);
+    assert!(world.app.source(path.to_str().unwrap()).await.unwrap().changed);
     std::fs::remove_file(&path).unwrap();
-    assert!(world.app.source(path.to_str().unwrap()).unwrap().missing);
+    assert!(world.app.source(path.to_str().unwrap()).await.unwrap().missing);
 }
 
 #[tokio::test]
@@ -687,18 +698,77 @@ async fn only_files_of_the_library_are_given_to_the_page_and_only_in_parts() {
     let world = World::new(None, &[RENT]).await;
     let path = world.path("rent.md");
     let path = path.to_str().unwrap();
-    let bytes = |start, length| world.app.document_bytes(path, start, length).unwrap();
-    let size = world.app.source(path).unwrap().bytes;
+    let bytes = async |start, length| world.app.document_bytes(path, start, length).await.unwrap();
+    let size = world.app.source(path).await.unwrap().bytes;
     assert_eq!(size, RENT.1.len() as u64);
-    assert_eq!(bytes(2, 5), b"Lease");
-    assert_eq!(bytes(size - 6, 100), b"first.");
-    assert_eq!(bytes(size + 1, 1), b"");
+    assert_eq!(bytes(2, 5).await, b"Lease");
+    assert_eq!(bytes(size - 6, 100).await, b"first.");
+    assert_eq!(bytes(size + 1, 1).await, b"");
     let secret = world.directory.path().join("library/catalog.sqlite");
-    let refused = world.app.document_bytes(secret.to_str().unwrap(), 0, 10).unwrap_err();
+    let refused = world.app.document_bytes(secret.to_str().unwrap(), 0, 10).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
     // A document without pages has no rectangles, and a range that is none is no error.
     let ranges = [TextRange { start: 0, end: 5 }, TextRange { start: 9, end: 3 }];
     assert_eq!(world.app.places(path, &ranges).unwrap(), [[], []]);
+}
+
+#[tokio::test]
+async fn what_is_in_an_archive_is_shown_out_of_it() {
+    let world = World::new(None, &[RENT]).await;
+    let archive = world.path("shelf.zip");
+    std::fs::write(&archive, include_bytes!("../../extract/tests/data/shelf.zip")).unwrap();
+    world.app.add(&[world.path("")]).await.unwrap();
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    let name = |inner: &str| archive.join(inner).to_str().unwrap().to_owned();
+    let found = async |word: &str, filter: Filter| {
+        let request =
+            SearchRequest { query: word.into(), k: 10, mode: SearchMode::Lexical, filter };
+        let hits = world.app.search(&request).await.unwrap().hits;
+        hits.into_iter().map(|hit| hit.document).collect::<Vec<_>>()
+    };
+    let within = |path: &Path| Filter {
+        within: vec![path.to_str().unwrap().to_owned()],
+        ..Filter::default()
+    };
+    for (word, inner, kind) in [
+        ("heron", "notes/heron.pdf", "pdf"),
+        ("otter", "notes/otter.md", "md"),
+        ("badger", "inner.zip/badger.txt", "txt"),
+    ] {
+        let path = name(inner);
+        assert_eq!(found(word, within(&archive)).await, [path.clone()]);
+        let of_kind = Filter { kinds: vec![kind.into()], ..Filter::default() };
+        assert_eq!(found(word, of_kind).await, [path.clone()]);
+        let elsewhere = world.path("rent.md");
+        assert_eq!(found(word, within(&elsewhere)).await, [""; 0]);
+        let source = world.app.source(&path).await.unwrap();
+        assert_eq!((source.kind.as_str(), source.missing, source.changed), (kind, false, false));
+        assert_eq!(world.app.file_to_open(&path).unwrap(), archive);
+        let text = world.app.text(path.as_ref()).await.unwrap();
+        assert!(text.pages[0].text.contains(word), "{text:?}");
+    }
+    // A page is drawn from the bytes of the member, part by part.
+    let pdf = name("notes/heron.pdf");
+    let size = world.app.source(&pdf).await.unwrap().bytes;
+    let head = world.app.document_bytes(&pdf, 0, 8).await.unwrap();
+    let tail = world.app.document_bytes(&pdf, size - 6, 100).await.unwrap();
+    assert_eq!((head.as_slice(), tail.as_slice()), (b"%PDF-1.4".as_slice(), b"%%EOF\n".as_slice()));
+    assert_eq!(world.app.document_bytes(&pdf, size + 1, 1).await.unwrap(), b"");
+    // Nothing else is given, neither what failed nor what is not there.
+    for inner in ["bad.docx", "gone.pdf"] {
+        let refused = world.app.document_bytes(&name(inner), 0, 8).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NotFound, "{inner}");
+    }
+    // Outside of the library as well.
+    let outside = world.directory.path().join("outside.zip");
+    std::fs::rename(&archive, &outside).unwrap();
+    assert_eq!(found("badger", Filter::default()).await, [""; 0], "at once");
+    assert!(world.app.source(&pdf).await.unwrap().missing);
+    let text = world.app.text(&outside.join("inner.zip/badger.txt")).await.unwrap();
+    assert_eq!((text.kind.as_str(), text.pages.len()), ("txt", 1));
+    let list = world.app.text(&outside).await.unwrap();
+    assert!(list.pages[0].text.contains("inner.zip/badger.txt"), "{list:?}");
+    assert!(world.app.text(&outside.join("nothing.txt")).await.is_err());
 }
 
 #[tokio::test]
@@ -847,7 +917,7 @@ async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
     work().await;
     let state = || {
         let files = world.app.files().unwrap();
-        let file = files.iter().find(|file| file.path.ends_with("locked.zip")).unwrap();
+        let file = files.iter().find(|file| file.path.ends_with("locked.zip/note.txt")).unwrap();
         (file.state, file.needs)
     };
     let needs_password = (FileState::Failed, Some(FileNeed::Password));
@@ -861,7 +931,7 @@ async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
     world.app.unlock(&path, "secret").await.unwrap();
     work().await;
     assert_eq!(state(), (FileState::Ready, None));
-    assert_eq!(world.found("heron").await, ["locked.zip"]);
+    assert_eq!(world.found("heron").await, ["note.txt"]);
     // A copy has the same content, and a changed file asks again.
     std::fs::copy(&path, world.path("copy.zip")).unwrap();
     let mut changed = locked.to_vec();
@@ -869,7 +939,7 @@ async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
     std::fs::write(&path, changed).unwrap();
     work().await;
     assert_eq!(state(), needs_password);
-    assert_eq!(world.found("heron").await, ["copy.zip"]);
+    assert_eq!(world.found("heron").await, ["note.txt"]);
     for entry in std::fs::read_dir(world.directory.path().join("library")).unwrap() {
         let file = entry.unwrap().path();
         let bytes = std::fs::read(&file).unwrap_or_default();

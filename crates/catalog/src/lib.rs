@@ -13,6 +13,7 @@ mod folders;
 mod forgetting;
 mod history;
 mod scans;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,15 +22,19 @@ use std::{
 };
 
 pub use copies::restore;
-pub use documents::{ChunkRecord, DocumentRecord, Line, NewDocument, PageRecord, QueuedChunk};
+pub use documents::{
+    ChunkRecord, DocumentRecord, Line, Member, NewDocument, PageRecord, QueuedChunk,
+};
 pub use files::{
-    Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome, ScopeFilter,
+    ArchiveFile, Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome,
+    ScopeFilter,
 };
 pub use folders::{FolderRecord, FolderRules, Mount};
 pub use forgetting::Remains;
 pub use history::{HistoryEntry, HistoryKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 pub use scans::QueuedScan;
+pub use tags::Tag;
 
 /// The version of the schema, in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 6;

@@ -24,6 +24,10 @@ struct Line {
     without: OneOrMany,
     #[serde(default, rename = "type")]
     kinds: OneOrMany,
+    #[serde(default, rename = "language", alias = "lang")]
+    languages: OneOrMany,
+    #[serde(default, rename = "tag")]
+    tags: OneOrMany,
     since: Option<String>,
     until: Option<String>,
     /// The conversation that a question goes on with.
@@ -104,6 +108,8 @@ async fn one(
         within: line.within.into(),
         without: line.without.into(),
         kinds: line.kinds.into(),
+        languages: line.languages.into(),
+        tags: line.tags.into(),
         since: line.since,
         until: line.until,
     };
