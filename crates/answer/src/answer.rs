@@ -714,7 +714,9 @@ mod tests {
             assert_eq!(model.asked().len(), asked);
             assert_eq!(model.requests().len(), usize::from(!abstains));
             assert_eq!(answer.passages.len(), 3, "the nearest passages are still named");
-            assert!(events.contains(&AnswerEvent::Text(answer.text.clone())), "{events:?}");
+            // The number that the model wrote may be corrected afterwards.
+            let told = if abstains { answer.text.as_str() } else { said };
+            assert!(events.contains(&AnswerEvent::Text(told.to_owned())), "{events:?}");
         }
     }
 
