@@ -27,7 +27,7 @@ pub struct Gaps {
 }
 
 /// What each of the gaps takes from the logarithm of the odds where it is 1.
-const WEIGHTS: Gaps = Gaps { names: 0.3, numbers: 0.9, negation: 1.0 };
+const WEIGHTS: Gaps = Gaps { names: 0.3, numbers: 0.7, negation: 1.2 };
 /// The most that all of them take.
 pub const MOST: f32 = 1.5;
 
