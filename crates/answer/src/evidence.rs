@@ -38,8 +38,9 @@ impl Gaps {
         let asked = Terms::of(question);
         let mut there = Terms::default();
         for passage in passages {
-            let subject =
-                passage.heading.join("\n") + "\n" + &passage.file_name().replace('_', " ");
+            let name = passage.file_name();
+            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+            let subject = passage.heading.join("\n") + "\n" + &stem.replace(['_', '-'], " ");
             for text in [passage.text.as_str(), &subject] {
                 let terms = Terms::of(text);
                 there.keys.extend(terms.keys);
@@ -74,8 +75,12 @@ impl Gaps {
     /// How likely it is, in 0..=1, that the passages hold the answer where the model finds a yes
     /// as likely as `yes`.
     pub fn weigh(&self, yes: f32) -> f32 {
+        let cost = self.cost();
+        if cost == 0.0 {
+            return yes;
+        }
         let yes = yes.clamp(1e-6, 1.0 - 1e-6);
-        let logit = (yes / (1.0 - yes)).ln() - self.cost();
+        let logit = (yes / (1.0 - yes)).ln() - cost;
         1.0 / (1.0 + (-logit).exp())
     }
 }
