@@ -27,6 +27,7 @@ mod reason;
 mod rules;
 mod search;
 mod source;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -41,6 +42,7 @@ use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Source as Lazy
 use lectern_ingest::DocumentReader;
 pub use models::*;
 pub use power::{POWER_SUPPLIES, on_battery};
+pub use search::SearchPlan;
 pub use source::place_in_words;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -117,6 +119,8 @@ struct Inner {
     awaited: watch::Sender<usize>,
     /// The library can be searched but not changed.
     read_only: bool,
+    /// The member of an archive that was shown last.
+    shown: Mutex<Option<source::Unpacked>>,
     /// The question that is being answered.
     asking: Mutex<CancellationToken>,
     /// Ends the background work.
@@ -148,6 +152,7 @@ impl App {
                 events: broadcast::Sender::new(64),
                 awaited: watch::Sender::default(),
                 read_only,
+                shown: Mutex::default(),
                 asking: Mutex::default(),
                 shutdown: CancellationToken::new(),
             }),

@@ -270,6 +270,8 @@ impl App {
                         .with_timezone(&Local)
                         .to_rfc3339_opts(SecondsFormat::Secs, true),
                     kind: file.kind.map(|kind| kind.as_str().to_owned()),
+                    language: file.language,
+                    tags: file.tags,
                 }
             })
             .collect())

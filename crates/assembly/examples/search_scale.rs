@@ -316,7 +316,13 @@ fn insert(
         scans: Vec::new(),
     };
     let hash = number.to_le_bytes();
-    let new = NewDocument { hash: &hash, reader: 1, extraction: &extraction, chunks: &chunks };
+    let new = NewDocument {
+        hash: &hash,
+        reader: 1,
+        extraction: &extraction,
+        chunks: &chunks,
+        members: &[],
+    };
     catalog.insert_document(file, &new).unwrap()
 }
 

@@ -3,6 +3,7 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
+//! - `measure vectors DIRECTORY THREADS 1 FILE` gives the vector of each line of FILE as a passage;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
 //!   and what the model answers greedily to its first RUNS lines. With
 //!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name;
@@ -30,7 +31,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|text|predictions|odds MODEL THREADS RUNS FILE".into()
+            "usage: measure chat|embed|vectors|text|predictions|odds MODEL THREADS RUNS FILE"
+                .into(),
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
@@ -47,6 +49,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
+        "vectors" => vectors(Path::new(model), &text),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
         "odds" => tokio::runtime::Runtime::new()?.block_on(odds(model, &text)),
@@ -164,16 +167,28 @@ async fn replies(gguf: &str, lines: usize, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
-    let start = Instant::now();
-    let embedder = BertEmbedder::load(EmbedderOptions {
+fn embedder(directory: &Path) -> Result<BertEmbedder> {
+    Ok(BertEmbedder::load(EmbedderOptions {
         id: "measured".into(),
         directory: directory.to_owned(),
         query_prefix: String::new(),
         passage_prefix: String::new(),
         first_token: false,
         max_tokens: 256,
-    })?;
+    })?)
+}
+
+fn vectors(directory: &Path, text: &str) -> Result<()> {
+    let lines: Vec<&str> = text.lines().collect();
+    for vector in embedder(directory)?.embed_passages(&lines)? {
+        println!("{vector:?}");
+    }
+    Ok(())
+}
+
+fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
+    let start = Instant::now();
+    let embedder = embedder(directory)?;
     let load = start.elapsed().as_secs_f64();
     let lines: Vec<&str> = text.lines().collect();
     let mut seconds = Vec::new();

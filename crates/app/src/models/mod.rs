@@ -5,13 +5,13 @@ mod libraries;
 mod settings;
 mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use dto::*;
 use lectern_domain::{ChatModel, ErrorCode};
-use lectern_models::{Choice, Downloads, ModelStore, Pace, Places, Slot};
+use lectern_models::{Choice, Downloads, Model, ModelStore, Pace, Places, Size, Slot};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -336,6 +336,15 @@ impl App {
         }
     }
 
+    /// Seconds until a model speaks after a prompt of so many tokens, as far as the processor's
+    /// pace was measured and kept: nobody who asks waits for that.
+    pub(crate) fn seconds_to_read(&self, model: &Model, tokens: usize) -> Option<f64> {
+        let parts = self.model_parts();
+        let pace = kept_pace(&parts.store.root().join("pace.json"))?;
+        let size = Size { shape: model.shape?, bytes: model.bytes };
+        Some(pace.first_token_seconds(&size, tokens as u64))
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -344,13 +353,15 @@ impl App {
     }
 }
 
-/// The pace that is kept in a file, if it is this computer's; otherwise it is measured and kept.
-fn pace_of(file: &PathBuf) -> Pace {
-    let kept = std::fs::read(file).ok();
-    let kept = kept.and_then(|content| serde_json::from_slice::<Pace>(&content).ok());
-    if let Some(pace) = kept
-        && pace.is_of_this_computer()
-    {
+/// The pace that is kept in a file, if it is this computer's.
+fn kept_pace(file: &Path) -> Option<Pace> {
+    let kept = std::fs::read(file).ok()?;
+    serde_json::from_slice::<Pace>(&kept).ok().filter(Pace::is_of_this_computer)
+}
+
+/// The pace that is kept, or measured now and kept.
+fn pace_of(file: &Path) -> Pace {
+    if let Some(pace) = kept_pace(file) {
         return pace;
     }
     let pace = Pace::measure();

@@ -49,6 +49,10 @@ export class MockLibrary {
     this.#beginning = beginning;
     this.#changed = changed;
     if (beginning.library === 'empty') return;
+    if (beginning.library === 'bare') {
+      this.#folders.set('/home/ada/Documents/Flat', []);
+      return;
+    }
     for (const { path, page_count } of documents) {
       const folder = parentPath(path);
       if (folder === WORK && beginning.library !== 'kinds') continue;
