@@ -12,10 +12,9 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/lectern/target
 
 PYTHON ?= python3
 CARGO_DENY := 0.20.2
-TAURI_CLI := 2.12.5
 BIN := $(CARGO_TARGET_DIR)/debug
-# The programs without their symbols, as they are packed.
-DIST := $(CARGO_TARGET_DIR)/dist
+# Features of the programs, such as `metal` on macOS.
+FEATURES ?=
 BENCH_MODELS := $(addprefix qwen2.5-coder-,1.5b-instruct-q4_k_m 0.5b-instruct-q4_k_m) smollm2-135m-instruct-q4_1
 
 # $(call stage,NAME,COMMAND) runs a command and prints its wall time. No commas in either, and `&&`
@@ -50,7 +49,7 @@ run: setup models pdfium ui build ## build all and open the window; without a di
 # and the heavy ones are built once. The window and the tests start these programs.
 .PHONY: build
 build: sources
-	$(call stage,build,cargo build --workspace --bins)
+	$(call stage,build,cargo build --workspace --bins $(if $(FEATURES),--features $(FEATURES)))
 
 .PHONY: cuda
 cuda: sources ui ## build the programs for NVIDIA graphics cards; needs none
@@ -93,11 +92,8 @@ bench: setup models pdfium ui build ## measure: the program on samples/ and the 
 	$(call stage,peers,$(PYTHON) scripts/bench_models.py)
 
 .PHONY: dist
-dist: setup ui build ## make the Debian package of what is built
-	$(call stage,pdfium,$(PYTHON) -B scripts/fetch_pdfium.py --copy src-tauri/gen/pdfium)
-	$(call stage,strip,mkdir -p '$(DIST)/debug' && strip --strip-all -o '$(DIST)/debug/lectern-desktop' '$(BIN)/lectern-desktop')
-	$(call stage,dist,cd src-tauri && CARGO_TARGET_DIR='$(DIST)' npx --yes @tauri-apps/cli@$(TAURI_CLI) bundle --debug --bundles deb --config tauri.package.json)
-	@find '$(DIST)/debug/bundle' -name '*.deb' -exec ls -lh {} +
+dist: setup ui build ## make the packages of this system: .deb and .rpm, .dmg, or .msi
+	$(call stage,dist,$(PYTHON) -B scripts/dist.py)
 
 .PHONY: test-dist
 test-dist: ## install, use and remove the package on a clean Debian in a folder; needs root and debootstrap

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Check that every dependency's licence is one that deny.toml allows.
 
-It believes what the packages declare: the crates to `cargo metadata`, for every platform, and
+    scripts/licences.py [--texts FILE]
+
+With --texts, what the licences themselves say goes into FILE, for a package: that of every crate and npm
+package that is in the program on this kind of computer, each text once. The check believes what the packages declare: the crates to `cargo metadata`, for every platform, and
 the npm packages that the window is made of to ui/package-lock.json. `cargo deny` also reads
 the licence texts, but takes four minutes to install.
 """
 
+import argparse
 import json
 import re
 import subprocess
@@ -16,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The tools that build the window are not part of it, except what the compiler leaves in it.
 BUNDLED_TOOLS = {"svelte"}
+TEXT = re.compile(r"(licen[cs]e|copying|notice|copyright)", re.IGNORECASE)
 
 
 def satisfied(expression: str, allowed: set) -> bool:
@@ -69,32 +74,64 @@ def satisfied(expression: str, allowed: set) -> bool:
     return met
 
 
-def crates():
-    command = ["cargo", "metadata", "--format-version", "1", "--locked"]
+def crates(*options: str):
+    """Each crate's name, licence and folder."""
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", *options]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         sys.exit("licences: `cargo metadata --locked` failed; see above")
     metadata = json.loads(done.stdout)
     # Not by the source: the crates under vendor/ have none.
     own = set(metadata["workspace_members"])
+    used = {node["id"] for node in metadata["resolve"]["nodes"]}
     for package in metadata["packages"]:
-        if package["id"] not in own:
-            yield f"crate {package['name']} {package['version']}", package["license"]
+        if package["id"] in used - own:
+            folder = Path(package["manifest_path"]).parent
+            yield f"crate {package['name']} {package['version']}", package["license"], folder
 
 
 def npm_packages():
+    """Each npm package's name, licence and folder."""
     lock = json.loads((ROOT / "ui" / "package-lock.json").read_text("utf-8"))
     for path, package in lock["packages"].items():
         name = path.rpartition("node_modules/")[2]
-        if path and (not package.get("dev") or name in BUNDLED_TOOLS):
-            yield f"npm package {name} {package['version']}", package.get("license")
+        # What is optional serves Node.js, and is not part of the page.
+        if path and not package.get("optional") and (not package.get("dev") or name in BUNDLED_TOOLS):
+            yield f"npm package {name} {package['version']}", package.get("license"), ROOT / "ui" / path
+
+
+def write_texts(file: Path) -> None:
+    """Write the licences of all that is in the program; what ships no text is named with its licence."""
+    host = subprocess.run(["rustc", "--print", "host-tuple"], stdout=subprocess.PIPE, text=True, check=True)
+    names_by_text, without = {}, []
+    for name, licence, folder in [*crates("--filter-platform", host.stdout.strip()), *npm_packages()]:
+        paths = sorted(p for p in folder.glob("*") if TEXT.match(p.name) and p.is_file()) if folder.is_dir() else []
+        for path in paths:
+            text = path.read_text("utf-8", errors="replace").strip()
+            names_by_text.setdefault(text, []).append(name)
+        if not paths:
+            without.append(f"{name}: {licence}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as out:
+        out.write("Lectern is made of these packages as well, under these licences.\n")
+        for text, names in names_by_text.items():
+            out.write(f"\n{'=' * 80}\n{', '.join(names)}\n{'=' * 80}\n\n{text}\n")
+        out.write(f"\n{'=' * 80}\nThese ship no text of their own\n{'=' * 80}\n\n")
+        out.writelines(f"{line}\n" for line in without)
+    print(f"licences: {len(names_by_text)} texts in {file}")
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="where to write what the licences say")
+    arguments = parser.parse_args()
+    if arguments.texts:
+        write_texts(arguments.texts)
+        return 0
     with (ROOT / "deny.toml").open("rb") as file:
         allowed = set(tomllib.load(file)["licenses"]["allow"])
     checked, refused = 0, []
-    for name, licence in [*crates(), *npm_packages()]:
+    for name, licence, _ in [*crates(), *npm_packages()]:
         checked += 1
         try:
             fine = bool(licence) and satisfied(licence, allowed)

@@ -15,7 +15,7 @@ use tauri::{
 use tauri_plugin_dialog::DialogExt;
 use tauri_plugin_opener::OpenerExt;
 
-use crate::{autostart, link, tray, words::Words};
+use crate::{autostart, menu, opened, shortcut, tray, words::Words};
 
 #[tauri::command(async)]
 pub fn status(app: State<'_, App>) -> Result<Status> {
@@ -163,6 +163,8 @@ pub fn set_desktop_settings(
     handle: AppHandle,
     settings: DesktopSettings,
 ) -> Result<()> {
+    let before = app.desktop_settings()?.shortcut;
+    shortcut::set(&handle, &before, &settings.shortcut)?;
     app.set_desktop_settings(&settings)?;
     tray::show_or_hide(&handle, settings.keep_watching);
     Ok(())
@@ -172,6 +174,7 @@ pub fn set_desktop_settings(
 #[tauri::command(async)]
 pub fn set_language(app: State<'_, App>, handle: AppHandle, language: &str) -> Result<()> {
     handle.state::<Words>().speak(language);
+    menu::show(&handle);
     tray::follow(&handle, &app.status(false)?);
     Ok(())
 }
@@ -192,9 +195,9 @@ pub fn quit(handle: AppHandle) {
     handle.exit(0);
 }
 
-#[tauri::command(async)]
-pub fn source(app: State<'_, App>, path: String) -> Result<Source> {
-    app.source(&path)
+#[tauri::command]
+pub async fn source(app: State<'_, App>, path: String) -> Result<Source> {
+    app.source(&path).await
 }
 
 #[tauri::command(async)]
@@ -204,7 +207,7 @@ pub fn sources_now(app: State<'_, App>, quoted: Vec<Quoted>) -> Result<Vec<Sourc
 
 /// The passage that the link which waits leads to; `None` where none waits.
 #[tauri::command(async)]
-pub fn linked(app: State<'_, App>, waiting: State<'_, link::Waiting>) -> Result<Option<Linked>> {
+pub fn linked(app: State<'_, App>, waiting: State<'_, opened::Waiting>) -> Result<Option<Linked>> {
     waiting.take().map(|link| app.linked(&link)).transpose()
 }
 
@@ -214,7 +217,22 @@ pub fn desktop(handle: AppHandle) -> Desktop {
     Desktop {
         autostart: autostart::is_on(&handle),
         program: program.to_string_lossy().into_owned(),
+        shortcut: shortcut::is_possible(),
+        kept: own_folders(&handle),
     }
+}
+
+/// Where the window keeps its size and what the person chose for the page.
+fn own_folders(handle: &AppHandle) -> Vec<String> {
+    let paths = handle.path();
+    let folders = [paths.app_config_dir(), paths.app_local_data_dir()];
+    let mut folders: Vec<String> = folders
+        .into_iter()
+        .filter_map(|folder| Some(folder.ok()?.to_string_lossy().into_owned()))
+        .collect();
+    // They are one on some systems.
+    folders.dedup();
+    folders
 }
 
 #[tauri::command(async)]
@@ -232,23 +250,24 @@ pub fn places(app: State<'_, App>, path: String, ranges: Vec<TextRange>) -> Resu
 }
 
 /// Bytes cross as they are: as JSON a page of a book would be megabytes of digits.
-#[tauri::command(async)]
-pub fn document_bytes(
+#[tauri::command]
+pub async fn document_bytes(
     app: State<'_, App>,
     path: String,
     start: u64,
     length: u64,
 ) -> Result<Response> {
-    app.document_bytes(&path, start, length).map(Response::new)
+    app.document_bytes(&path, start, length).await.map(Response::new)
 }
 
-/// Opens a document of the library, and nothing else, in the system's viewer.
+/// Opens a document of the library, and nothing else, in the system's viewer: of one that is in an
+/// archive, the archive.
 #[tauri::command(async)]
 pub fn open_path(app: State<'_, App>, handle: AppHandle, path: String) -> Result<()> {
-    app.source(&path)?;
-    handle.opener().open_path(&path, None::<&str>).map_err(|error| AppError {
+    let file = app.file_to_open(&path)?.to_string_lossy().into_owned();
+    handle.opener().open_path(&file, None::<&str>).map_err(|error| AppError {
         code: ErrorCode::NotFound,
-        message: format!("{path} cannot be opened: {error}"),
+        message: format!("{file} cannot be opened: {error}"),
         hint: "Check that a program for this kind of file is installed.".into(),
     })
 }

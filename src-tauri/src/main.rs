@@ -1,11 +1,14 @@
 //! The window of Lectern: a thin shell around `lectern-app`.
-#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+// Where the page is served by Vite, somebody works on it and wants to see what is said.
+#![cfg_attr(feature = "custom-protocol", windows_subsystem = "windows")]
 
 mod autostart;
 mod commands;
 mod import;
-mod link;
+mod menu;
 mod models;
+mod opened;
+mod shortcut;
 mod tray;
 mod words;
 
@@ -28,11 +31,11 @@ fn main() -> ExitCode {
     if let Some(ended) = lectern_assembly::run_as_worker() {
         return ended;
     }
-    let built = tauri::Builder::default()
+    let builder = tauri::Builder::default()
         // First, so that a second start ends before it touches anything.
-        .plugin(tauri_plugin_single_instance::init(|handle, arguments, _| {
+        .plugin(tauri_plugin_single_instance::init(|handle, arguments, directory| {
             show(handle);
-            link::follow(handle, arguments);
+            opened::follow(handle, arguments.into_iter().skip(1), directory);
         }))
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::init())
@@ -41,11 +44,17 @@ fn main() -> ExitCode {
                 // A window that was closed is shown again at the next start.
                 .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED)
                 .build(),
-        )
+        );
+    #[cfg(not(target_os = "linux"))]
+    let builder =
+        builder.plugin(tauri_plugin_autostart::Builder::new().args([autostart::ARGUMENT]).build());
+    let built = builder
         .manage(Words::default())
         .manage(Tray::default())
-        .manage(link::Waiting::default())
+        .manage(opened::Waiting::default())
+        .on_menu_event(|handle, event| menu::chosen(handle, &event))
         .setup(|tauri| {
+            menu::show(tauri.handle());
             start(tauri.handle());
             begin(tauri.handle());
             Ok(())
@@ -59,12 +68,7 @@ fn main() -> ExitCode {
                 let _ = window.hide();
             }
             if let WindowEvent::DragDrop(DragDropEvent::Drop { paths, .. }) = event {
-                let (handle, paths) = (window.app_handle().clone(), paths.clone());
-                tauri::async_runtime::spawn(async move {
-                    if let Err(error) = handle.state::<App>().add(&paths).await {
-                        tell(&handle, &AppEvent::Problem { error });
-                    }
-                });
+                opened::add(window.app_handle(), paths.clone());
             }
         })
         .invoke_handler(tauri::generate_handler![
@@ -125,7 +129,7 @@ fn main() -> ExitCode {
             let code = tauri.run_return(|handle, event| {
                 #[cfg(target_os = "macos")]
                 if let RunEvent::Opened { urls } = &event {
-                    link::follow(handle, urls.iter().map(ToString::to_string));
+                    opened::follow(handle, urls.iter().map(ToString::to_string), "/");
                 }
                 if let RunEvent::Exit = event
                     && let Some(app) = handle.try_state::<App>()
@@ -157,6 +161,7 @@ fn start(handle: &AppHandle) {
                 let mut import = Import::default();
                 app.work_in_background();
                 tray::show_or_hide(&handle, keeps_watching(&handle));
+                shortcut::restore(&handle);
                 loop {
                     match events.recv().await {
                         Ok(event) => {
@@ -195,7 +200,8 @@ fn begin(handle: &AppHandle) {
         // A window that cannot be hidden is shown.
         let _ = window.hide();
     }
-    link::follow(handle, std::env::args());
+    let directory = std::env::current_dir().unwrap_or_default();
+    opened::follow(handle, std::env::args().skip(1), directory);
 }
 
 /// Whether folders are watched on when the window is closed.

@@ -247,6 +247,9 @@ pub struct Status {
     pub embedder: String,
     /// The embedder that takes its place once its vectors are complete, if one is to.
     pub next_embedder: Option<String>,
+    /// Chunks that have its vectors by now; 0 where there is none.
+    #[ts(type = "number")]
+    pub next_embedded_chunks: u64,
     /// The chat model in use.
     pub model: String,
     /// Whether the chat model's files are here.
@@ -493,6 +496,13 @@ pub struct AskRequest {
     /// What to search for, where the person has put it into words of their own; otherwise a
     /// question that goes on with a conversation is put so that it stands alone.
     pub standalone_question: Option<String>,
+    /// Documents that the person adds: their best passages come first, wherever else is looked.
+    #[ts(optional, as = "Option<_>")]
+    pub with: Vec<String>,
+    /// Answer from the passages of this answer, by its id, without searching again. Where one of
+    /// them has changed, it is searched again.
+    #[ts(type = "number | null", optional)]
+    pub passages_of: Option<i64>,
 }
 
 /// A manner in which an answer is given.
@@ -641,6 +651,15 @@ pub struct AnswerPassage {
     pub start: u32,
     /// One past its last character.
     pub end: u32,
+    /// The sentence of it that is likeliest to answer the question, in the characters of the
+    /// document's text; it is known before the model speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub answering: Option<TextRange>,
+    /// How likely it holds the answer, 0 to 1, where the model was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub evidence: Option<f32>,
     /// Higher is better; comparable within one answer.
     pub score: f32,
     /// The headings above it.
@@ -726,9 +745,17 @@ pub struct Answer {
     /// The conversation it belongs to.
     #[ts(type = "number | null")]
     pub conversation: Option<i64>,
-    /// Files that were not searchable yet when it was asked.
+    /// Files in scope that were not read yet when it was asked.
     #[ts(type = "number")]
     pub pending: u64,
+    /// Files in scope that could not be read.
+    #[serde(default)]
+    #[ts(optional, as = "Option<u32>")]
+    pub failed: u64,
+    /// The first of these files.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub unread: Vec<UnreadFile>,
     /// Sentences that were dropped because no source bears them out.
     #[serde(default)]
     pub dropped: Vec<String>,
@@ -739,6 +766,16 @@ pub struct Answer {
     /// were read.
     #[serde(default)]
     pub wants_everything: bool,
+}
+
+/// A file that an answer could not rest on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct UnreadFile {
+    /// Absolute path.
+    pub path: String,
+    /// `pending`, `reading` or `failed`.
+    pub state: FileState,
 }
 
 /// How much of what was to be read was read.
@@ -991,11 +1028,13 @@ pub struct DesktopSettings {
     pub keep_watching: bool,
     /// The end of a long import is told when the window is not looked at.
     pub notify: bool,
+    /// Keys that bring the window from everywhere, such as `Control+Alt+KeyL`; empty for none.
+    pub shortcut: String,
 }
 
 impl Default for DesktopSettings {
     fn default() -> Self {
-        Self { keep_watching: false, notify: true }
+        Self { keep_watching: false, notify: true, shortcut: String::new() }
     }
 }
 
@@ -1008,6 +1047,10 @@ pub struct Desktop {
     pub autostart: Option<bool>,
     /// The program; started once more it brings the window to the front.
     pub program: String,
+    /// Whether a program may have keys of its own that bring its window.
+    pub shortcut: bool,
+    /// The folders in which the window keeps its size and what was chosen for it.
+    pub kept: Vec<String>,
 }
 
 /// A conversation with its answers, oldest first.
@@ -1044,6 +1087,12 @@ pub enum AppEvent {
     Models,
     /// A link is to be followed; the window asks to which passage it leads.
     Link,
+    /// Files were added other than by a command of the window, such as by a drop.
+    Added {
+        /// How many.
+        #[ts(type = "number")]
+        files: u64,
+    },
     /// Something that was not asked for by a command went wrong, such as a drop.
     Problem {
         /// What.

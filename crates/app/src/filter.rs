@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{Days, Local, NaiveDate, NaiveTime};
 use lectern_catalog::ScopeFilter;
 use lectern_domain::{DocumentKind, ErrorCode};
+use lectern_extract::archive_of;
 
 use crate::{AppError, Filter, Result};
 
@@ -33,6 +34,13 @@ pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
 /// from the disk may still be in the library.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    // What is in an archive has its links resolved where the archive is.
+    let member = archive_of(path).and_then(|archive| {
+        Some(archive.canonicalize().ok()?.join(path.strip_prefix(archive).ok()?))
+    });
+    if let Some(path) = member {
         return Ok(path);
     }
     std::path::absolute(path).map_err(|error| {

@@ -13,6 +13,8 @@ use crate::{Catalog, CatalogError, Result, ScopeFilter, files::scope_condition, 
 
 /// The setting that names the embedder whose vectors answer.
 const EMBEDDER_SETTING: &str = "embedder";
+/// The setting that says how many vectors there are of the embedder that is to take its place.
+const SUCCESSOR_SETTING: &str = "successor_vectors";
 
 /// What was read from a file, on its way into the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,17 @@ pub struct NewDocument<'a> {
     pub extraction: &'a Extraction,
     /// Its chunks, in order.
     pub chunks: &'a [Chunk],
+    /// What it holds, where it is an archive.
+    pub members: &'a [Member],
+}
+
+/// A member of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its path below the archive's.
+    pub path: String,
+    /// Why it cannot be read, where that is known.
+    pub failure: Option<String>,
 }
 
 /// A document without its text.
@@ -104,38 +117,72 @@ impl Catalog {
         Ok(found)
     }
 
+    /// As [`Catalog::reuse_document`], of whatever kind it is.
+    pub fn reuse_unlocked(
+        &self,
+        file: FileId,
+        hash: &[u8],
+        reader: u32,
+    ) -> Result<Option<DocumentId>> {
+        let connection = self.lock();
+        let found = connection
+            .query_row(
+                "SELECT id FROM document WHERE hash = ?1 AND reader = ?2",
+                params![hash, reader],
+                |row| Ok(DocumentId(row.get(0)?)),
+            )
+            .optional()?;
+        if let Some(document) = found {
+            set_incoming(&connection, file, document)?;
+        }
+        Ok(found)
+    }
+
     /// Keeps a document that was read from `file`, with its pages and chunks. It is
     /// not searchable before [`Catalog::attach`].
     pub fn insert_document(&self, file: FileId, new: &NewDocument<'_>) -> Result<DocumentId> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        let id = insert(&transaction, new)?;
-        set_incoming(&transaction, file, id)?;
-        transaction.commit()?;
-        Ok(id)
-    }
-
-    /// Keeps a document that was read with a password from the file at `path`, which could not
-    /// be read without, and queues the file before all others at `now` (seconds since 1970):
-    /// its content is then known. Returns whether there was such a file.
-    pub fn keep_unlocked(&self, path: &str, new: &NewDocument<'_>, now: i64) -> Result<bool> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        // It may have been read from another file meanwhile.
         let kind = new.extraction.kind.as_str();
         let id = match document_of(&transaction, new.hash, kind, new.reader)? {
             Some(known) => known,
             None => insert(&transaction, new)?,
         };
-        let held = transaction.execute(
-            "UPDATE file SET state = 'pending', reason = NULL, needs = NULL, retry_at = NULL,
-                 urgent = ?3, incoming = ?2
-             WHERE path = ?1 AND state = 'failed' AND needs = 'password'",
-            params![path, id.0, now],
-        )?;
-        if held > 0 {
+        set_incoming(&transaction, file, id)?;
+        transaction.commit()?;
+        Ok(id)
+    }
+
+    /// Keeps documents that were read with a password from the files at these paths, which could
+    /// not be read without, and queues the files before all others at `now` (seconds since 1970):
+    /// their contents are then known. What is in an archive that was opened with them waits for it
+    /// to be listed. Returns whether there was such a file.
+    pub fn keep_unlocked(&self, opened: &[(&str, NewDocument<'_>)], now: i64) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let mut any = false;
+        for (path, new) in opened {
+            let kind = new.extraction.kind.as_str();
+            let id = match document_of(&transaction, new.hash, kind, new.reader)? {
+                Some(known) => known,
+                None => insert(&transaction, new)?,
+            };
+            let held = transaction.execute(
+                "UPDATE file SET state = 'pending', reason = NULL, needs = NULL, retry_at = NULL,
+                     urgent = ?3, incoming = ?2
+                 WHERE path = ?1 AND state = 'failed' AND needs = 'password'",
+                params![path, id.0, now],
+            )?;
+            any |= held > 0;
+            if held == 0 {
+                transaction.execute("INSERT OR IGNORE INTO loose VALUES (?1)", [id.0])?;
+            }
+        }
+        if any {
             transaction.commit()?;
         }
-        Ok(held > 0)
+        Ok(any)
     }
 
     /// The next documents in use whose language nobody has looked at, each with some of its text: so many
@@ -229,6 +276,7 @@ impl Catalog {
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             [EMBEDDER_SETTING, embedder],
         )?;
+        transaction.execute("DELETE FROM setting WHERE name = ?1", [SUCCESSOR_SETTING])?;
         // The vectors of the one before are of no use any more.
         forgetting::ask_to_purge(&transaction)?;
         transaction.commit()?;
@@ -243,6 +291,31 @@ impl Catalog {
     /// Chooses the embedder of a library that has no vectors yet.
     pub fn set_embedder(&self, embedder: &str) -> Result<()> {
         self.set_setting(EMBEDDER_SETTING, embedder)
+    }
+
+    /// How many chunks have vectors of the embedder that is to take the other one's place, as far
+    /// as its maker has said.
+    pub fn successor_vectors(&self) -> Result<u64> {
+        let said = self.setting(SUCCESSOR_SETTING)?;
+        Ok(said.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    /// Says how many there are.
+    pub fn set_successor_vectors(&self, count: usize) -> Result<()> {
+        self.set_setting(SUCCESSOR_SETTING, &count.to_string())
+    }
+
+    /// The texts of at most so many chunks, taken evenly from all there are.
+    pub fn sample_texts(&self, most: u32) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM chunk";
+        let (first, last): (i64, i64) =
+            connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let step = usize::try_from((last - first) / i64::from(most.max(1)) + 1).unwrap_or(1);
+        let mut next =
+            connection.prepare("SELECT text FROM chunk WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        let texts = (first..=last).step_by(step).map(|id| next.query_row([id], |row| row.get(0)));
+        Ok(texts.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The next chunks without a vector of files that somebody edits or looks at, the
@@ -605,7 +678,7 @@ pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
 
 /// Writes a document with its pages and chunks.
 fn insert(transaction: &Transaction<'_>, new: &NewDocument<'_>) -> Result<DocumentId> {
-    let NewDocument { hash, reader, extraction, chunks } = new;
+    let NewDocument { hash, reader, extraction, chunks, members } = new;
     transaction.execute(
         "INSERT INTO document (hash, kind, reader, title, text, blocks, warnings)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -650,6 +723,14 @@ fn insert(transaction: &Transaction<'_>, new: &NewDocument<'_>) -> Result<Docume
                 to_json(&chunk.heading)?,
                 chunk.text
             ])?;
+        }
+    }
+    {
+        let mut insert_member = transaction.prepare_cached(
+            "INSERT INTO member (document, ord, path, failure) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for (ord, member) in members.iter().enumerate() {
+            insert_member.execute(params![id.0, ord, member.path, member.failure])?;
         }
     }
     {

@@ -22,9 +22,12 @@ use std::{
 };
 
 pub use copies::restore;
-pub use documents::{ChunkRecord, DocumentRecord, Line, NewDocument, PageRecord, QueuedChunk};
+pub use documents::{
+    ChunkRecord, DocumentRecord, Line, Member, NewDocument, PageRecord, QueuedChunk,
+};
 pub use files::{
-    Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome, ScopeFilter,
+    ArchiveFile, Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome,
+    ScopeFilter,
 };
 pub use folders::{FolderRecord, FolderRules, Mount};
 pub use forgetting::Remains;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lectern_app::{Filter, FolderRules, Rating, SearchMode};
+use lectern_app::{AskRequest, Filter, FolderRules, Manner, Rating, SearchMode};
 
 /// So many hits, where nobody says how many.
 pub const DEFAULT_HITS: u32 = 10;
@@ -94,6 +94,8 @@ pub enum Command {
         /// Only find the passages.
         #[arg(long)]
         no_answer: bool,
+        #[command(flatten)]
+        how: AskArguments,
     },
     /// Search or ask for every line `{"id", "question"}` of a file; prints JSON lines.
     Batch {
@@ -278,7 +280,8 @@ pub enum ModelsCommand {
         /// The file.
         file: PathBuf,
     },
-    /// Answer with this model from now on.
+    /// Answer with this chat model from now on, or search by meaning with this embedder, which
+    /// first reads the library in the background.
     Use {
         /// The model's id.
         id: String,
@@ -287,6 +290,9 @@ pub enum ModelsCommand {
     Remove {
         /// The model's id.
         id: String,
+        /// Also where another library uses it.
+        #[arg(long)]
+        anyway: bool,
     },
     /// How the models would run on this computer, which is recommended, and why.
     Fit,
@@ -399,6 +405,68 @@ pub struct FilterArguments {
     /// Only documents changed on or before this day.
     #[arg(long, value_name = "YYYY-MM-DD")]
     until: Option<String>,
+}
+
+/// How an answer is made.
+#[derive(Debug, Clone, Args)]
+pub struct AskArguments {
+    /// In which manner it is given.
+    #[arg(long, value_enum)]
+    manner: Option<MannerName>,
+    /// In this language.
+    #[arg(long, value_name = "NAME", conflicts_with = "manner")]
+    language: Option<String>,
+    /// Drop what its sources do not bear out, instead of marking it.
+    #[arg(long)]
+    only_supported: bool,
+    /// Search for this instead of the question as it is asked.
+    #[arg(long, value_name = "QUESTION")]
+    search: Option<String>,
+    /// Add this document to the sources (may be given several times).
+    #[arg(long = "with", value_name = "PATH")]
+    with: Vec<String>,
+    /// Answer from the passages of this answer, without searching again.
+    #[arg(long, value_name = "ANSWER")]
+    passages_of: Option<i64>,
+}
+
+impl AskArguments {
+    /// `request`, to be answered so.
+    pub fn applied_to(self, request: AskRequest) -> AskRequest {
+        let Self { manner, language, only_supported, search, with, passages_of } = self;
+        AskRequest {
+            manner: manner.map(Manner::from).or(language.map(Manner::Language)),
+            only_supported,
+            standalone_question: search,
+            with,
+            passages_of,
+            ..request
+        }
+    }
+}
+
+/// A manner as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MannerName {
+    /// In as few words as can be.
+    Shorter,
+    /// With the details that the sources give.
+    Longer,
+    /// In plain words.
+    Simpler,
+    /// As a list of points.
+    Points,
+}
+
+impl From<MannerName> for Manner {
+    fn from(name: MannerName) -> Self {
+        match name {
+            MannerName::Shorter => Self::Shorter,
+            MannerName::Longer => Self::Longer,
+            MannerName::Simpler => Self::Simpler,
+            MannerName::Points => Self::Points,
+        }
+    }
 }
 
 /// What to do with conversations.

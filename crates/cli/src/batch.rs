@@ -30,6 +30,11 @@ struct Line {
     tags: OneOrMany,
     since: Option<String>,
     until: Option<String>,
+    /// The conversation that a question goes on with.
+    conversation: Option<i64>,
+    /// Only the passages are wanted.
+    #[serde(default)]
+    no_answer: bool,
 }
 
 /// A filter's value as people write it.
@@ -119,6 +124,8 @@ async fn one(
                 question: line.question,
                 filter,
                 k: k.unwrap_or_default(),
+                conversation: line.conversation,
+                no_answer: line.no_answer,
                 ..AskRequest::default()
             };
             serde_json::to_value(app.ask(&request, |_| {}, cancel).await?)

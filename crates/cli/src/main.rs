@@ -127,15 +127,15 @@ async fn execute(
                 why.iter().for_each(output::explanation);
             }
         }
-        Command::Ask { question, filter, conversation, thorough, no_answer } => {
-            let request = AskRequest {
+        Command::Ask { question, filter, conversation, thorough, no_answer, how } => {
+            let request = how.applied_to(AskRequest {
                 question,
                 filter: filter.into(),
                 conversation,
                 thorough,
                 no_answer,
                 ..AskRequest::default()
-            };
+            });
             ask(app, &request, json, cancel).await?;
         }
         Command::Batch { file, what, k, mode } => {

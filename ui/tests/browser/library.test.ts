@@ -45,6 +45,31 @@ describe('the first run', () => {
   });
 });
 
+describe('a library that cannot be opened', () => {
+  it('says why, and is tried again', async () => {
+    const { page } = await open('fail=status');
+    const opening = page.getByTestId('opening');
+    await opening.getByRole('alert').getByText('The disk is full.').waitFor();
+    await opening.getByRole('button', { name: 'Try again' }).click();
+    await opening.getByRole('alert').waitFor();
+  });
+
+  it('says that it is being opened where that takes long', async () => {
+    const { page } = await open('library=opening');
+    await page.getByRole('heading', { name: 'Opening your library' }).waitFor();
+  });
+});
+
+it('a message moves nothing of what is shown', async () => {
+  const { page } = await open('fail=add');
+  await page.getByRole('button', { name: 'Library', exact: true }).click();
+  const title = page.getByRole('heading', { name: 'Library' });
+  const before = await title.boundingBox();
+  await page.locator('.library header .primary').click();
+  await page.getByRole('alert').waitFor();
+  expect(await title.boundingBox()).toEqual(before);
+});
+
 describe('the library', () => {
   it('pauses and resumes reading', async () => {
     const { page } = await open('library=empty');

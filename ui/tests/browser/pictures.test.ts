@@ -42,6 +42,12 @@ const PICTURED: readonly [picture: string, state: string, options?: BrowserConte
   ['ocr', 'pages that wait for OCR'],
   ['models', 'models'],
   ['settings-dark', 'settings', DARK],
+  ['nothing-searched', 'an empty search'],
+  ['strip', 'small pages beside a source'],
+  ['sheet', 'a sheet'],
+  ['letter', 'a letter', DARK],
+  ['closed', 'a library that cannot be opened'],
+  ['chinese', 'an answer with doubts and its passages', { locale: 'zh-CN' }],
   ['palette', 'the palette'],
 ];
 
@@ -71,6 +77,8 @@ it.each(PICTURED)('%s looks as it did', async (name, state, options) => {
   if (found === undefined) throw new Error(`there is no state “${state}”`);
   const { page } = await open(found.query, {
     colorScheme: 'light',
+    // For the font below.
+    bypassCSP: true,
     ...options,
     reducedMotion: 'reduce',
   });

@@ -20,6 +20,15 @@ describe('searching', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('begins with an example of how it is narrowed down', async () => {
+    const { page } = await open('');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByRole('button', { name: 'type:pdf' }).click();
+    const field = page.getByTestId('search');
+    expect(await field.inputValue()).toBe('type:pdf ');
+    expect(await field.evaluate((element) => element === document.activeElement)).toBe(true);
+  });
+
   it('names the place of every hit', async () => {
     const { page } = await open('library=kinds');
     await page.getByRole('button', { name: 'Search', exact: true }).click();

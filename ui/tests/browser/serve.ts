@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -20,9 +21,9 @@ const TYPES: Record<string, string> = {
 };
 
 /** The window's own policy, so that what it forbids fails here as well. */
-export const POLICY =
-  "default-src 'self'; connect-src ipc: http://ipc.localhost; img-src 'self' data: blob:; " +
-  "style-src 'self' 'unsafe-inline'; script-src 'self'";
+const POLICY: string = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../../../src-tauri/tauri.conf.json'), 'utf8'),
+).app.security.csp;
 
 /** Serves the built page on a free port as long as the browser tests run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -108,7 +108,7 @@ it('saves rated answers as a question set', async () => {
 });
 
 it('starts with the session where that is wanted, and says which command brings the window', async () => {
-  const { page, complaints } = await open('', {
+  const { page, complaints } = await open('keys=none', {
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   await page.getByRole('button', { name: 'Settings' }).click();
@@ -131,4 +131,59 @@ it('says why it cannot start with the session', async () => {
   await page.getByTestId('autostart').click();
   await page.getByText('The disk is full.').waitFor();
   expect(await page.getByTestId('autostart').isChecked()).toBe(false);
+});
+
+describe('keys that bring the window', () => {
+  it('are chosen by pressing them, and given up again', async () => {
+    const { page, complaints } = await open('');
+    await openSettings(page);
+    const field = page.getByTestId('shortcut');
+    await field.getByRole('button', { name: 'Choose keys' }).click();
+    await page.keyboard.press('a');
+    await field.getByText('Press the keys').waitFor();
+    await page.keyboard.press('Control+Alt+l');
+    await expect.poll(() => field.locator('kbd').allInnerTexts()).toEqual(['Ctrl', 'Alt', 'L']);
+    await page.getByRole('button', { name: 'Library' }).click();
+    await openSettings(page);
+    await expect.poll(() => field.locator('kbd').count()).toBe(3);
+    await field.getByRole('button', { name: 'Choose keys' }).click();
+    await page.keyboard.press('Escape');
+    await field.getByRole('button', { name: 'No keys' }).click();
+    await expect.poll(() => field.locator('kbd').count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  it('stay as they were where another program has them', async () => {
+    const { page } = await open('');
+    await openSettings(page);
+    const field = page.getByTestId('shortcut');
+    await field.getByRole('button', { name: 'Choose keys' }).click();
+    await page.keyboard.press('Control+Alt+x');
+    await page.getByRole('alert').getByText('another program has them').waitFor();
+    expect(await field.locator('kbd').count()).toBe(0);
+  });
+});
+
+it('follows the menu bar of the system', async () => {
+  const { page } = await open('');
+  await page.getByTestId('composer').waitFor();
+  const choose = (detail: string): Promise<unknown> =>
+    page.evaluate(
+      (detail) => window.dispatchEvent(new CustomEvent('mock:menu', { detail })),
+      detail,
+    );
+  await choose('settings');
+  await page.getByTestId('settings').waitFor();
+  await choose('library');
+  await page.getByTestId('files').waitFor();
+  await choose('new');
+  await page.getByTestId('composer').waitFor();
+  await choose('palette');
+  await page.getByTestId('palette').waitFor();
+});
+
+it('names the folders in which something is kept', async () => {
+  const { page } = await open('');
+  await openSettings(page);
+  await page.getByText('/home/ada/.config/app.lectern.desktop').waitFor();
 });

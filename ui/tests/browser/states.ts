@@ -23,7 +23,21 @@ const view =
 /** Every screen in every state that it has. */
 export const STATES: Record<string, State> = {
   'the first start': { query: 'library=empty' },
+  'a library that is being opened': { query: 'library=opening' },
+  'a library that cannot be opened': {
+    query: 'fail=status',
+    go: (page) => page.getByTestId('opening').getByRole('alert').waitFor(),
+  },
   'an empty question': { query: '' },
+  'folders without documents': { query: 'library=bare' },
+  'a library without files': { query: 'library=bare', go: view(2) },
+  'a history in which nothing has happened': {
+    query: 'library=bare',
+    go: async (page) => {
+      await view(2)(page);
+      await page.locator('.library header input[value=history]').check({ force: true });
+    },
+  },
   'no model': {
     query: 'model=missing',
     go: (page) => page.getByTestId('model-offer').getByRole('button').first().waitFor(),
@@ -70,6 +84,69 @@ export const STATES: Record<string, State> = {
       await page.getByTestId('answer-error').waitFor();
     },
   },
+  'a long conversation': {
+    query: 'asked=40',
+    go: async (page) => {
+      await openMenu(page);
+      await page.locator('.sidebar ul .title').first().click();
+      await page.getByTestId('answer').nth(39).waitFor();
+    },
+  },
+  'the card of a source': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('citation-4').hover();
+      await page.getByRole('tooltip').waitFor();
+    },
+  },
+  'what is written from right to left': {
+    query: 'library=kinds&speed=50',
+    go: async (page) => {
+      await ask(page, 'מתי נבנה?');
+      await page.getByTestId('citation-2').click();
+      await page.getByTestId('highlight').waitFor();
+    },
+  },
+  'small pages beside a source': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('citation-1').first().click();
+      await page.getByTestId('show-strip').click();
+      await page.getByTestId('strip').locator('.cited').waitFor();
+      await page.locator('[data-testid=pdf-canvas][data-drawn=true]').first().waitFor();
+    },
+  },
+  'words found on pages': {
+    query: 'speed=50',
+    go: async (page) => {
+      await ask(page, 'How do I end my lease?');
+      await page.getByTestId('citation-1').first().click();
+      await page.getByTestId('viewer').press('Control+f');
+      await page.getByTestId('find').fill('tenant');
+      await page.getByTestId('found-rect').first().waitFor();
+    },
+  },
+  ...Object.fromEntries(
+    [
+      ['slides', 1],
+      ['a sheet', 2],
+      ['a letter', 3],
+      ['a chapter', 6],
+      ['a file of an archive', 8],
+    ].map(([name, citation]) => [
+      name,
+      {
+        query: 'library=kinds&speed=50',
+        go: async (page: Page) => {
+          await ask(page, 'How did the launch go?');
+          await page.getByTestId(`citation-${citation}`).click();
+          await page.getByTestId('highlight').first().waitFor();
+        },
+      },
+    ]),
+  ),
   'a source by its pages': {
     query: 'speed=50',
     go: async (page) => {
@@ -218,6 +295,23 @@ export const STATES: Record<string, State> = {
       await view(2)(page);
       await page.getByTestId('files').locator('td.actions button').nth(1).click();
       await page.getByRole('dialog').waitFor();
+    },
+  },
+  'deleting everything': {
+    query: '',
+    go: async (page) => {
+      await openMenu(page);
+      await page.locator('.foot button').click();
+      await page.locator('#settings-privacy ~ button').click();
+      await page.getByRole('dialog').waitFor();
+    },
+  },
+  'files that were added': {
+    query: '',
+    go: async (page) => {
+      await view(2)(page);
+      await page.locator('.library header .primary').click();
+      await page.getByRole('status').waitFor();
     },
   },
   'an error of the library': {

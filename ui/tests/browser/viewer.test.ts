@@ -148,6 +148,46 @@ describe('the pages of a PDF', () => {
   });
 });
 
+describe('the small pages', () => {
+  it('lead to the large ones, and say which are cited', async () => {
+    const { page, complaints } = await open('speed=20');
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-4').click();
+    await drawn(page);
+    expect(await page.getByTestId('strip').count()).toBe(0);
+    await page.getByTestId('show-strip').click();
+    const strip = page.getByTestId('strip');
+    await strip.getByRole('button', { name: 'page 13' }).locator('.cited').waitFor();
+    expect(await strip.locator('.cited').count()).toBe(1);
+    const field = page.getByTestId('page-field');
+    await strip.getByRole('button', { name: 'page 1', exact: true }).click();
+    await expect.poll(() => field.inputValue()).toBe('1');
+    await page.keyboard.press('ArrowDown');
+    await expect.poll(() => field.inputValue()).toBe('2');
+    await page.keyboard.press('End');
+    await expect.poll(() => field.inputValue()).toBe('13');
+    const current = strip.locator('[aria-current]');
+    await expect.poll(() => current.getAttribute('aria-label')).toBe('page 13');
+    expect(await current.evaluate((button) => button === document.activeElement)).toBe(true);
+    // One stop of the tabulator, however many pages there are.
+    expect(await strip.locator('[tabindex="0"]').count()).toBe(1);
+    await page.reload();
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await strip.waitFor();
+    await page.getByTestId('show-strip').click();
+    await strip.waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+  });
+
+  it('are there by themselves where there is room', async () => {
+    const { page } = await open('speed=20', { viewport: { width: 1720, height: 900 } });
+    await ask(page, 'How do I end my lease?');
+    await page.getByTestId('citation-1').first().click();
+    await page.getByTestId('strip').waitFor();
+  });
+});
+
 describe('words in the document', () => {
   it('are found on the pages, one after another', async () => {
     const { page } = await open('speed=20');

@@ -201,26 +201,37 @@ describe('a search', () => {
     expect(groupByDocument(search.reply?.hits ?? [])).toEqual(search.groups);
   });
 
-  it('shows the answer to the last query, whichever comes first', async () => {
-    const waiting: (() => void)[] = [];
+  it('is made one at a time, and then for what was typed meanwhile', async () => {
+    const asked: string[] = [];
+    let answer = (): void => undefined;
     const backend = mock();
     const search = new Search(
       {
         ...backend,
         search: async (request) => {
-          await new Promise<void>((resolve) => waiting.push(resolve));
+          asked.push(request.query);
+          await new Promise<void>((resolve) => (answer = resolve));
           return backend.search(request);
         },
       },
       () => [],
     );
-    search.query = 'wat';
-    const first = search.search();
-    search.query = 'carrots';
-    const second = search.search();
-    waiting.reverse().forEach((answer) => answer());
-    await Promise.all([first, second]);
-    expect(search.answered).toBe('carrots');
+    const typed = [];
+    for (const query of ['w', 'wa', 'wat', 'water']) {
+      search.query = query;
+      typed.push(search.search());
+    }
+    expect(asked).toEqual(['w']);
+    answer();
+    await vi.waitFor(() => expect(asked).toEqual(['w', 'water']));
+    expect(search.answered).toBe('w');
+    answer();
+    await Promise.all(typed);
+    expect(search.answered).toBe('water');
+    search.query = ' ';
+    await search.search();
+    expect(search.reply).toBeNull();
+    expect(asked).toHaveLength(2);
   });
 });
 

@@ -46,8 +46,8 @@ describe('the commands', () => {
     ['export_rated', {}, () => tauri.exportRated()],
     [
       'set_desktop_settings',
-      { settings: { keep_watching: true, notify: false } },
-      () => tauri.setDesktopSettings({ keep_watching: true, notify: false }),
+      { settings: { keep_watching: true, notify: false, shortcut: 'F9' } },
+      () => tauri.setDesktopSettings({ keep_watching: true, notify: false, shortcut: 'F9' }),
     ],
     ['delete_conversation', { id: 7 }, () => tauri.deleteConversation(7)],
     ['source', { path: '/a' }, () => tauri.source('/a')],
@@ -121,6 +121,14 @@ it('hears what the application tells everybody', async () => {
   const event: AppEvent = { type: 'problem', error: { code: 'library', message: 'No.', hint: '' } };
   await emit('app', event);
   expect(received).toEqual([event]);
+});
+
+it('hears what is chosen in the menu bar', async () => {
+  mockIPC(() => undefined, { shouldMockEvents: true });
+  const received: string[] = [];
+  await tauri.onMenu((command) => received.push(command));
+  await emit('menu', 'library');
+  expect(received).toEqual(['library']);
 });
 
 it('follows files that are dragged over the window', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { excerpt, queryTerms } from '../../src/lib/text/terms';
+import { excerpt, flowing, queryTerms } from '../../src/lib/text/terms';
 
 describe('the words of a query', () => {
   it.each([
@@ -8,6 +8,8 @@ describe('the words of a query', () => {
     ['how to end a lease', ['lease', 'how', 'end']],
     ['lease lease', ['lease']],
     ['.*', []],
+    ['lamp type:pdf in:"old letters" after:2024', ['lamp']],
+    ['at 10:30', ['at', '10', '30']],
   ])('%j → %j', (query, terms) => {
     expect(queryTerms(query)).toEqual(terms);
   });
@@ -15,6 +17,14 @@ describe('the words of a query', () => {
   it('are words in Chinese as well', () => {
     expect(queryTerms('搬迁的预算')).toEqual(['搬迁', '预算']);
   });
+});
+
+it.each([
+  ['lines of\na paragraph\n\nand another', 'lines of a paragraph and another'],
+  ['Prices\nRoom | Rent\n  1 | 300\n\nAll in euros', 'Prices\nRoom | Rent\n1 | 300\nAll in euros'],
+  ['  ', ''],
+])('%j flows as %j', (text, expected) => {
+  expect(flowing(text)).toBe(expected);
 });
 
 describe('an excerpt', () => {

@@ -122,6 +122,8 @@ export interface Backend {
   /** Forgets every folder and conversation. Files on the disk stay. */
   deleteEverything(): Promise<void>;
   onApp(listener: (event: AppEvent) => void): Promise<Unsubscribe>;
+  /** Hears what is chosen in the system's menu bar, by the names in `stores/commands`. */
+  onMenu(listener: (command: string) => void): Promise<Unsubscribe>;
   onDrag(listener: (phase: DragPhase) => void): Promise<Unsubscribe>;
 }
 

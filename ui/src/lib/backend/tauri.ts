@@ -68,6 +68,7 @@ export const tauri: Backend = {
   setZoom: (factor) => getCurrentWebview().setZoom(factor),
   deleteEverything: () => invoke('delete_everything'),
   onApp: (listener) => listen<AppEvent>('app', ({ payload }) => listener(payload)),
+  onMenu: (listener) => listen<string>('menu', ({ payload }) => listener(payload)),
   onDrag: (listener) =>
     getCurrentWebview().onDragDropEvent(({ payload }) => {
       if (payload.type !== 'over') listener(payload.type);

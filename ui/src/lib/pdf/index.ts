@@ -104,16 +104,17 @@ export class Pdf {
 
   /**
    * Draws a page at `scale` pixels of the page for each point, and lays its text over it, to be
-   * selected and read aloud. Ends early, with nothing drawn, where `signal` says so.
+   * selected and read aloud, where there is an element for that. Ends early, with nothing drawn,
+   * where `signal` says so.
    */
   async draw(
     number: number,
     scale: number,
     canvas: HTMLCanvasElement,
-    text: HTMLElement,
+    text: HTMLElement | null,
     signal: AbortSignal,
   ): Promise<void> {
-    text.replaceChildren();
+    text?.replaceChildren();
     const page = await this.#document.getPage(number);
     if (signal.aborted) return;
     const viewport = page.getViewport({ scale });
@@ -128,7 +129,7 @@ export class Pdf {
       transform: [density, 0, 0, density, 0, 0],
     });
     await finished(task, signal);
-    if (!signal.aborted) await layText(page, scale, text, signal);
+    if (text !== null && !signal.aborted) await layText(page, scale, text, signal);
   }
 
   close(): void {

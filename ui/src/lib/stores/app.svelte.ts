@@ -1,7 +1,8 @@
 import { getContext, setContext } from 'svelte';
-import type { Backend } from '../backend';
+import { toAppError, type Backend, type Unsubscribe } from '../backend';
 import { t, tn, type Locale } from '../messages/index.svelte';
 import { conversationJson, conversationMarkdown, fileName } from '../text/markdown';
+import { COMMANDS } from './commands';
 import { Conversations } from './conversation.svelte';
 import { Desktop } from './desktop.svelte';
 import { History } from './history.svelte';
@@ -12,6 +13,7 @@ import { Scope } from './scope.svelte';
 import { Search } from './search.svelte';
 import { Sources } from './sources.svelte';
 import type { Settings, TextSize } from './settings.svelte';
+import type { AppError } from '../types';
 import { Viewer } from './viewer.svelte';
 
 export type View = 'ask' | 'search' | 'library' | 'models' | 'settings';
@@ -19,6 +21,10 @@ export type View = 'ask' | 'search' | 'library' | 'models' | 'settings';
 /** Everything the window shows. */
 export class App {
   view = $state<View>('ask');
+  /** Why the library could not be opened, if so. */
+  failure = $state.raw<AppError | null>(null);
+  /** The list of all commands is shown. */
+  palette = $state(false);
   /** The sidebar of a narrow window is shown. */
   menuOpen = $state(false);
   /** The folder whose files the library shows; null for all. */
@@ -37,6 +43,9 @@ export class App {
   /** Where questions look. */
   readonly scope = new Scope();
 
+  #stopListening: Unsubscribe | null = null;
+  #stopMenu: Unsubscribe | null = null;
+
   constructor(backend: Backend, settings: Settings) {
     this.backend = backend;
     this.settings = settings;
@@ -53,18 +62,25 @@ export class App {
     this.desktop = new Desktop(backend, this.notices);
   }
 
+  /** Opens the library, and follows it from then on. */
   async start(): Promise<void> {
+    this.failure = null;
     try {
-      await this.backend.onApp((event) => {
+      this.#stopListening?.();
+      this.#stopListening = await this.backend.onApp((event) => {
         if (event.type === 'download') this.models.follow(event.download);
         if (event.type === 'models') void this.models.load();
         if (event.type === 'library') this.lookAtSources();
         if (event.type === 'link') void this.followLink();
+        if (event.type === 'added') this.library.tellAdded(event.files);
       });
-      await this.library.start();
+      this.#stopMenu?.();
+      this.#stopMenu = await this.backend.onMenu((command) => COMMANDS[command]?.(this));
       if (this.settings.textSize !== '100') await this.#zoom();
+      await this.library.start();
     } catch (thrown) {
-      this.notices.fail(thrown);
+      this.failure = toAppError(thrown);
+      return;
     }
     await this.conversations.loadList();
     await this.followLink();

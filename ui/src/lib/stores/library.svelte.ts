@@ -1,4 +1,4 @@
-import type { Backend } from '../backend';
+import type { Backend, Unsubscribe } from '../backend';
 import { t, tn } from '../messages/index.svelte';
 import { baseName } from '../text/path';
 import type { FileStatus, FolderRules, FolderStatus, Status } from '../types';
@@ -19,6 +19,7 @@ export class Library {
   #watching = 0;
   #fetching = false;
   #stale = false;
+  #stopListening: Unsubscribe | null = null;
 
   constructor(backend: Backend, notices: Notices) {
     this.#backend = backend;
@@ -27,7 +28,8 @@ export class Library {
 
   /** Learns the state and follows it from now on. */
   async start(): Promise<void> {
-    await this.#backend.onApp((event) => {
+    this.#stopListening?.();
+    this.#stopListening = await this.#backend.onApp((event) => {
       if (event.type === 'problem') this.#notices.fail(event.error);
       if (event.type !== 'library') return;
       this.status = event.status;
@@ -50,9 +52,14 @@ export class Library {
     if (paths.length === 0) return;
     await this.#attempt(async () => {
       const { added } = await this.#backend.addPaths(paths);
-      this.#notices.inform(added > 0 ? tn('notice.added', added) : t('notice.added.none'));
+      this.tellAdded(added);
       this.status = await this.#backend.status();
     });
+  }
+
+  /** Says how many files were added. */
+  tellAdded(files: number): void {
+    this.#notices.inform(files > 0 ? tn('notice.added', files) : t('notice.added.none'));
   }
 
   async addFolders(): Promise<void> {

@@ -9,7 +9,6 @@ export interface HitGroup {
 }
 
 const LIMIT = 40;
-const DEBOUNCE = 120;
 
 /** Searching while the person types. */
 export class Search {
@@ -25,23 +24,30 @@ export class Search {
   readonly #backend: Backend;
   /** The folders of the library. */
   readonly #folders: () => readonly string[];
-  #run = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #searching = false;
+  #stale = false;
 
   constructor(backend: Backend, folders: () => readonly string[]) {
     this.#backend = backend;
     this.#folders = folders;
   }
 
-  /** The query or the mode has changed. */
-  changed(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.search(), DEBOUNCE);
+  /**
+   * Searches at once, with every key. One search at a time: what is typed meanwhile is searched for
+   * after it, so that a slow one is not joined by others.
+   */
+  async search(): Promise<void> {
+    this.#stale = true;
+    if (this.#searching) return;
+    this.#searching = true;
+    while (this.#stale) {
+      this.#stale = false;
+      await this.#once();
+    }
+    this.#searching = false;
   }
 
-  async search(): Promise<void> {
-    clearTimeout(this.#timer);
-    const run = ++this.#run;
+  async #once(): Promise<void> {
     const query = this.query.trim();
     if (query === '') {
       this.reply = null;
@@ -51,13 +57,11 @@ export class Search {
     const filter = this.scope.toFilter(this.#folders());
     try {
       const reply = await this.#backend.search({ query, k: LIMIT, mode: this.mode, filter });
-      // A later search may have been answered first.
-      if (run !== this.#run) return;
       this.reply = reply;
       this.answered = query;
       this.error = null;
     } catch (thrown) {
-      if (run === this.#run) this.error = toAppError(thrown);
+      this.error = toAppError(thrown);
     }
   }
 }

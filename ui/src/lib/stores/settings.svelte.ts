@@ -23,6 +23,8 @@ export class Settings {
   /** Sentences without support are left out of answers, instead of being marked. */
   dropsUnsupported = $state(localStorage.getItem('unsupported') === 'drop');
   viewerWidth = $state(heldWithin(Number(localStorage.getItem('viewerWidth') ?? USUAL_VIEWER)));
+  /** Small pages are shown beside those of a PDF; null where the person has not said. */
+  showsStrip = $state(keptChoice('strip'));
   readonly #dark = matchMedia('(prefers-color-scheme: dark)');
 
   constructor() {
@@ -52,6 +54,11 @@ export class Settings {
     localStorage.setItem('unsupported', drops ? 'drop' : 'mark');
   }
 
+  setShowsStrip(shows: boolean): void {
+    this.showsStrip = shows;
+    localStorage.setItem('strip', shows ? 'yes' : 'no');
+  }
+
   setViewerWidth(percent: number): void {
     this.viewerWidth = heldWithin(percent);
     localStorage.setItem('viewerWidth', String(Math.round(this.viewerWidth)));
@@ -70,6 +77,11 @@ export class Settings {
 function heldWithin(percent: number): number {
   if (Number.isNaN(percent)) return USUAL_VIEWER;
   return Math.max(NARROWEST_VIEWER, Math.min(percent, WIDEST_VIEWER));
+}
+
+function keptChoice(name: string): boolean | null {
+  const value = localStorage.getItem(name);
+  return value === null ? null : value === 'yes';
 }
 
 function kept<Value extends string>(name: string, values: readonly [Value, ...Value[]]): Value {

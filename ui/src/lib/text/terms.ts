@@ -1,8 +1,15 @@
 const CJK = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
+/** What narrows a query down instead of being searched for, as `type:pdf`. */
+const FILTER = /(?<=^|\s)(in|type|after|since|before|until):("[^"]*"|\S+)/g;
+
 /** The words of a query that are worth marking in what it found. */
 export function queryTerms(query: string): string[] {
-  const runs = query.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  const runs =
+    query
+      .replace(FILTER, ' ')
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu) ?? [];
   const terms = runs.flatMap((run) => (CJK.test(run) ? cjkWords(run) : [run]));
   const long = terms.filter((term) => term.length > (CJK.test(term) ? 1 : 2));
   return [...new Set(long.length > 0 ? long : terms)].sort((a, b) => b.length - a.length);
@@ -19,9 +26,23 @@ export interface TermSpan {
   marked: boolean;
 }
 
+/** A passage's text with its lines flowing together, except for a table's rows. */
+export function flowing(text: string): string {
+  const isTable = (line: string): boolean => line.includes(' | ');
+  return text
+    .split('\n')
+    .map((line) => line.replace(/\s+/g, ' ').trim())
+    .filter((line) => line !== '')
+    .reduce((all, line) => {
+      if (all === '') return line;
+      const row = isTable(line) || isTable(all.slice(all.lastIndexOf('\n') + 1));
+      return `${all}${row ? '\n' : ' '}${line}`;
+    }, '');
+}
+
 /** The text around the first term, at most `length` units of it, with the terms marked. */
 export function excerpt(text: string, terms: readonly string[], length: number): TermSpan[] {
-  const flat = text.replace(/\s+/g, ' ').trim();
+  const flat = flowing(text);
   if (terms.length === 0) return markTerms(cropped(flat, 0, length), terms);
   const first = flat.search(pattern(terms));
   return markTerms(cropped(flat, Math.max(0, first - length / 4), length), terms);

@@ -14,7 +14,11 @@ status: Status, } | { "type": "download",
 /**
  * How far it is.
  */
-download: Download, } | { "type": "models" } | { "type": "link" } | { "type": "problem", 
+download: Download, } | { "type": "models" } | { "type": "link" } | { "type": "added", 
+/**
+ * How many.
+ */
+files: number, } | { "type": "problem", 
 /**
  * What.
  */

@@ -12,4 +12,12 @@ autostart: boolean | null,
 /**
  * The program; started once more it brings the window to the front.
  */
-program: string, };
+program: string, 
+/**
+ * Whether a program may have keys of its own that bring its window.
+ */
+shortcut: boolean, 
+/**
+ * The folders in which the window keeps its size and what was chosen for it.
+ */
+kept: Array<string>, };

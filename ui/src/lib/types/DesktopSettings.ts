@@ -11,4 +11,8 @@ keep_watching: boolean,
 /**
  * The end of a long import is told when the window is not looked at.
  */
-notify: boolean, };
+notify: boolean, 
+/**
+ * Keys that bring the window from everywhere, such as `Control+Alt+KeyL`; empty for none.
+ */
+shortcut: string, };

@@ -1,3 +1,4 @@
+import { newRequest } from '../../stores/conversation.svelte';
 import type {
   Answer,
   AnswerPassage,
@@ -13,6 +14,7 @@ import {
   book as light,
   cite,
   garden,
+  hebrew,
   lease,
   long,
   mailbox,
@@ -210,10 +212,19 @@ const order: Script = {
   sentences: [],
 };
 
+const written: Script = {
+  text: 'המגדלור נבנה בשנת 1887 [1]. **Amina Sørensen** היא השומרת [2].',
+  abstained: false,
+  passages: [passage(1, hebrew, 'נבנה בשנת 1887', 0.9)],
+  citations: [cite(1, hebrew, 'המגדלור נבנה בשנת 1887'), cite(2, hebrew, 'Amina Sørensen')],
+  sentences: [],
+};
+
 /** Which script a question plays. */
 export function scriptFor(question: string, always: string | null): Script {
   if (always === 'abstain' || /president|nothing/i.test(question)) return abstention;
   if (/\p{Script=Han}/u.test(question)) return relocation;
+  if (/\p{Script=Hebrew}/u.test(question)) return written;
   if (/tomato/i.test(question)) return tomatoes;
   if (/ship/i.test(question)) return ships;
   if (/warm/i.test(question)) return warmth;
@@ -273,4 +284,20 @@ export function answerFrom(
     coverage: request.thorough ? { documents: 5, read: cancelled ? 2 : 5, unreadable: 1 } : null,
     wants_everything: !request.thorough && /^(list|how many)/i.test(request.question),
   };
+}
+
+/** So many answers of one conversation, of all forms in turn. */
+export function longConversation(count: number): Answer[] {
+  const questions = [
+    'How do I end my lease?',
+    'Which tomatoes?',
+    '费用是多少？',
+    'Who is president?',
+  ];
+  return Array.from({ length: count }, (_, index) => {
+    const question = questions[index % questions.length] ?? '';
+    const request = newRequest(question, { conversation: 1 });
+    const script = scriptFor(question, null);
+    return answerFrom(script, request, script.text, false);
+  });
 }

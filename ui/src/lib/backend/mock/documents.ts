@@ -185,6 +185,14 @@ function work(
   return source(`/home/ada/Documents/Work/${name}`, kind, title, blocks);
 }
 
+/** A note that is written from right to left, with words that are not. */
+export const hebrew = work('מגדלור.md', 'md', 'המגדלור', [
+  [h(1), 'המגדלור'],
+  ['paragraph', 'המגדלור נבנה בשנת 1887. השומרת היא Amina Sørensen, והאור שלו ירוק.'],
+  ['listitem', 'הפנס נדלק כל ערב.'],
+  ['table', 'שנה | גובה\n1887 | 31 m\n1912 | 34 m'],
+]);
+
 export const slides = work('Launch plan.pptx', 'pptx', 'Launch plan', [
   [h(1), 'Launch of the reading lamp', 1],
   [h(1), 'Goals', 2],
@@ -236,6 +244,7 @@ export const documents: readonly Source[] = [
   boiler,
   garden,
   minutes,
+  hebrew,
   long,
   slides,
   sheets,

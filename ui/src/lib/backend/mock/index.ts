@@ -13,7 +13,7 @@ import type {
   SourceNow,
 } from '../../types';
 import type { Backend, DragPhase, Unsubscribe } from '../backend';
-import { answerFrom, scriptFor } from './answers';
+import { answerFrom, longConversation, scriptFor } from './answers';
 import { documents, hit } from './documents';
 import { MockLibrary } from './library';
 import { MockModels } from './models';
@@ -27,7 +27,8 @@ const ELSEWHERE = '/home/ada/Elsewhere/';
 /**
  * An application in memory, for the browser tests and for work on the page.
  *
- * - `library=empty|ready|kinds|large|long|scans|away|next` how the library begins
+ * - `library=empty|bare|ready|kinds|large|long|scans|away|next|opening` how the library begins
+ * - `asked=40` there is a conversation of so many questions
  * - `ocr=missing` the model for OCR is not installed
  * - `model=missing|offline|small` no chat model is installed; and no download comes to its end; or
  *   none fits this computer
@@ -36,12 +37,13 @@ const ELSEWHERE = '/home/ada/Elsewhere/';
  * - `source=missing|changed|broken` the files behind the documents are gone, are others by now, or
  *   cannot be drawn
  * - `now=changed|quote_gone|moved|missing|removed` what became of every source since it was quoted
+ * - `keys=none` the desktop lets no program have keys of its own; another one has Ctrl+Alt+X
  * - `problem` the library reports a problem
  * - `speed=10` everything ten times as fast
  *
  * - `link=lectern://…` the link that the window was opened with; `mock:link` stands for a later one
  *
- * `mock:drag` on `window` stands for the system's drag and drop.
+ * `mock:drag` on `window` stands for the system's drag and drop, and `mock:menu` for its menu bar.
  */
 export function createMock(parameters: URLSearchParams): Backend {
   const speed = Number(parameters.get('speed') ?? 1);
@@ -74,7 +76,9 @@ export function createMock(parameters: URLSearchParams): Backend {
     (status) => tell({ type: 'library', status }),
   );
   const answers = new Map<number, Answer[]>();
-  let desktop = { keep_watching: false, notify: true };
+  const asked = Number(parameters.get('asked') ?? 0);
+  if (asked > 0) answers.set(1, longConversation(asked));
+  let desktop = { keep_watching: false, notify: true, shortcut: '' };
   let autostart = false;
   let link = parameters.get('link');
   window.addEventListener('mock:link', (event) => {
@@ -174,7 +178,10 @@ export function createMock(parameters: URLSearchParams): Backend {
   }
 
   return {
-    status: () => call('status', () => library.status()),
+    status: () =>
+      parameters.get('library') === 'opening'
+        ? new Promise(() => undefined)
+        : call('status', () => library.status()),
     files: () => call('files', () => library.files()),
     addPaths: (paths) => call('add', () => library.add(paths)),
     removePath: (path) => call('remove', () => library.remove(path)),
@@ -216,10 +223,23 @@ export function createMock(parameters: URLSearchParams): Backend {
           .filter(({ rating }) => rating !== null).length;
         return { path: '/home/ada/Questions', questions, documents: 2 * questions, left_out: 0 };
       }),
-    desktop: () => call('desktop', () => ({ autostart, program: '/usr/bin/lectern-desktop' })),
+    desktop: () =>
+      call('desktop', () => ({
+        autostart,
+        program: '/usr/bin/lectern-desktop',
+        shortcut: parameters.get('keys') !== 'none',
+        kept: ['/home/ada/.config/app.lectern.desktop'],
+      })),
     setAutostart: (on) => call('autostart', () => void (autostart = on)),
     desktopSettings: () => call('desktop', () => desktop),
-    setDesktopSettings: (settings) => call('desktop', () => void (desktop = settings)),
+    setDesktopSettings: (settings) =>
+      call('desktop', () => {
+        if (settings.shortcut === 'Control+Alt+KeyX') {
+          const message = 'the keys Control+Alt+KeyX cannot be had: another program has them';
+          throw error('invalid_input', message, 'Choose others.');
+        }
+        desktop = settings;
+      }),
     setLanguage: async () => {},
     closeWindow: () => call('quit', () => void console.info('would close')),
     quit: () => call('quit', () => void console.info('would quit')),
@@ -298,8 +318,16 @@ export function createMock(parameters: URLSearchParams): Backend {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    onMenu: async (listener) => {
+      const hear = (event: Event): void => listener((event as CustomEvent<string>).detail);
+      window.addEventListener('mock:menu', hear);
+      return () => window.removeEventListener('mock:menu', hear);
+    },
     onDrag: async (listener) =>
-      onMockDrag(listener, () => library.add(['/home/ada/Documents/Dropped'])),
+      onMockDrag(listener, () => {
+        const { added: files } = library.add(['/home/ada/Documents/Dropped']);
+        tell({ type: 'added', files });
+      }),
   };
 }
 

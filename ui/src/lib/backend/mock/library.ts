@@ -49,6 +49,10 @@ export class MockLibrary {
     this.#beginning = beginning;
     this.#changed = changed;
     if (beginning.library === 'empty') return;
+    if (beginning.library === 'bare') {
+      this.#folders.set('/home/ada/Documents/Flat', []);
+      return;
+    }
     for (const { path, page_count } of documents) {
       const folder = parentPath(path);
       if (folder === WORK && beginning.library !== 'kinds') continue;
@@ -160,6 +164,7 @@ export class MockLibrary {
       bytes_on_disk: 2_400_000 + chunks * 9_000,
       embedder: 'multilingual-e5-small',
       next_embedder: this.#beginning.library === 'next' ? 'bge-m3' : null,
+      next_embedded_chunks: this.#beginning.library === 'next' ? Math.round(chunks / 3) : 0,
       model: this.#beginning.chatModel() ?? 'qwen3-4b-q4_k_m',
       model_installed: this.#beginning.chatModel() !== null,
       paused: this.paused,

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, missing_docs)]
 #![cfg(target_os = "linux")]
 
+mod desktop;
+
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
@@ -11,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use desktop::{ALT, CONTROL, Desktop};
 use lectern_tests::{CHAT_MODEL, Library, program, repository, wait_for};
 use serde_json::{Value, json};
 
@@ -30,7 +33,7 @@ impl Driver {
             "printenv DISPLAY XAUTHORITY DBUS_SESSION_BUS_ADDRESS; exec WebKitWebDriver --port={port}"
         );
         let mut group = Command::new("dbus-run-session")
-            .args(["--", "xvfb-run", "-a", "-s", "-screen 0 1280x860x24"])
+            .args(["--", "xvfb-run", "-a", "-s", "-screen 0 1280x860x24 -ac"])
             .args(["bash", "-c", &inside])
             .env("WEBKIT_DISABLE_COMPOSITING_MODE", "1")
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
@@ -39,6 +42,7 @@ impl Driver {
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
             // What the window keeps of itself is not shared with the person's own.
             .env("XDG_CONFIG_HOME", library.path().join("config"))
+            .env("XDG_DATA_HOME", library.path().join("data"))
             .env("LECTERN_LIBRARY", library.path())
             .env("LECTERN_CHAT_MODEL", CHAT_MODEL)
             .process_group(0)
@@ -66,8 +70,15 @@ impl Driver {
             .args(arguments)
             .envs(self.session.clone())
             .env("XDG_CONFIG_HOME", library.path().join("config"))
+            .env("XDG_DATA_HOME", library.path().join("data"))
             .env("LECTERN_LIBRARY", library.path());
         assert!(second.status().unwrap().success());
+    }
+
+    /// The hands of a person on the display.
+    fn desktop(&self) -> Desktop {
+        let (_, display) = &self.session[0];
+        Desktop::connect(display)
     }
 
     fn open(&self) -> Window<'_> {
@@ -174,6 +185,14 @@ impl Window<'_> {
         )
     }
 
+    /// Waits until the window is shown, or hidden.
+    fn wait_until_shown(&self, shown: bool) {
+        wait_for(if shown { "the window to be shown" } else { "the window to be hidden" }, || {
+            let state = self.run("return document.visibilityState", &[]);
+            (state == if shown { "visible" } else { "hidden" }).then_some(())
+        });
+    }
+
     /// Has the program end itself, and waits until it has.
     fn quit(self) {
         self.invoke("set_language", &json!({"language": "zh"}));
@@ -203,38 +222,70 @@ impl Window<'_> {
 /// Two windows would be one: a second start only brings the first to the front.
 static ONE_WINDOW: Mutex<()> = Mutex::new(());
 
+/// Waits until the program has read all, by words and by meaning.
+fn has_read_all(library: &Library) {
+    library.wait_for("the window to read", |status| {
+        status["documents"].as_u64() > Some(0)
+            && status["pending"] == 0
+            && status["chunks"] == status["embedded_chunks"]
+    });
+}
+
+/// What a person does who sees the window for the first time, and has nothing at hand.
 #[test]
-fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
+fn the_first_start_leads_over_the_samples_to_an_answer() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.click("[data-testid=welcome] .samples");
+    // The first question can be asked before all is read.
+    window.click("[data-testid=sample-questions] li button");
+    let answer = window.text_of("[data-testid=answer][data-state=done]");
+    assert!(!answer.trim().is_empty());
+    assert!(window.text_of("[data-testid=passages]").contains("passage"));
+    has_read_all(&library);
+    // A search finds with every key.
+    window.click("nav button:nth-child(2)");
+    window.type_into("[data-testid=search]", "stopcock");
+    assert!(window.text_of("[data-testid=hit] mark").eq_ignore_ascii_case("stopcock"));
+    window.close();
+}
+
+#[test]
+fn a_dropped_folder_is_asked_about_and_all_is_there_after_a_restart() {
     let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
     let library = Library::new();
     let folder = library.folder(&[
         ("lighthouse.md", "# The lighthouse\n\nThe lamp of the lighthouse is green. It was lit in 1887.\n\n## Keeper\n\nThe keeper is called Amina Sørensen.\n"),
-        ("灯塔.md", "# 灯塔\n\n灯塔的灯是绿色的。\n"),
+        ("a name with spaces/灯塔.md", "# 灯塔\n\n灯塔的灯是绿色的。\n"),
+        ("heron.md", "# Birds\n\nThe heron of the pond is called Edmund.\n"),
     ]);
     let driver = Driver::start(&library);
     let window = driver.open();
+    window.text_of("[data-testid=welcome]");
 
-    window.run(
-        "return window.__TAURI_INTERNALS__.invoke('add_paths', {paths: arguments[0]})",
-        &[json!([folder])],
-    );
+    driver.desktop().drop_files(&[folder.join("a name with spaces"), folder.clone()]);
     assert!(window.text_of("[data-testid=folder]").contains("documents"));
-    library.wait_for("the window to read the folder", |status| status["embedded_chunks"] == 3);
+    assert!(window.text_of("[role=status]").contains("3 files added"));
+    has_read_all(&library);
 
-    window.type_into(
-        "[data-testid=composer] textarea",
-        "Which colour is the lamp of the lighthouse?",
-    );
+    let composer = "[data-testid=composer] textarea";
+    window.type_into(composer, "Which colour is the lamp of the lighthouse?");
+    window.click("[data-testid=send]");
+    // While the model is loaded for the first time.
+    window.click("[data-testid=stop]");
+    window.text_of("[data-testid=answer][data-state=cancelled]");
     // Every state of the answer's text is seen, to show that it streams.
     window.run(
         "window.seen = new Set();
          new MutationObserver(() => {
-             const answer = document.querySelector('[data-testid=answer]');
+             const answer = [...document.querySelectorAll('[data-testid=answer]')].at(-1);
              if (answer) window.seen.add(answer.textContent);
          }).observe(document.body, {subtree: true, childList: true, characterData: true});",
         &[],
     );
-    window.click("[data-testid=send]");
+    window.click("[data-testid=again]");
     let answer = window.text_of("[data-testid=answer][data-state=done]");
     assert!(!answer.trim().is_empty());
     let states = window.run("return window.seen.size", &[]);
@@ -243,21 +294,165 @@ fn a_folder_is_imported_a_question_answered_and_its_source_opened() {
     window.click("[data-testid^=citation-]");
     let quote = window.text_of("[data-testid=highlight]");
     let stored = std::fs::read_to_string(folder.join("lighthouse.md")).unwrap()
-        + &std::fs::read_to_string(folder.join("灯塔.md")).unwrap();
+        + &std::fs::read_to_string(folder.join("heron.md")).unwrap()
+        + &std::fs::read_to_string(folder.join("a name with spaces/灯塔.md")).unwrap();
     assert!(stored.contains(quote.trim()), "{quote:?} in answer {answer:?}");
     window.close();
 
-    // The next start still knows the conversation and the folder.
+    // The next start still knows the folder, the conversation and its answers.
     let window = driver.open();
     assert!(window.text_of("[data-testid=folder]").contains("documents"));
-    // The list of conversations comes after the folders.
-    wait_for("the conversation", || {
-        window.text_of("body").contains("Which colour is the lamp").then_some(())
+    window.click("button[title^='Which colour is the lamp']");
+    window.text_of("[data-testid=answer][data-state=cancelled]");
+    assert_eq!(window.text_of("[data-testid=answer][data-state=done]"), answer);
+
+    // What is deleted on the disk leaves the list and the answers, without being asked.
+    window.click("nav button:nth-child(3)");
+    let shown = |name: &str| {
+        let listed = window.run(
+            "return [...document.querySelectorAll('[data-testid=files] tbody .name')].some((e) => e.textContent.trim() === arguments[0])",
+            &[json!(name)],
+        );
+        listed == json!(true)
+    };
+    wait_for("the list of files", || shown("heron.md").then_some(()));
+    std::fs::remove_file(folder.join("lighthouse.md")).unwrap();
+    wait_for("the file to leave the list", || (!shown("lighthouse.md")).then_some(()));
+    assert!(shown("heron.md"));
+    window.click("button[title^='Which colour is the lamp']");
+    assert!(window.text_of("[data-testid=stale]").contains("changed since"));
+    let asked = |window: &Window<'_>| {
+        let conversations = window.invoke("conversations", &json!({}));
+        let id = conversations[0]["id"].clone();
+        window.invoke("conversation", &json!({"id": id}))["answers"].clone()
+    };
+    let before = asked(&window).as_array().unwrap().len();
+    window.type_into(composer, "Which colour is the lamp of the lighthouse?");
+    window.click("[data-testid=send]");
+    let answers = wait_for("the next answer", || {
+        let answers = asked(&window);
+        (answers.as_array()?.len() > before).then_some(answers)
     });
-    // What is deleted on the disk leaves the library without being asked.
-    std::fs::remove_file(folder.join("灯塔.md")).unwrap();
-    library.wait_for("the window to notice", |status| status["documents"] == 1);
+    let last = &answers[before];
+    assert!(!last["passages"].as_array().unwrap().is_empty());
+    assert!(!last["passages"].to_string().contains("lighthouse.md"), "{last}");
+    assert!(!last["citations"].to_string().contains("lighthouse.md"), "{last}");
     window.close();
+}
+
+/// The words of the page that the marks cover: every character of the text that pdf.js lays over the
+/// page whose middle is in one of them.
+const WORDS_UNDER_MARKS: &str = "
+    const marks = [...document.querySelectorAll('[data-testid=highlight-rect]')].map((mark) => mark.getBoundingClientRect());
+    const range = document.createRange();
+    let words = '';
+    for (const layer of document.querySelectorAll('.textLayer')) {
+        const texts = document.createTreeWalker(layer, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const text = texts.currentNode;
+            for (let at = 0; at < text.length; at++) {
+                range.setStart(text, at);
+                range.setEnd(text, at + 1);
+                const { left, top, width, height } = range.getBoundingClientRect();
+                const [x, y] = [left + width / 2, top + height / 2];
+                if (marks.some((m) => x > m.left && x < m.right && y > m.top && y < m.bottom)) words += text.data[at];
+            }
+        }
+    }
+    return words;";
+
+#[test]
+fn a_citation_opens_its_page_with_the_very_words_marked() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let folder = library.folder(&[]);
+    let manual = repository().join("samples/workshop/tl-40-service-manual.pdf");
+    std::fs::copy(manual, folder.join("manual.pdf")).unwrap();
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    driver.desktop().drop_files(std::slice::from_ref(&folder));
+    has_read_all(&library);
+
+    let question = "Which torque do the mounting bolts of the TL-40 need?";
+    window.type_into("[data-testid=composer] textarea", question);
+    window.click("[data-testid=send]");
+    window.text_of("[data-testid=answer][data-state=done]");
+    let id = window.invoke("conversations", &json!({}))[0]["id"].clone();
+    let answer = window.invoke("conversation", &json!({"id": id}))["answers"][0].clone();
+    let citations = answer["citations"].as_array().unwrap();
+    assert!(!citations.is_empty(), "{answer}");
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    for citation in citations {
+        window.click(&format!("[data-testid=citation-{}]", citation["n"]));
+        let page = citation["page"].to_string();
+        wait_for("the page", || {
+            let shown =
+                window.run("return document.querySelector('[data-testid=page-field]')?.value", &[]);
+            (shown == json!(page)).then_some(())
+        });
+        window.text_of(&format!("[data-page='{page}'] [data-testid=pdf-canvas][data-drawn=true]"));
+        // The marks of the citation before give way to those of this one.
+        wait_for("the words under the marks", || {
+            let words = window.run(WORDS_UNDER_MARKS, &[]);
+            let quote = citation["quote"].as_str()?;
+            (squeezed(words.as_str()?) == squeezed(quote)).then_some(())
+        });
+    }
+    // Its small page says that it is there.
+    window.click("[data-testid=show-strip]");
+    let cited = window.text_of("[data-testid=strip] button:has(.cited) .number");
+    assert_eq!(cited, citations.last().unwrap()["page"].to_string());
+    window.close();
+}
+
+#[test]
+fn chosen_keys_bring_the_window_and_are_given_back() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    const L: u32 = 'l' as u32;
+    let library = Library::new();
+    let driver = Driver::start(&library);
+    let desktop = driver.desktop();
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    assert_eq!(window.invoke("desktop", &json!({}))["shortcut"], true);
+    let set = |window: &Window<'_>, keys: &str| {
+        let settings = json!({"keep_watching": true, "notify": false, "shortcut": keys});
+        window.invoke("set_desktop_settings", &json!({"settings": settings}));
+    };
+    let bring = |window: &Window<'_>| {
+        window.invoke("close_window", &json!({}));
+        window.wait_until_shown(false);
+        desktop.press(&[CONTROL, ALT, L]);
+        window.wait_until_shown(true);
+    };
+    // By default none are taken.
+    assert!(desktop.is_free(L));
+    set(&window, "Control+Alt+KeyL");
+    assert!(!desktop.is_free(L));
+    bring(&window);
+    window.quit();
+
+    let window = driver.open();
+    wait_for("the keys to be taken again", || (!desktop.is_free(L)).then_some(()));
+    bring(&window);
+    set(&window, "");
+    assert!(desktop.is_free(L));
+    window.quit();
+}
+
+#[test]
+fn a_file_is_opened_with_the_program_that_runs() {
+    let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = Library::new();
+    let folder = library.folder(&[("heron.md", "A heron stands in the reeds.")]);
+    let driver = Driver::start(&library);
+    let window = driver.open();
+    window.text_of("[data-testid=welcome]");
+    driver.start_again(&library, &[&format!("file://{}/heron.md", folder.display())]);
+    assert!(window.text_of("[role=status]").contains("1 file added"));
+    has_read_all(&library);
+    window.quit();
 }
 
 /// How many dark pixels of the page each mark covers.
@@ -330,7 +525,7 @@ fn the_window_comes_back_as_it_was_and_ends_when_it_is_told_to() {
         (window.run("return [innerWidth, innerHeight]", &[]) == json!([910, 640])).then_some(())
     });
     // With an icon in the tray, or without where the desktop has none.
-    let settings = json!({"settings": {"keep_watching": true, "notify": false}});
+    let settings = json!({"settings": {"keep_watching": true, "notify": false, "shortcut": ""}});
     window.invoke("set_desktop_settings", &settings);
     window.quit();
 
@@ -354,21 +549,15 @@ fn closing_the_window_hides_it_only_where_folders_are_watched_on() {
     window.text_of("[data-testid=welcome]");
     let settings = json!({"settings": {"keep_watching": true, "notify": false}});
     window.invoke("set_desktop_settings", &settings);
-    let is_shown = |shown: bool| {
-        wait_for(if shown { "the window to be shown" } else { "the window to be hidden" }, || {
-            let state = window.run("return document.visibilityState", &[]);
-            (state == if shown { "visible" } else { "hidden" }).then_some(())
-        });
-    };
-    is_shown(true);
+    window.wait_until_shown(true);
     window.invoke("close_window", &json!({}));
-    is_shown(false);
+    window.wait_until_shown(false);
     // It still follows the disk.
     let folder = library.folder(&[("heron.md", "A heron stands in the reeds.")]);
     window.invoke("add_paths", &json!({"paths": [folder]}));
     library.wait_for("the hidden window to read", |status| status["documents"] == 1);
     driver.start_again(&library, &[]);
-    is_shown(true);
+    window.wait_until_shown(true);
     window.quit();
 }
 
