@@ -222,13 +222,17 @@ def choose(models: list, ids: list, tests: bool) -> list:
         raise FetchError(f"no such model: {', '.join(unknown)}\n  There are: {', '.join(known)}")
     if ids:
         return [known[name] for name in ids]
-    return [m for m in models if m.get("default") or (tests and (m.get("tests_only") or m["role"] == "embedder"))]
+    def tested(model: dict) -> bool:
+        packaged = all(package_source(file)["parts"] for file in model["files"])
+        return model.get("tests_only") or (model["role"] == "embedder" and packaged)
+
+    return [m for m in models if m.get("default") or (tests and tested(m))]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ids", nargs="*", metavar="ID", help="models of the catalogue; the defaults if none is named")
-    parser.add_argument("--tests", action="store_true", help="also what the tests need: the small chat model, every embedder")
+    parser.add_argument("--tests", action="store_true", help="also what the tests need: the small chat model, every embedder that packages carry")
     parser.add_argument("--list", action="store_true", help="list the catalogue and what is installed")
     parser.add_argument("--root", type=Path, default=default_root(), help="where models lie (%(default)s)")
     arguments = parser.parse_args()

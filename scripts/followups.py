@@ -21,6 +21,11 @@ from collections import defaultdict
 from pathlib import Path
 
 NAME = re.compile(r"(?<=[a-z,] )((?:[A-Z][\w’'.-]*)(?: (?:of |the |de )?[A-Z][\w’'.-]*)*)")
+# What may stand after a name that "it" can take the place of: not "medicine", as in "Chinese medicine".
+AFTER = re.compile(
+    r"(?:['’]s?)?\s*(?:$|[?,.]|(?:is|was|are|were|has|have|had|do|does|did|be|been|to|in|on|at|for|of|by|and|or|as"
+    r"|from|with|win|won|call|begin|become|end|use|make|come|go|gain|lose|say|think|believe|consider|about)\b)"
+)
 HAN = re.compile(r"[\u4e00-\u9fff·]{3,}")
 DEPTH = 10
 
@@ -33,7 +38,7 @@ def shared_name(first: str, second: str, language: str) -> str | None:
         found = [part for part in parts if part in first]
     else:
         names = (re.sub(r"['’]s$", "", name).rstrip(".?,") for name in NAME.findall(second))
-        found = [name for name in names if name in first]
+        found = [name for name in names if name in first and AFTER.match(second.split(name, 1)[1])]
     return max(found, key=len, default=None)
 
 
@@ -75,26 +80,36 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         library = os.environ.get("LECTERN_LIBRARY", folder)
 
-        def lectern(*call: str) -> dict:
+        def lectern(*call: str) -> str:
             command = [arguments.program, "--library", library, "--json", *call]
-            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+        def batch(what: str, lines: list) -> list:
+            """What each line comes to, with the models loaded once for all."""
+            file = Path(folder, "lines.jsonl")
+            content = (json.dumps({"id": n, "in": str(corpus), **line}) for n, line in enumerate(lines))
+            file.write_text("\n".join(content), encoding="utf-8")
+            return [json.loads(line) for line in lectern("batch", str(file), what, "-k", str(DEPTH)).splitlines()]
+
+        def found(result: dict, gold: dict) -> bool:
+            wanted = {str(corpus / place["file"]) for place in gold["relevant"]}
+            return any(hit["document"] in wanted for hit in result["hits"])
 
         lectern("add", str(corpus), "--wait")
-
-        def found(query: str, gold: dict) -> bool:
-            hits = lectern("search", query, "-k", str(DEPTH), "--in", str(corpus))["hits"]
-            wanted = {str(corpus / place["file"]) for place in gold["relevant"]}
-            return any(hit["document"] in wanted for hit in hits)
-
-        follow, alone = [], []
-        for first, follow_up, gold in conversations(questions, arguments.language, arguments.count):
-            answer = lectern("ask", first, "--in", str(corpus))
-            turn = ["--conversation", str(answer["conversation"]), "--no-answer"]
-            standalone = lectern("ask", follow_up, "--in", str(corpus), *turn)["standalone_question"]
-            follow.append(found(standalone, gold))
-            alone.append(found(gold["question"], gold))
-            mark = "found " if follow[-1] else "missed"
-            print(f"{mark} {first} | {follow_up} → {standalone} | {gold['question']}", file=sys.stderr)
+        made = conversations(questions, arguments.language, arguments.count)
+        first = batch("ask", [{"question": asked} for asked, _, _ in made])
+        turns = [
+            {"question": follow_up, "conversation": answer["conversation"], "no_answer": True}
+            for (_, follow_up, _), answer in zip(made, first)
+        ]
+        standalone = [turn["standalone_question"] for turn in batch("ask", turns)]
+        of_turns = batch("search", [{"question": question} for question in standalone])
+        of_gold = batch("search", [{"question": gold["question"]} for _, _, gold in made])
+        follow = [found(result, gold) for result, (_, _, gold) in zip(of_turns, made)]
+        alone = [found(result, gold) for result, (_, _, gold) in zip(of_gold, made)]
+        for is_found, question, (asked, follow_up, gold) in zip(follow, standalone, made):
+            mark = "found " if is_found else "missed"
+            print(f"{mark} {asked} | {follow_up} → {question} | {gold['question']}", file=sys.stderr)
         print(
             f"{len(follow)} conversations: recall@{DEPTH} of the second turn {sum(follow) / len(follow):.3f}, "
             f"of the question as it stands {sum(alone) / len(alone):.3f}"

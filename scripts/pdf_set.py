@@ -46,8 +46,9 @@ def fetch(folder: Path, python: Path) -> None:
     for source in SOURCES:
         name = source.replace("==", "-")
         if not list(packages.glob(f"{name}*.tar.gz")):
-            subprocess.run([python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-                            source, "-d", packages], check=True)
+            # What builds them comes ready-made.
+            subprocess.run([python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary",
+                            source.split("==")[0], source, "-d", packages], check=True)
         (archive,) = packages.glob(f"{name}*.tar.gz")
         with tarfile.open(archive) as files:
             for member in files:

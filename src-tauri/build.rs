@@ -29,6 +29,8 @@ const COMMANDS: &[&str] = &[
     "call_off",
     "hurry",
     "set_rules",
+    "tag",
+    "tags",
     "set_folder_paused",
     "pause",
     "resume",

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use lectern_app::{
     AddReport, App, AppError, AskEvent, AskRequest, Conversation, ConversationSummary, Desktop,
     DesktopSettings, ErrorCode, FileStatus, FolderRules, HistoryEntry, Linked, Quoted, Rating,
-    Rect, Result, SearchReply, SearchRequest, SetReport, Source, SourceNow, Status, TextRange,
+    Rect, Result, SearchReply, SearchRequest, SetReport, Source, SourceNow, Status, TagCount,
+    TextRange,
 };
 use tauri::{
     AppHandle, Manager, State,
@@ -64,6 +65,21 @@ pub fn hurry(app: State<'_, App>, path: PathBuf) -> Result<bool> {
 #[tauri::command]
 pub async fn set_rules(app: State<'_, App>, path: PathBuf, rules: FolderRules) -> Result<()> {
     app.set_rules(&path, &rules).await
+}
+
+#[tauri::command(async)]
+pub fn tag(
+    app: State<'_, App>,
+    path: PathBuf,
+    add: Vec<String>,
+    remove: Vec<String>,
+) -> Result<Vec<String>> {
+    app.tag(&[&path], &add, &remove)
+}
+
+#[tauri::command(async)]
+pub fn tags(app: State<'_, App>) -> Result<Vec<TagCount>> {
+    app.tags()
 }
 
 #[tauri::command(async)]
@@ -179,9 +195,9 @@ pub fn quit(handle: AppHandle) {
     handle.exit(0);
 }
 
-#[tauri::command(async)]
-pub fn source(app: State<'_, App>, path: String) -> Result<Source> {
-    app.source(&path)
+#[tauri::command]
+pub async fn source(app: State<'_, App>, path: String) -> Result<Source> {
+    app.source(&path).await
 }
 
 #[tauri::command(async)]
@@ -234,23 +250,24 @@ pub fn places(app: State<'_, App>, path: String, ranges: Vec<TextRange>) -> Resu
 }
 
 /// Bytes cross as they are: as JSON a page of a book would be megabytes of digits.
-#[tauri::command(async)]
-pub fn document_bytes(
+#[tauri::command]
+pub async fn document_bytes(
     app: State<'_, App>,
     path: String,
     start: u64,
     length: u64,
 ) -> Result<Response> {
-    app.document_bytes(&path, start, length).map(Response::new)
+    app.document_bytes(&path, start, length).await.map(Response::new)
 }
 
-/// Opens a document of the library, and nothing else, in the system's viewer.
+/// Opens a document of the library, and nothing else, in the system's viewer: of one that is in an
+/// archive, the archive.
 #[tauri::command(async)]
 pub fn open_path(app: State<'_, App>, handle: AppHandle, path: String) -> Result<()> {
-    app.source(&path)?;
-    handle.opener().open_path(&path, None::<&str>).map_err(|error| AppError {
+    let file = app.file_to_open(&path)?.to_string_lossy().into_owned();
+    handle.opener().open_path(&file, None::<&str>).map_err(|error| AppError {
         code: ErrorCode::NotFound,
-        message: format!("{path} cannot be opened: {error}"),
+        message: format!("{file} cannot be opened: {error}"),
         hint: "Check that a program for this kind of file is installed.".into(),
     })
 }

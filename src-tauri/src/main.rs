@@ -98,6 +98,8 @@ fn main() -> ExitCode {
             commands::call_off,
             commands::hurry,
             commands::set_rules,
+            commands::tag,
+            commands::tags,
             commands::set_folder_paused,
             commands::pause,
             commands::resume,

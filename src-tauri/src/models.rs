@@ -46,9 +46,10 @@ pub fn removal_preview(app: State<'_, App>, id: String) -> Result<RemovalPreview
     app.removal_preview(&id)
 }
 
+/// The page has asked, with the preview's words.
 #[tauri::command]
 pub async fn remove_model(app: State<'_, App>, id: String) -> Result<RemovedModel> {
-    app.remove_model(&id).await
+    app.remove_model(&id, true).await
 }
 
 #[tauri::command(async)]

@@ -133,7 +133,7 @@ mod tests {
         let json = serde_json::json!({
             "documents": documents, "chunks": 9, "embedded_chunks": 9, "pending": pending,
             "failed": 1, "skipped": 1, "directory": "/l", "bytes_on_disk": 1, "embedder": "e",
-            "next_embedder": null, "model": "m", "model_installed": true, "paused": paused,
+            "next_embedder": null, "next_embedded_chunks": 0, "model": "m", "model_installed": true, "paused": paused,
             "saves_power": false, "scans": 0, "ocr_installed": true, "reading": null,
             "problem": null, "folders": [],
         });

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::{
+    io::{Cursor, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -121,6 +122,16 @@ impl Library {
         let pages = text["pages"].as_array().unwrap();
         pages.iter().flat_map(|page| page["text"].as_str().unwrap().chars()).collect()
     }
+}
+
+/// A zip archive of these members.
+pub fn archive(members: &[(String, String)]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        zip.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
 }
 
 /// Asks again and again until there is an answer.

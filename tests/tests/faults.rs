@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use lectern_tests::{Library, program, wait_for, word};
+use lectern_tests::{Library, archive, program, wait_for, word};
 use serde_json::{Value, json};
 
 /// A library of these animals, one file each.
@@ -242,8 +242,11 @@ fn a_damaged_catalogue_comes_back_from_its_last_copy() {
 #[test]
 fn nothing_is_left_of_what_was_removed() {
     let (library, folder) = animals(6);
+    let packed = [("note.md".to_owned(), "The zqaabbx is kept in an archive.".to_owned())];
+    fs::write(folder.join("a.zip"), archive(&packed)).unwrap();
     let folder = folder.to_str().unwrap();
     library.json(&["add", folder, "--wait"]);
+    assert_eq!(lexical(&library, "zqaabbx").len(), 1);
     assert!(!library.run(&["doctor", "--forgotten", folder]).status.success());
     assert!(library.run(&["remove", folder]).status.success());
     assert!(library.run(&["sync"]).status.success());
@@ -256,8 +259,9 @@ fn nothing_is_left_of_what_was_removed() {
     // Not even a word of it.
     for file in files_below(&library.path()) {
         let bytes = fs::read(&file).unwrap();
-        let word = b"zqaaadx";
-        assert!(!bytes.windows(word.len()).any(|at| at == word), "{}", file.display());
+        for word in [b"zqaaadx", b"zqaabbx"] {
+            assert!(!bytes.windows(word.len()).any(|at| at == word), "{}", file.display());
+        }
     }
 }
 

@@ -177,6 +177,117 @@ fn a_search_says_why_a_file_is_not_among_the_hits() {
 }
 
 #[test]
+fn a_search_keeps_to_languages_and_tags() {
+    let library = Library::new();
+    let folder = library.folder(&[
+        ("lease.md", "The tenant pays the rent of 900 euros on the first day of every month."),
+        ("miete.md", "Der Mieter zahlt die Miete von 900 Euro am ersten Tag eines jeden Monats."),
+        ("合同.md", "承租人每月第一天支付租金九百欧元，不得迟延。"),
+        ("old/lease.md", "The tenant paid a rent of 800 euros on the first day of every month."),
+    ]);
+    library.json(&["add", folder.to_str().unwrap(), "--wait"]);
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let tagged = library.json(&["tag", &at("miete.md"), "--add", "Home, tax 2023"]);
+    assert_eq!(tagged["tags"], json!(["home", "tax 2023"]));
+    library.json(&["tag", &at("old"), "--add", "archive"]);
+    library.json(&["tag", &at("old/lease.md"), "--add", "#home"]);
+    assert_eq!(
+        library.json(&["tag"])["tags"],
+        json!([
+            { "name": "archive", "files": 1 },
+            { "name": "home", "files": 2 },
+            { "name": "tax 2023", "files": 1 },
+        ])
+    );
+
+    let cases: [(&[&str], &[&str]); 10] = [
+        (&["900", "--lang", "de"], &["miete.md"]),
+        (&["900", "--lang", "de,zh"], &["miete.md", "合同.md"]),
+        (&["rent lang:en"], &["lease.md", "old/lease.md"]),
+        (&["900", "--tag", "tax 2023"], &["miete.md"]),
+        (&["euro tag:\"tax 2023\" tag:home"], &["miete.md"]),
+        (&["rent", "--tag", "home"], &["miete.md", "old/lease.md"]),
+        (&["rent tag:archive"], &["old/lease.md"]),
+        (&["rent tag:archive tag:home lang:en"], &["old/lease.md"]),
+        (&["rent tag:archive lang:de"], &[]),
+        (&["rent tag:nothing"], &[]),
+    ];
+    let found = |arguments: &[&str]| {
+        let reply = library.json(&[&["search"], arguments].concat());
+        let hits = reply["hits"].as_array().unwrap().clone();
+        let mut found: Vec<String> = hits
+            .iter()
+            .map(|hit| Path::new(hit["document"].as_str().unwrap()).strip_prefix(&folder).unwrap())
+            .map(|path| path.to_str().unwrap().to_owned())
+            .collect();
+        found.sort();
+        found
+    };
+    for (arguments, expected) in cases {
+        assert_eq!(found(arguments), expected, "{arguments:?}");
+    }
+    let status = library.json(&["status", "--files"]);
+    let files = status["files"].as_array().unwrap();
+    let miete = files.iter().find(|file| file["path"] == at("miete.md").as_str()).unwrap();
+    assert_eq!((&miete["language"], &miete["tags"]), (&json!("de"), &json!(["home", "tax 2023"])));
+
+    // A tag belongs to the path: an edited file keeps it, and a moved one takes it along.
+    fs::write(folder.join("miete.md"), "Der Mieter zahlt die Miete von 950 Euro jeden Monat.")
+        .unwrap();
+    library.json(&["sync"]);
+    assert_eq!(found(&["Miete tag:home lang:de"]), ["miete.md"]);
+    fs::rename(folder.join("miete.md"), folder.join("moved.md")).unwrap();
+    library.json(&["sync"]);
+    assert_eq!(found(&["Miete tag:home lang:de"]), ["moved.md"]);
+    library.json(&["tag", &at("moved.md"), "--remove", "home"]);
+    assert_eq!(found(&["Miete tag:home lang:de"]), [""; 0]);
+    // What is forgotten leaves no tag.
+    library.json(&["remove", folder.to_str().unwrap()]);
+    assert_eq!(library.json(&["tag"])["tags"], json!([]));
+    for wrong in [&["search", "rent", "--lang", "german"][..], &["tag", "/nowhere", "--add", "x"]] {
+        assert_eq!(library.run(wrong).status.code(), Some(1), "{wrong:?}");
+    }
+}
+
+#[test]
+fn questions_of_each_language_are_asked_within_the_documents_of_each() {
+    let library = Library::new();
+    let set = library.folder(&[]).parent().unwrap().join("crossed");
+    let files = [
+        ("en/rent.md", "The tenant pays the rent on the first day of every month."),
+        ("en/ferry.md", "The ferry to the island sails at seven and at noon."),
+        ("de/miete.md", "Der Mieter zahlt die Miete am ersten Tag eines jeden Monats."),
+        ("de/schiff.md", "Die Fähre zur Insel fährt um sieben und am Mittag."),
+    ];
+    for (name, text) in files {
+        let path = set.join("corpus").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let question = |id: &str, question: &str, lang: &str, file: &str, parallel: &str| {
+        json!({
+            "id": id, "question": question, "lang": lang, "parallel_id": parallel,
+            "relevant": [{ "file": file }],
+        })
+        .to_string()
+    };
+    let questions = [
+        question("1", "When does the tenant pay the rent?", "en", "en/rent.md", "rent"),
+        question("2", "Wann zahlt der Mieter die Miete?", "de", "de/miete.md", "rent"),
+        question("3", "When does the ferry sail?", "en", "en/ferry.md", "ferry"),
+        question("4", "Wann fährt die Fähre?", "de", "de/schiff.md", "ferry"),
+    ];
+    fs::write(set.join("queries.jsonl"), questions.join("\n")).unwrap();
+    let report = library.json(&["eval", set.to_str().unwrap(), "--across"]);
+    assert_eq!(report["all"]["questions"], 8);
+    for pair in ["de→de", "de→en", "en→de", "en→en"] {
+        let measures = &report["languages"][pair];
+        assert_eq!(measures["questions"], 2, "{pair}");
+        assert_eq!(measures["top_1"], 1.0, "{pair}: {report}");
+    }
+}
+
+#[test]
 fn an_evaluation_is_saved_and_compared_with_an_earlier_one() {
     let library = Library::new();
     let set = library.folder(&[]).parent().unwrap().join("set");
@@ -205,6 +316,9 @@ fn an_evaluation_is_saved_and_compared_with_an_earlier_one() {
         assert_eq!(report["all"][measure], 1.0, "{measure}");
     }
     assert!(report["all"]["p95_ms"].as_f64().unwrap() > 0.0);
+
+    // The languages lie in no folders of their own here, and so cannot be crossed.
+    assert_eq!(library.run(&["eval", set, "--across"]).status.code(), Some(1));
 
     // Another answer is expected now, which is as good as a worse search.
     fs::write(

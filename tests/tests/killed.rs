@@ -12,8 +12,7 @@ use std::{
     time::Duration,
 };
 
-use lectern_tests::Library;
-use lectern_tests::word;
+use lectern_tests::{Library, archive, word};
 use serde_json::{Value, json};
 
 /// So many files are there from the beginning.
@@ -35,30 +34,55 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// The folder, and the word of its own that each file holds.
+/// So many of them are in an archive.
+const MEMBERS: usize = 4;
+
+/// The folder, and the word of its own that each file holds, also those in archives.
 struct Documents {
     folder: PathBuf,
+    archives: Vec<PathBuf>,
     words: BTreeMap<PathBuf, String>,
     written: usize,
 }
 
 impl Documents {
-    fn write(&mut self, name: &str) {
-        let path = self.folder.join(name);
+    /// A text with a word of its own.
+    fn text(&mut self, path: &Path) -> String {
         let word = word(self.written, 5);
         self.written += 1;
         let story = "The keeper of the lighthouse wrote down what the night had brought. ";
         let sections: Vec<String> = (0..1 + self.written % 3)
             .map(|section| format!("# Part {section}\n\n{word} {}", story.repeat(4)))
             .collect();
+        self.words.insert(path.to_owned(), word);
+        sections.join("\n\n")
+    }
+
+    fn write(&mut self, name: &str) {
+        let path = self.folder.join(name);
+        let text = self.text(&path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, sections.join("\n\n")).unwrap();
-        self.words.insert(path, word);
+        fs::write(&path, text).unwrap();
+    }
+
+    /// Makes an archive, or puts another one in its place: one member has gone, one has come.
+    fn pack(&mut self, path: PathBuf) {
+        self.words.retain(|file, _| !file.starts_with(&path));
+        let first = self.written % 2;
+        let names = (first..first + MEMBERS).map(|number| format!("in/{number}.md"));
+        let members: Vec<(String, String)> =
+            names.map(|name| (name.clone(), self.text(&path.join(name)))).collect();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, archive(&members)).unwrap();
+        if !self.archives.contains(&path) {
+            self.archives.push(path);
+        }
     }
 
     /// What people do between two starts of the program.
     fn change(&mut self, dice: &mut u64) {
-        let paths: Vec<PathBuf> = self.words.keys().cloned().collect();
+        let is_plain = |path: &&PathBuf| !self.archives.iter().any(|one| path.starts_with(one));
+        let paths: Vec<PathBuf> = self.words.keys().filter(is_plain).cloned().collect();
         let any = |dice: &mut u64| paths[(random(dice) % paths.len() as u64) as usize].clone();
         for _ in 0..5 {
             let name = format!("new/{}.md", self.written);
@@ -75,6 +99,13 @@ impl Documents {
             fs::rename(&moved, &to).unwrap();
             self.words.insert(to, word);
         }
+        let any = |dice: &mut u64, of: &Self| (random(dice) % of.archives.len() as u64) as usize;
+        let gone = self.archives.remove(any(dice, self));
+        fs::remove_file(&gone).unwrap();
+        self.words.retain(|file, _| !file.starts_with(&gone));
+        let changed = self.archives[any(dice, self)].clone();
+        self.pack(changed);
+        self.pack(self.folder.join(format!("new/{}.zip", self.written)));
     }
 }
 
@@ -83,10 +114,17 @@ fn killed_at_random_moments_it_always_comes_back_and_ends_complete() {
     let (kills, seed) = (number("LECTERN_KILLS", 12), number("LECTERN_SEED", 7));
     let mut dice = seed;
     let library = Library::new();
-    let mut documents =
-        Documents { folder: library.folder(&[]), words: BTreeMap::new(), written: 0 };
+    let mut documents = Documents {
+        folder: library.folder(&[]),
+        archives: Vec::new(),
+        words: BTreeMap::new(),
+        written: 0,
+    };
     for n in 0..FILES {
         documents.write(&format!("{}/{n}.md", n % 7));
+        if n % 30 == 0 {
+            documents.pack(documents.folder.join(format!("{}/{n}.zip", n % 7)));
+        }
     }
     let folder = documents.folder.to_str().unwrap().to_owned();
     for _ in 0..kills {
@@ -98,7 +136,7 @@ fn killed_at_random_moments_it_always_comes_back_and_ends_complete() {
         documents.change(&mut dice);
     }
     let report = library.json(&["add", &folder, "--wait"]);
-    let count = documents.words.len() as u64;
+    let count = (documents.words.len() + documents.archives.len()) as u64;
     assert_eq!(report["ready"], count, "seed {seed}: {report}");
     let status = library.json(&["status"]);
     assert_eq!((&status["pending"], &status["failed"]), (&json!(0), &json!(0)), "seed {seed}");

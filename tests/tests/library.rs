@@ -207,6 +207,49 @@ fn bad_files_get_a_reason_and_the_rest_is_fine() {
 }
 
 #[test]
+fn what_is_in_an_archive_is_found_by_its_own_path() {
+    let library = Library::new();
+    let folder = library.folder(&[("plain.md", "The otter is brown.")]);
+    let archive = folder.join("shelf.zip");
+    let shelf = repository().join("crates/extract/tests/data/shelf.zip");
+    fs::copy(shelf, &archive).unwrap();
+    let path = |inner: &str| archive.join(inner).to_str().unwrap().to_owned();
+    library.json(&["add", folder.to_str().unwrap(), "--wait"]);
+    let status = library.json(&["status", "--files"]);
+    let states: Vec<(&str, &str)> = status["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| {
+            let name = Path::new(file["path"].as_str().unwrap()).strip_prefix(&folder).unwrap();
+            (name.to_str().unwrap(), file["state"].as_str().unwrap())
+        })
+        .collect();
+    let expected = [
+        ("plain.md", "ready"),
+        ("shelf.zip", "ready"),
+        ("shelf.zip/bad.docx", "failed"),
+        ("shelf.zip/inner.zip/badger.txt", "ready"),
+        ("shelf.zip/notes/heron.pdf", "ready"),
+        ("shelf.zip/notes/otter.md", "ready"),
+    ];
+    assert_eq!(states, expected);
+    let archive = archive.to_str().unwrap();
+    let otter = path("notes/otter.md");
+    assert_eq!(library.found(&["search", "otter", "--mode", "lexical", "--in", archive]), [otter]);
+    let reply = library.json(&["search", "heron weir", "--mode", "lexical", "--type", "pdf"]);
+    let hit = &reply["hits"][0];
+    assert_eq!(
+        (hit["document"].as_str(), hit["page"].as_u64()),
+        (Some(&*path("notes/heron.pdf")), Some(1))
+    );
+    assert_eq!(hit["rects"].as_array().unwrap().len(), 2, "{hit}");
+    assert_literal(&library, &reply["hits"], "text");
+    assert!(library.run(&["remove", archive]).status.success());
+    assert_eq!(library.found(&["search", "badger", "--mode", "lexical"]), [""; 0]);
+}
+
+#[test]
 fn what_changes_on_the_disk_changes_in_the_library() {
     let library = Library::new();
     let folder = library.folder(&[

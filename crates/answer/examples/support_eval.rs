@@ -2,10 +2,12 @@
 //! does not: the area under the ROC curve over a question set with a folder
 //! `corpus` of text files and a file `queries.jsonl`.
 //!
-//! `cargo run -p lectern-answer --example support_eval -- FOLDER [FIRST]`
+//! `cargo run -p lectern-answer --example support_eval -- FOLDER [FIRST [PAIRS]]`
 //!
 //! FIRST (default 0) is the first paragraph that is taken; then every nth is. The
-//! limits of the score were chosen on the default, so other values are unseen.
+//! limits of the score were chosen on the default, so other values are unseen. Into the file
+//! PAIRS goes a JSON line for each claim, with the quote that it was compared with, for what
+//! else may judge them (`measure vectors`, `measure odds`). How long a check takes is said last.
 //!
 //! Claims are made from the set by fixed rules and checked against their paragraph
 //! among four others of the same article:
@@ -19,7 +21,9 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 use lectern_answer::Passage;
 use lectern_answer::sentences::AnswerSentence;
@@ -46,35 +50,41 @@ fn main() {
     let article = |name: &str| name.rsplit_once("__").map_or(name, |(title, _)| title).to_owned();
 
     let mut scores: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+    let mut judged = Judged {
+        pairs: std::env::args().nth(3).map(|path| std::fs::File::create(path).expect("PAIRS")),
+        milliseconds: Vec::new(),
+    };
     let step = (texts.len() / PARAGRAPHS).max(1);
     let all_sentences: Vec<Vec<&str>> = texts.iter().map(|t| split(t)).collect();
     let pool: Vec<&str> = texts.iter().flat_map(|t| capitalised(t)).collect();
     for index in (first..texts.len()).step_by(step).take(PARAGRAPHS) {
         let sources = around(&names, index, &article);
         let checker = Checker::new(&passages(&names, &texts, &sources));
-        let score = |claim: &str| checker.check(&claim_of(claim)).unwrap().score;
+        let mut score = |kind: &str, claim: &str| judged.score(&checker, kind, claim);
         let same = (0..names.len())
             .find(|i| !sources.contains(i) && article(&names[*i]) == article(&names[index]));
         let other = (index + texts.len() / 2) % texts.len();
         for (at, sentence) in
             all_sentences[index].iter().enumerate().filter(|(_, s)| s.chars().count() > 24)
         {
-            scores.entry("verbatim").or_default().push(score(sentence));
+            scores.entry("verbatim").or_default().push(score("verbatim", sentence));
             if let Some(changed) = change_number(sentence) {
-                scores.entry("number").or_default().push(score(&changed));
+                scores.entry("number").or_default().push(score("number", &changed));
             }
             let stranger = pool[(index * 7919 + at * 104_729) % pool.len()];
             if let Some(changed) = change_name(sentence, stranger) {
-                scores.entry("name").or_default().push(score(&changed));
+                scores.entry("name").or_default().push(score("name", &changed));
             }
             if let Some(changed) = change_negation(sentence) {
-                scores.entry("negation").or_default().push(score(&changed));
+                scores.entry("negation").or_default().push(score("negation", &changed));
             }
             let foreign = &all_sentences[other];
-            scores.entry("other article").or_default().push(score(foreign[at % foreign.len()]));
+            let foreign = foreign[at % foreign.len()];
+            scores.entry("other article").or_default().push(score("other article", foreign));
             if let Some(same) = same {
                 let foreign = &all_sentences[same];
-                scores.entry("same article").or_default().push(score(foreign[at % foreign.len()]));
+                let foreign = foreign[at % foreign.len()];
+                scores.entry("same article").or_default().push(score("same article", foreign));
             }
         }
     }
@@ -97,17 +107,19 @@ fn main() {
     for (file, asked) in &by_file {
         let Some(index) = names.iter().position(|name| name == file) else { continue };
         let checker = Checker::new(&passages(&names, &texts, &around(&names, index, &article)));
-        let score = |question: &str, answer: &str| {
-            checker.check(&claim_of(&declare(question, answer))).unwrap().score
+        let mut score = |kind: &str, question: &str, answer: &str| {
+            judged.score(&checker, kind, &declare(question, answer))
         };
         for (at, (question, answer)) in asked.iter().enumerate() {
-            scores.entry("answered").or_default().push(score(question, answer));
+            scores.entry("answered").or_default().push(score("answered", question, answer));
             let stranger = pool[(index * 7919 + at * 104_729) % pool.len()];
-            scores.entry("wrong answer").or_default().push(score(question, stranger));
+            let kind = "wrong answer";
+            scores.entry(kind).or_default().push(score(kind, question, stranger));
             if let Some((_, wrong)) =
                 asked.iter().find(|(other, wrong)| other != question && wrong != answer)
             {
-                scores.entry("neighbour's answer").or_default().push(score(question, wrong));
+                let kind = "neighbour's answer";
+                scores.entry(kind).or_default().push(score(kind, question, wrong));
             }
         }
     }
@@ -137,6 +149,35 @@ fn main() {
             all.extend_from_slice(values);
         }
         println!("AUROC {positive} / all: {:.4}", auroc(&scores[positive], &all));
+    }
+    let times = &mut judged.milliseconds;
+    times.sort_by(f64::total_cmp);
+    println!(
+        "milliseconds for a sentence: {:.2} in the median, {:.2} in the 95th percentile",
+        times[times.len() / 2],
+        times[times.len() * 95 / 100]
+    );
+}
+
+/// What checks claims, and keeps what it saw.
+struct Judged {
+    pairs: Option<std::fs::File>,
+    milliseconds: Vec<f64>,
+}
+
+impl Judged {
+    fn score(&mut self, checker: &Checker, kind: &str, claim: &str) -> f32 {
+        let start = Instant::now();
+        let checked = checker.check(&claim_of(claim)).unwrap();
+        self.milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
+        if let Some(pairs) = &mut self.pairs {
+            let quote = checked.quotes.first().map(|quote| &quote.quote);
+            let pair = serde_json::json!({
+                "kind": kind, "claim": claim, "quote": quote, "score": checked.score,
+            });
+            writeln!(pairs, "{pair}").unwrap();
+        }
+        checked.score
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::abstain::{self, AbstainOptions, abstention};
 use crate::citations::{CitationStream, ends_in_code};
+use crate::evidence::{Evidence, Gaps};
 use crate::pack::{PackOptions, Packed, Source, estimate_tokens, pack};
 use crate::prompt::{self, Manner, Wishes};
 use crate::sentences::{AnswerSentence, split};
@@ -29,6 +30,8 @@ pub struct AnswerOptions {
     pub max_passages: usize,
     /// A passage that does not fit is cut if at least so many tokens are left.
     pub min_passage_tokens: usize,
+    /// Passages after the best one are cut to their best sentences, of at most so many tokens.
+    pub further_passage_tokens: usize,
     /// At most so many tokens are generated.
     pub max_tokens: usize,
     /// 0 is deterministic.
@@ -52,6 +55,7 @@ impl Default for AnswerOptions {
             prompt_tokens: pack.max_tokens,
             max_passages: pack.max_passages,
             min_passage_tokens: pack.min_tokens,
+            further_passage_tokens: pack.further_tokens,
             max_tokens: 256,
             temperature: 0.0,
             instructions: String::new(),
@@ -137,9 +141,11 @@ pub struct Answer {
     pub passages: Vec<Passage>,
     /// Passages that found no room in the prompt.
     pub left_out: Vec<ChunkId>,
-    /// How likely the model is to say that the sources hold the answer, in 0..=1; `None`
-    /// where it was not asked or would say something else.
+    /// How likely it is that the sources hold the answer, in 0..=1, of the best of `asked`;
+    /// `None` where the model was not asked or would say neither yes nor no.
     pub evidence: Option<f32>,
+    /// The sources that the model was asked about, and what was found of each.
+    pub asked: Vec<Evidence>,
     /// The model's identity; empty if none was asked.
     pub model: String,
     /// What it cost; estimated if the reply was stopped before its end.
@@ -179,31 +185,44 @@ pub async fn answer(
         instructions: &options.instructions,
         may_abstain: options.abstain.min_evidence.is_none(),
     };
+    let mut passages = passages;
+    let mut is_refused = false;
+    if let Some(min_evidence) = options.abstain.min_evidence {
+        // Judged whole, as far as they fit.
+        let whole = AnswerOptions { further_passage_tokens: usize::MAX, ..options.clone() };
+        let (judged, ..) = choose(model, &question, &passages, &whole, &wishes).await?;
+        let asked = evidence(model, &question, &judged.sources, &options.abstain, min_evidence);
+        let asked = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            asked = asked => Some(asked?),
+        };
+        result.cancelled = asked.is_none();
+        result.asked = asked.unwrap_or_default();
+        let best = result.asked.iter().max_by(|a, b| a.likelihood.total_cmp(&b.likelihood));
+        if let Some(best) = best {
+            result.evidence = Some(best.likelihood);
+            is_refused = best.likelihood < min_evidence;
+            if !is_refused && options.abstain.asked_together == 1 {
+                // What is likeliest to hold the answer is read first, and whole.
+                passages.sort_by_key(|passage| passage.chunk != best.chunk);
+            }
+        }
+    }
     let (packed, prompt_tokens, scale) =
         choose(model, &question, &passages, &options, &wishes).await?;
     result.passages = packed.sources.iter().map(|source| source.passage.clone()).collect();
     result.left_out = packed.left_out;
     sink(AnswerEvent::Started(result.passages.clone()));
-
-    if let Some(min_evidence) = options.abstain.min_evidence {
-        let asked = evidence(model, &question, &packed.sources, &options.abstain, min_evidence);
-        let verdict = tokio::select! {
-            biased;
-            () = cancel.cancelled() => None,
-            verdict = asked => Some(verdict?),
-        };
-        result.cancelled = verdict.is_none();
-        result.evidence = verdict.flatten();
-        if result.cancelled {
-            return Ok(finish(result, began, &mut sink));
-        }
-        if result.evidence.is_some_and(|evidence| evidence < min_evidence) {
-            result.tokens.prompt = prompt_tokens;
-            result.first_token_ms = Some(milliseconds(began));
-            abstain_in(&mut result, &question);
-            sink(AnswerEvent::Text(result.text.clone()));
-            return Ok(finish(result, began, &mut sink));
-        }
+    if result.cancelled {
+        return Ok(finish(result, began, &mut sink));
+    }
+    if is_refused {
+        result.tokens.prompt = prompt_tokens;
+        result.first_token_ms = Some(milliseconds(began));
+        abstain_in(&mut result, &question);
+        sink(AnswerEvent::Text(result.text.clone()));
+        return Ok(finish(result, began, &mut sink));
     }
 
     let mut checker = Checker::new(&result.passages).about(&question);
@@ -288,25 +307,28 @@ pub async fn answer(
     Ok(finish(result, began, &mut sink))
 }
 
-/// How likely the model finds it that the best of the sources hold the answer; it is asked about
-/// further ones only as long as that is less than `enough`.
+/// What the model finds of the best of the sources, one after the other, as long as none of them is
+/// likely `enough` to hold the answer. What it says neither yes nor no of is not among it.
 async fn evidence(
     model: &dyn ChatModel,
     question: &str,
     sources: &[Source],
     options: &AbstainOptions,
     enough: f32,
-) -> Result<Option<f32>, ModelError> {
-    let mut likeliest = None;
+) -> Result<Vec<Evidence>, ModelError> {
+    let mut found = Vec::new();
     for together in sources.chunks(options.asked_together.max(1)).take(ASKED) {
-        if let Some(odds) = model.yes_or_no(prompt::evidence(question, together)).await? {
-            likeliest = Some(likeliest.map_or(odds, |before: f32| before.max(odds)));
-            if odds >= enough {
-                break;
-            }
+        let Some(yes) = model.yes_or_no(prompt::evidence(question, together)).await? else {
+            continue;
+        };
+        let passages: Vec<&Passage> = together.iter().map(|source| &source.passage).collect();
+        let likelihood = Gaps::between(question, &passages).weigh(yes);
+        found.push(Evidence { chunk: together[0].passage.chunk, yes, likelihood });
+        if likelihood >= enough {
+            break;
         }
     }
-    Ok(likeliest)
+    Ok(found)
 }
 
 /// So many times the model is asked whether sources hold the answer: the right passage is hardly
@@ -336,6 +358,7 @@ async fn choose(
         max_tokens: budget.saturating_sub(frame),
         max_passages: options.max_passages,
         min_tokens: options.min_passage_tokens,
+        further_tokens: options.further_passage_tokens,
     };
     let packed = pack(passages, question, &pack_options, |text| count(text) + TITLE_TOKENS);
     if packed.sources.is_empty() {
@@ -693,6 +716,21 @@ mod tests {
             assert_eq!(answer.passages.len(), 3, "the nearest passages are still named");
             assert!(events.contains(&AnswerEvent::Text(answer.text.clone())), "{events:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn reads_first_what_is_likeliest_to_hold_the_answer() {
+        let model =
+            ScriptedModel::new(&["Dogs are not allowed. [1]"]).verdicts(&[Some(0.1), Some(0.9)]);
+        let mut input = input("May the tenant keep dogs?");
+        input.options.abstain.min_evidence = Some(0.5);
+        input.options.further_passage_tokens = 8;
+        let (answer, _) = run(&model, input).await;
+        let chunks: Vec<i64> = answer.passages.iter().map(|passage| passage.chunk.0).collect();
+        assert_eq!(chunks, [200, 0, 400]);
+        let asked: Vec<i64> = answer.asked.iter().map(|asked| asked.chunk.0).collect();
+        assert_eq!(asked, [0, 200]);
+        assert_eq!(answer.citations[0].quote, "The tenant may not keep dogs.");
     }
 
     #[tokio::test]

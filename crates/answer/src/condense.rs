@@ -46,47 +46,106 @@ pub fn stands_alone(question: &str) -> bool {
     !refers && Terms::of(question).terms.len() >= enough
 }
 
-/// The messages that ask for the standalone form of `question`.
-pub fn messages(history: &[Turn], question: &str) -> Vec<ChatMessage> {
-    let chinese = detect_language(question) == Language::Chinese;
-    let (system, asked, answered, follow_up, ask) = if chinese {
-        (
-            "根据对话，把最后的问题改写成一个不依赖上文也能看懂的问题。用原来的语言，只写这个问题，不要回答。",
-            "问",
-            "答",
-            "最后的问题",
-            "改写后的问题",
-        )
-    } else {
-        (
-            "Rewrite the last question of a conversation so that it can be understood without the conversation. \
+/// How a model is shown what it means that a question stands alone.
+struct Examples {
+    system: &'static str,
+    asked: &'static str,
+    answered: &'static str,
+    follow_up: &'static str,
+    ask: &'static str,
+    /// Question, answer, follow-up, and the follow-up standing alone.
+    turns: &'static [[&'static str; 4]],
+}
+
+const ENGLISH: Examples = Examples {
+    system: "Rewrite the last question of a conversation so that it can be understood without the conversation: \
+             put what it refers to in the place of words like \"it\" or \"he\", and change nothing else. \
              Keep its language. Write only the question; do not answer it.",
-            "Asked",
-            "Answered",
-            "Last question",
-            "Rewritten question",
-        )
+    asked: "Asked",
+    answered: "Answered",
+    follow_up: "Last question",
+    ask: "Rewritten question",
+    turns: &[
+        [
+            "Who built the lighthouse on Brannock Point?",
+            "Ida Moss built it.",
+            "When was it finished?",
+            "When was the lighthouse on Brannock Point finished?",
+        ],
+        [
+            "Which river does the Harrow Bridge cross?",
+            "The Harrow Bridge crosses the Senn.",
+            "And how long is its middle span?",
+            "How long is the middle span of the Harrow Bridge?",
+        ],
+        [
+            "What did Ida Moss study?",
+            "She studied civil engineering in Delft.",
+            "Where did she work afterwards?",
+            "Where did Ida Moss work after studying civil engineering in Delft?",
+        ],
+    ],
+};
+
+const CHINESE: Examples = Examples {
+    system: "根据对话，把最后的问题改写成一个不依赖上文也能看懂的问题：把“它”“他”这类词换成所指的名称，其余不变。\
+             用原来的语言，只写这个问题，不要回答。",
+    asked: "问",
+    answered: "答",
+    follow_up: "最后的问题",
+    ask: "改写后的问题",
+    turns: &[
+        [
+            "白石角灯塔是谁建造的？",
+            "由工程师林怀远建造。",
+            "它是哪一年建成的？",
+            "白石角灯塔是哪一年建成的？",
+        ],
+        [
+            "青川大桥跨过哪条河？",
+            "青川大桥跨过沐水。",
+            "那么中间一跨有多长？",
+            "青川大桥的中间一跨有多长？",
+        ],
+        [
+            "林怀远学的是什么专业？",
+            "他学的是土木工程。",
+            "他后来在哪里工作？",
+            "林怀远后来在哪里工作？",
+        ],
+    ],
+};
+
+/// The messages that ask for the standalone form of `question`. The examples before it are always
+/// the same, so that what is computed for them can be kept.
+pub fn messages(history: &[Turn], question: &str) -> Vec<ChatMessage> {
+    let examples = match detect_language(question) {
+        Language::Chinese => &CHINESE,
+        _ => &ENGLISH,
     };
-    let mut user = String::new();
-    for turn in &history[history.len().saturating_sub(TURNS)..] {
-        let answer: String = turn.answer.chars().take(ANSWER_CHARACTERS).collect();
-        user.push_str(&format!(
-            "{asked}: {}\n{answered}: {}\n",
-            neutralise(&turn.question),
-            neutralise(&answer)
-        ));
+    let Examples { system, asked, answered, follow_up, ask, turns } = examples;
+    let turn = |question: &str, answer: &str| {
+        let answer: String = answer.chars().take(ANSWER_CHARACTERS).collect();
+        format!("{asked}: {}\n{answered}: {}\n", neutralise(question), neutralise(&answer))
+    };
+    let last = |question: &str| format!("{follow_up}: {}\n{ask}:", neutralise(question));
+    let message = |role, content| ChatMessage { role, content };
+    let mut messages = vec![message(ChatRole::System, (*system).to_owned())];
+    for [question, answer, next, rewritten] in *turns {
+        messages.push(message(ChatRole::User, turn(question, answer) + &last(next)));
+        messages.push(message(ChatRole::Assistant, (*rewritten).to_owned()));
     }
-    user.push_str(&format!("{follow_up}: {}\n{ask}:", neutralise(question)));
-    vec![
-        ChatMessage { role: ChatRole::System, content: system.to_owned() },
-        ChatMessage { role: ChatRole::User, content: user },
-    ]
+    let before = &history[history.len().saturating_sub(TURNS)..];
+    let before: String = before.iter().map(|it| turn(&it.question, &it.answer)).collect();
+    messages.push(message(ChatRole::User, before + &last(question)));
+    messages
 }
 
 /// Reads the model's reply: its first line, without quotes and labels. A reply
 /// that cannot be a rewritten question (empty, much longer than what it was made
-/// of, in another script, or without anything of the question or the history) gives
-/// way to the previous question followed by this one.
+/// of, in another script, without anything of the question or the history, or without
+/// anything that the question did not say before) gives way to the previous question
+/// followed by this one.
 pub fn parse(reply: &str, history: &[Turn], question: &str) -> String {
     let question = question.trim();
     let Some(previous) = history.last().map(|turn| turn.question.trim()) else {
@@ -106,9 +165,12 @@ pub fn parse(reply: &str, history: &[Turn], question: &str) -> String {
     ));
     let terms = Terms::of(line);
     let known = terms.terms.iter().filter(|term| asked.keys.contains(&term.key)).count();
+    let said = Terms::of(question).keys;
+    let adds = terms.terms.iter().any(|term| !said.contains(&term.key));
     let plausible = length(line) <= 4 * length(question).max(length(previous))
         && known * 2 >= terms.terms.len()
         && known > 0
+        && adds
         && detect_language(line) == detect_language(question);
     if plausible { line.to_owned() } else { format!("{previous} {question}") }
 }
@@ -194,6 +256,7 @@ mod tests {
             ("Rewritten question: When is the rent due?", "When is the rent due?"),
             ("", both),
             ("  \n ", both),
+            ("And when is it due?", both),
             ("Penguins live in Antarctica and swim well.", both),
             ("租金什么时候到期？", both),
         ];
@@ -217,7 +280,7 @@ mod tests {
         assert_eq!(rewritten, "When is the rent due?");
         let requests = model.requests();
         assert!(
-            requests[0].messages[1]
+            requests[0].messages[7]
                 .content
                 .ends_with("Last question: And when is it due?\nRewritten question:")
         );

@@ -3,8 +3,10 @@
 
 pub mod abstain;
 mod answer;
+mod answering;
 pub mod citations;
 pub mod condense;
+pub mod evidence;
 pub mod fusion;
 mod language;
 pub mod pack;
@@ -18,5 +20,6 @@ mod testing;
 pub mod thorough;
 
 pub use answer::{Answer, AnswerEvent, AnswerInput, AnswerOptions, Citation, answer};
+pub use answering::answering;
 pub use language::{Language, detect_language};
 pub use passage::Passage;

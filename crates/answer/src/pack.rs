@@ -3,7 +3,7 @@
 use lectern_domain::{CharRange, ChunkId, char_slice, is_cjk, sentences};
 
 use crate::Passage;
-use crate::terms::{Terms, akin};
+use crate::answering::Question;
 
 /// How much may go into a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +14,15 @@ pub struct PackOptions {
     pub max_passages: usize,
     /// A passage that does not fit whole is cut if at least so many tokens are left.
     pub min_tokens: usize,
+    /// Passages after the first one take at most so many tokens each: a longer one is cut to its
+    /// best sentences.
+    pub further_tokens: usize,
 }
 
 impl Default for PackOptions {
     /// Reading a prompt is what takes the time on a computer without a GPU.
     fn default() -> Self {
-        Self { max_tokens: 1000, max_passages: 5, min_tokens: 60 }
+        Self { max_tokens: 1000, max_passages: 5, min_tokens: 60, further_tokens: usize::MAX }
     }
 }
 
@@ -61,13 +64,14 @@ pub fn pack(
                 && other.range.start <= passage.range.start
                 && passage.range.end <= other.range.end
         });
-        let left = options.max_tokens.saturating_sub(packed.tokens);
+        let most = if packed.sources.is_empty() { usize::MAX } else { options.further_tokens };
+        let left = options.max_tokens.saturating_sub(packed.tokens).min(most);
         let full = packed.sources.len() >= options.max_passages;
         let shown = if repeats || full || passage.text.trim().is_empty() {
             None
         } else if count(&passage.text) <= left {
             Some(passage.text.clone())
-        } else if left >= options.min_tokens {
+        } else if left >= options.min_tokens.min(most) {
             cut(&passage.text, question, left, &count)
         } else {
             None
@@ -87,7 +91,7 @@ pub fn pack(
     packed
 }
 
-/// The sentences of `text` that share most with the question, each with its
+/// The sentences of `text` that are likeliest to answer, each with its
 /// neighbours, as many as fit, in their order. "…" stands for what is left out.
 fn cut(
     text: &str,
@@ -96,18 +100,9 @@ fn cut(
     count: &impl Fn(&str) -> usize,
 ) -> Option<String> {
     let ranges = sentences(text);
-    let asked = Terms::of(question);
-    let overlap: Vec<usize> = ranges
-        .iter()
-        .map(|range| {
-            let keys = Terms::of(char_slice(text, *range)).keys;
-            let found =
-                |key: &String| keys.contains(key) || keys.iter().any(|other| akin(key, other));
-            asked.terms.iter().filter(|term| found(&term.key)).count()
-        })
-        .collect();
+    let scores = Question::new(question, std::iter::once(text)).scores(text, &ranges);
     let mut order: Vec<usize> = (0..ranges.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(overlap[i]));
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     let mut chosen = vec![false; ranges.len()];
     let mut best = None;
     for center in order {
@@ -182,7 +177,12 @@ mod tests {
     #[test]
     fn packs_whole_passages_while_they_fit() {
         let passages = [long("boat", 0), long("car", 1000), long("dog", 2000)];
-        let options = PackOptions { max_tokens: 100, max_passages: 2, min_tokens: 10 };
+        let options = PackOptions {
+            max_tokens: 100,
+            max_passages: 2,
+            min_tokens: 10,
+            ..PackOptions::default()
+        };
         let packed = pack(&passages, "What does the dog cost?", &options, words);
         let numbers: Vec<usize> = packed.sources.iter().map(|source| source.n).collect();
         assert_eq!(numbers, [1, 2]);
@@ -194,12 +194,31 @@ mod tests {
     #[test]
     fn cuts_a_passage_to_its_best_sentences_with_neighbours() {
         let passages = [long("boat", 0), long("car", 1000), long("dog", 2000)];
-        let options = PackOptions { max_tokens: 46 + 14, max_passages: 5, min_tokens: 10 };
+        let options = PackOptions {
+            max_tokens: 46 + 14,
+            max_passages: 5,
+            min_tokens: 10,
+            ..PackOptions::default()
+        };
         let packed = pack(&passages, "What does the car cost?", &options, words);
         assert_eq!(packed.sources[1].shown, "… Our car costs ten euros. It is paid yearly. …");
         assert_eq!(packed.left_out, [ChunkId(2000)]);
         assert!(packed.tokens <= options.max_tokens);
         assert_eq!(packed.sources[1].passage, passages[1]);
+    }
+
+    #[test]
+    fn shows_of_further_passages_the_best_sentences_only() {
+        let passages = [long("boat", 0), long("car", 1000), passage("A dog is free.", 2000)];
+        let options = PackOptions { further_tokens: 14, ..PackOptions::default() };
+        let packed = pack(&passages, "What does the car cost?", &options, words);
+        let shown: Vec<&str> = packed.sources.iter().map(|source| source.shown.as_str()).collect();
+        let expected = [
+            passages[0].text.as_str(),
+            "… Our car costs ten euros. It is paid yearly. …",
+            "A dog is free.",
+        ];
+        assert_eq!(shown, expected);
     }
 
     #[test]
@@ -217,7 +236,7 @@ mod tests {
         let none = pack(
             &passages,
             "deposit",
-            &PackOptions { max_tokens: 3, max_passages: 5, min_tokens: 1 },
+            &PackOptions { max_tokens: 3, min_tokens: 1, ..PackOptions::default() },
             words,
         );
         assert!(none.sources.is_empty());

@@ -12,13 +12,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use lectern_domain::{CharRange, Embedder, ModelError, char_slice, is_cjk};
+use lectern_domain::{CharRange, Embedder, ModelError, char_slice};
 use serde::{Deserialize, Serialize};
 
 use crate::Passage;
 use crate::abstain::is_abstention;
 use crate::sentences::AnswerSentence;
-use crate::terms::{TermKind, Terms, akin};
+use crate::terms::{TermKind, Terms, found};
 
 /// From this score on a sentence is [`Support::Supported`].
 pub const SUPPORTED: f32 = 0.65;
@@ -38,10 +38,6 @@ pub const NEGATION_FACTOR: f32 = 0.4;
 
 /// How much a term counts that is in the passage or its headings, not in the quote.
 const CONTEXT: f32 = 0.5;
-/// How much a related form of a word counts.
-const AKIN: f32 = 0.8;
-/// How much a pair of CJK characters counts that stand in the source apart.
-const BOTH_CHARACTERS: f32 = 0.5;
 /// From this recall on a claim has the words of its source.
 const SAME_WORDS: f32 = 0.9;
 const NAME_WEIGHT: f32 = 1.8;
@@ -459,21 +455,6 @@ impl Source {
             quote: char_slice(&self.text, range).to_owned(),
             score: found.score,
         }
-    }
-}
-
-fn found(key: &str, keys: &HashSet<String>) -> f32 {
-    if keys.contains(key) {
-        1.0
-    } else if keys.iter().any(|other| akin(key, other)) {
-        AKIN
-    } else if key.chars().all(is_cjk)
-        && key.chars().all(|c| keys.contains(c.encode_utf8(&mut [0; 4]) as &str))
-    {
-        // Two characters that stand side by side only where words meet.
-        BOTH_CHARACTERS
-    } else {
-        0.0
     }
 }
 

@@ -503,6 +503,27 @@ pub(crate) fn akin(a: &str, b: &str) -> bool {
     common >= 4 && common * 10 >= longest * 7
 }
 
+/// How much a related form of a word counts.
+const AKIN: f32 = 0.8;
+/// How much a pair of CJK characters counts that stand in the text apart.
+const BOTH_CHARACTERS: f32 = 0.5;
+
+/// How much of a term the keys of a text have, in 0..=1.
+pub(crate) fn found(key: &str, keys: &HashSet<String>) -> f32 {
+    if keys.contains(key) {
+        1.0
+    } else if keys.iter().any(|other| akin(key, other)) {
+        AKIN
+    } else if key.chars().all(is_cjk)
+        && key.chars().all(|c| keys.contains(c.encode_utf8(&mut [0; 4]) as &str))
+    {
+        // Two characters that stand side by side only where words meet.
+        BOTH_CHARACTERS
+    } else {
+        0.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //! passages that fit best: for lists, counts, comparisons and summaries.
 
 use lectern_domain::{ChatModel, ErrorCode, ModelError, TokenUsage};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::abstain::AbstainOptions;
@@ -16,7 +17,7 @@ use crate::{Answer, AnswerInput, AnswerOptions, Passage, answer};
 const MIN_EVIDENCE: f32 = 0.2;
 
 /// What the documents say to the question, sentence by sentence.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     /// Each finding: what it says and the quotes that bear it out, as indices into `quotes`.
     pub said: Vec<(String, Vec<usize>)>,
@@ -54,6 +55,7 @@ impl Findings {
                     max_passages: usize::MAX,
                     // A passage is read whole, in this batch or the next.
                     min_passage_tokens: usize::MAX,
+                    further_passage_tokens: usize::MAX,
                     abstain: AbstainOptions {
                         min_evidence,
                         asked_together: usize::MAX,
@@ -103,6 +105,21 @@ impl Findings {
             let said = sentence.text.trim().to_owned();
             if !self.said.iter().any(|(other, _)| *other == said) {
                 self.said.push((said, quotes));
+            }
+        }
+    }
+
+    /// Takes over what was found elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.tokens.prompt += other.tokens.prompt;
+        self.tokens.completion += other.tokens.completion;
+        for (said, quotes) in other.said {
+            let quotes =
+                quotes.iter().filter_map(|at| other.quotes.get(*at).cloned()).collect::<Vec<_>>();
+            let quotes: Vec<usize> = quotes.into_iter().map(|quote| self.number(quote)).collect();
+            match self.said.iter_mut().find(|(other, _)| *other == said) {
+                Some((_, known)) => known.extend(quotes),
+                None => self.said.push((said, quotes)),
             }
         }
     }

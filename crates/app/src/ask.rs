@@ -5,30 +5,56 @@ use std::time::Instant;
 use lectern_answer::{
     Answer as Made, AnswerEvent, AnswerInput, AnswerOptions, Passage,
     abstain::AbstainOptions,
-    answer,
+    answer, answering,
     condense::{Turn, standalone_question, stands_alone},
     prompt,
     support::Support,
     thorough::{Findings, wants_everything},
 };
-use lectern_catalog::ScopeFilter;
-use lectern_domain::{ChatModel, ConversationId, ErrorCode, TokenUsage};
+use lectern_catalog::{FileState, ScopeFilter};
+use lectern_domain::{CharRange, ChatModel, ConversationId, DocumentId, ErrorCode, TokenUsage};
+use lectern_models::Model;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Answer, AnswerPassage, AnswerSentence, App, AppError, AskEvent, AskRequest, Citation, Coverage,
-    Manner, Result, SearchMode, SupportLevel, Timing, Tokens, conversations::no_conversation,
-    error, library::now_seconds, locked, milliseconds_since, search::passage, source::Whereabouts,
+    Filter, Manner, Result, SearchMode, SupportLevel, TextRange, Timing, Tokens, UnreadFile,
+    conversations::{kept, no_answer, no_conversation},
+    error,
+    library::now_seconds,
+    locked, milliseconds_since,
+    search::passage,
+    source::Whereabouts,
 };
 
 /// Passages that are found for an answer. The model sees as many of the best as
 /// its prompt has room for.
 const PASSAGES: usize = 8;
 
-/// What the model reads, in tokens and passages: on a CPU every hundred tokens are
-/// some seconds of waiting for the first word.
+/// What the model reads, in tokens, where nothing is known of the computer's pace.
 const PROMPT_TOKENS: usize = 700;
-const PROMPT_PASSAGES: usize = 4;
+/// What it reads where reading that takes no longer than `PATIENCE`.
+const LONGER_PROMPTS: [usize; 2] = [2_000, 1_200];
+/// What it reads where even `PROMPT_TOKENS` take longer.
+const SHORT_PROMPT: usize = 500;
+/// So many seconds a person waits for the first word.
+const PATIENCE: f64 = 5.0;
+/// So many tokens of the prompt there are for each passage.
+const TOKENS_FOR_A_PASSAGE: usize = 175;
+
+/// What the model reads of each passage but the best: its best sentences.
+const FURTHER_PASSAGE_TOKENS: usize = 100;
+
+/// So many passages of each document that the person adds are among the sources.
+const ADDED_PASSAGES: usize = 2;
+
+/// Up to so many documents with so many characters together are read one by one without being
+/// asked to, where a question is about all of them.
+const SMALL_SCOPE: usize = 8;
+const SMALL_SCOPE_CHARACTERS: usize = 16_000;
+
+/// So many of the files that could not be looked at are named.
+const NAMED_UNREAD: usize = 20;
 
 impl App {
     /// Answers a question from the passages in scope. `sink` hears of the passages
@@ -67,14 +93,19 @@ impl App {
             standalone_question(model.as_ref(), &history, question, cancel).await?
         };
 
-        let k = if request.k == 0 { PASSAGES } else { request.k as usize };
-        let found = self.find(&standalone, k, SearchMode::Hybrid, &request.filter).await?;
-        let mut found: Vec<_> = found.into_iter().map(|found| found.passage).collect();
+        let mut found = self.sources(request, &standalone).await?;
+        let passages = self.shown(&standalone, &found, None)?;
         let retrieval = milliseconds();
         sink(AskEvent::Passages {
             standalone_question: standalone.clone(),
-            passages: self.shown(&found, |_| None)?,
+            passages: passages.clone(),
         });
+        let scope = self.scope_of(&request.filter, &standalone)?;
+        let unread = self.catalog().unread_in(&scope)?;
+        let failed = unread.iter().filter(|(_, state)| *state == FileState::Failed).count() as u64;
+        let everything = wants_everything(&standalone);
+        let thorough =
+            request.thorough || everything && !request.no_answer && self.is_small(&scope)?;
         let mut reply = Answer {
             id: None,
             rating: None,
@@ -86,17 +117,23 @@ impl App {
             cancelled: false,
             sentences: Vec::new(),
             citations: Vec::new(),
-            passages: self.shown(&found, |_| None)?,
+            passages,
             filter: request.filter.clone(),
             manner: request.manner.clone(),
             model: chat.id().to_owned(),
             tokens: Tokens::default(),
             milliseconds: Timing { retrieval, first_token: None, total: retrieval },
             conversation: request.conversation,
-            pending: self.catalog().pending_files()?,
+            pending: unread.len() as u64 - failed,
+            failed,
+            unread: unread
+                .into_iter()
+                .take(NAMED_UNREAD)
+                .map(|(path, state)| UnreadFile { path, state: state.into() })
+                .collect(),
             dropped: Vec::new(),
             coverage: None,
-            wants_everything: !request.thorough && wants_everything(&standalone),
+            wants_everything: everything && !thorough,
         };
         if request.no_answer {
             return Ok(reply);
@@ -113,6 +150,8 @@ impl App {
         let loaded = milliseconds();
         let settings = self.model_settings()?;
         let catalogued = self.inner.parts.models.store.model(model.id()).ok();
+        let prompt_tokens =
+            catalogued.as_ref().map_or(PROMPT_TOKENS, |model| self.prompt_tokens(model));
         let abstain = AbstainOptions {
             min_evidence: request
                 .min_evidence
@@ -120,8 +159,9 @@ impl App {
             ..AbstainOptions::default()
         };
         let options = AnswerOptions {
-            prompt_tokens: PROMPT_TOKENS,
-            max_passages: PROMPT_PASSAGES,
+            prompt_tokens,
+            max_passages: (prompt_tokens / TOKENS_FOR_A_PASSAGE).clamp(3, PASSAGES),
+            further_passage_tokens: FURTHER_PASSAGE_TOKENS,
             temperature: settings.temperature,
             instructions: settings.instructions,
             manner: request.manner.clone().map(prompt::Manner::from),
@@ -129,9 +169,8 @@ impl App {
             abstain,
             ..AnswerOptions::default()
         };
-        let made = if request.thorough {
-            let filter = self.scope_of(&request.filter, &standalone)?;
-            let asked = WholeScope { question: &standalone, filter, options };
+        let made = if thorough {
+            let asked = WholeScope { question: &standalone, filter: scope, options };
             let (made, coverage) =
                 self.read_everything(model.as_ref(), asked, &mut sink, cancel).await?;
             reply.coverage = Some(coverage);
@@ -181,6 +220,85 @@ impl App {
         locked(&self.inner.asking).cancel();
     }
 
+    /// How many tokens of prompt suit the model and the computer.
+    fn prompt_tokens(&self, model: &Model) -> usize {
+        let is_quick =
+            |tokens: usize| self.seconds_to_read(model, tokens).map(|seconds| seconds <= PATIENCE);
+        match LONGER_PROMPTS.into_iter().find(|tokens| is_quick(*tokens) == Some(true)) {
+            Some(tokens) => tokens,
+            None if is_quick(PROMPT_TOKENS) == Some(false) => SHORT_PROMPT,
+            None => PROMPT_TOKENS,
+        }
+    }
+
+    /// The passages that a question is answered from, best first.
+    async fn sources(&self, request: &AskRequest, standalone: &str) -> Result<Vec<Passage>> {
+        if let Some(id) = request.passages_of
+            && let Some(passages) = self.passages_of(id)?
+        {
+            return Ok(passages);
+        }
+        let k = if request.k == 0 { PASSAGES } else { request.k as usize };
+        let mut found = Vec::new();
+        for path in &request.with {
+            let filter = Filter { within: vec![path.clone()], ..Filter::default() };
+            found.extend(self.find(standalone, ADDED_PASSAGES, SearchMode::Hybrid, &filter).await?);
+        }
+        found.extend(self.find(standalone, k, SearchMode::Hybrid, &request.filter).await?);
+        let mut passages: Vec<Passage> = Vec::with_capacity(found.len());
+        for passage in found.into_iter().map(|found| found.passage) {
+            if !passages.iter().any(|other| other.chunk == passage.chunk) {
+                passages.push(passage);
+            }
+        }
+        passages.truncate(k);
+        Ok(passages)
+    }
+
+    /// The passages of an answer that was kept; `None` where one of them is not as it was.
+    fn passages_of(&self, answer: i64) -> Result<Option<Vec<Passage>>> {
+        let stored = self.catalog().turn(answer)?.ok_or_else(|| no_answer(answer))?;
+        let mut passages = Vec::new();
+        for shown in kept(answer, &stored)?.passages {
+            let Some(document) = self.catalog().document_at(&shown.document)? else {
+                return Ok(None);
+            };
+            let range = CharRange::new(shown.start, shown.end);
+            if self.catalog().text_slice(document.id, range)?.as_deref() != Some(&shown.text) {
+                return Ok(None);
+            }
+            let chunks = self.catalog().chunks_of(document.id, &ScopeFilter::default())?;
+            let holds = |start: u32, end: u32| start <= range.start && range.start < end;
+            let chunk = chunks.iter().find(|it| holds(it.chunk.range.start, it.chunk.range.end));
+            let Some(chunk) = chunk else { return Ok(None) };
+            passages.push(Passage {
+                chunk: chunk.id,
+                document: document.id,
+                path: shown.document,
+                page: shown.page,
+                range,
+                heading: shown.heading,
+                text: shown.text,
+                score: shown.score,
+            });
+        }
+        Ok(Some(passages))
+    }
+
+    /// Whether all documents in scope are read in about the time that a person waits for an answer.
+    fn is_small(&self, scope: &ScopeFilter) -> Result<bool> {
+        let documents = self.catalog().documents_in(scope)?;
+        if documents.len() > SMALL_SCOPE {
+            return Ok(false);
+        }
+        let mut characters = 0;
+        for document in documents {
+            let last = self.catalog().pages(document)?.last().map_or(0, |page| page.range.end);
+            characters += last as usize;
+        }
+        Ok(characters <= SMALL_SCOPE_CHARACTERS)
+    }
+
     fn turns(&self, conversation: Option<i64>) -> Result<Vec<Turn>> {
         let Some(id) = conversation else { return Ok(Vec::new()) };
         let conversation = self.conversation(id)?;
@@ -215,11 +333,24 @@ impl App {
             unreadable: u32::try_from(unreadable).unwrap_or(u32::MAX),
         };
         let mut findings = Findings::default();
+        let asked = finding_key(model.id(), question, &options);
         for document in documents {
             sink(AskEvent::Reading { coverage });
             let passages = self.catalog().chunks_of(document, &filter)?;
-            let passages = passages.into_iter().map(|record| passage(record, 0.0)).collect();
-            findings.read(model, question, passages, &options, cancel).await?;
+            let passages: Vec<_> =
+                passages.into_iter().map(|record| passage(record, 0.0)).collect();
+            let found = match self.kept_findings(document, &asked, &passages)? {
+                Some(found) => found,
+                None => {
+                    let mut found = Findings::default();
+                    found.read(model, question, passages, &options, cancel).await?;
+                    if !cancel.is_cancelled() {
+                        self.keep_findings(document, &asked, &found)?;
+                    }
+                    found
+                }
+            };
+            findings.add(found);
             if cancel.is_cancelled() {
                 break;
             }
@@ -230,13 +361,35 @@ impl App {
         Ok((made, coverage))
     }
 
+    /// What was found in a document the last time that the same was asked of it.
+    fn kept_findings(
+        &self,
+        document: DocumentId,
+        asked: &str,
+        passages: &[Passage],
+    ) -> Result<Option<Findings>> {
+        let Some(said) = self.catalog().finding(document, asked)? else { return Ok(None) };
+        let Ok(mut found) = serde_json::from_str::<Findings>(&said) else { return Ok(None) };
+        // The content is the same; its file may have got another name.
+        let Some(first) = passages.first() else { return Ok(None) };
+        for quote in &mut found.quotes {
+            quote.path.clone_from(&first.path);
+        }
+        found.tokens = TokenUsage::default();
+        Ok(Some(found))
+    }
+
+    fn keep_findings(&self, document: DocumentId, asked: &str, found: &Findings) -> Result<()> {
+        if self.inner.read_only {
+            return Ok(());
+        }
+        let said = serde_json::to_string(found).map_err(|error| error::internal(&error))?;
+        Ok(self.catalog().keep_finding(document, asked, &said)?)
+    }
+
     /// Puts what the model said and what it rests on into the contract's form.
     fn fill(&self, answer: &mut Answer, made: Made, found: &[Passage]) -> Result<()> {
-        let number = |passage: &Passage| {
-            let at = made.passages.iter().position(|source| source.chunk == passage.chunk)?;
-            u32::try_from(at + 1).ok()
-        };
-        answer.passages = self.shown(found, number)?;
+        answer.passages = self.shown(&answer.standalone_question, found, Some(&made))?;
         answer.citations = made
             .citations
             .into_iter()
@@ -284,19 +437,32 @@ impl App {
         Ok(())
     }
 
-    /// Passages as the answer shows them, each with the number that `number` gives it.
+    /// Passages as an answer to `question` shows them; with the numbers that `made` gave them.
     fn shown(
         &self,
+        question: &str,
         passages: &[Passage],
-        number: impl Fn(&Passage) -> Option<u32>,
+        made: Option<&Made>,
     ) -> Result<Vec<AnswerPassage>> {
+        let number = |passage: &Passage| {
+            let mut numbered = made?.passages.iter();
+            numbered.position(|source| source.chunk == passage.chunk).map(|at| to_u32(at + 1))
+        };
+        let evidence = |passage: &Passage| {
+            let mut asked = made?.asked.iter();
+            asked.find(|asked| asked.chunk == passage.chunk).map(|asked| asked.likelihood)
+        };
         passages
             .iter()
-            .map(|passage| {
+            .zip(answering(question, passages))
+            .map(|(passage, answering)| {
                 let Whereabouts { label, place, .. } =
                     self.whereabouts(passage.document, passage.range.start)?;
                 Ok(AnswerPassage {
                     n: number(passage),
+                    answering: answering
+                        .map(|range| TextRange { start: range.start, end: range.end }),
+                    evidence: evidence(passage),
                     document: passage.path.clone(),
                     page: passage.page,
                     label,
@@ -329,6 +495,12 @@ impl App {
         answer.id = Some(self.catalog().add_turn(id, &stored, now)?);
         Ok(())
     }
+}
+
+/// What the findings in a document depend on besides its content.
+fn finding_key(model: &str, question: &str, options: &AnswerOptions) -> String {
+    let AnswerOptions { manner, instructions, prompt_tokens, temperature, .. } = options;
+    format!("{model}\n{prompt_tokens} {temperature} {manner:?}\n{instructions}\n{question}")
 }
 
 /// A question to all documents in scope.

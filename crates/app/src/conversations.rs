@@ -50,13 +50,7 @@ impl App {
 
     /// Keeps what the person thinks of an answer, by the answer's id; `None` takes it back.
     pub fn rate(&self, answer: i64, rating: Option<Rating>) -> Result<()> {
-        let stored = self.catalog().turn(answer)?.ok_or_else(|| {
-            AppError::new(
-                ErrorCode::NotFound,
-                format!("there is no answer {answer}"),
-                "Its conversation may have been deleted.",
-            )
-        })?;
+        let stored = self.catalog().turn(answer)?.ok_or_else(|| no_answer(answer))?;
         let rated = Answer { rating, ..kept(answer, &stored)? };
         let stored = serde_json::to_string(&rated).map_err(|error| error::internal(&error))?;
         Ok(self.catalog().set_turn(answer, &stored)?)
@@ -72,6 +66,14 @@ impl App {
 pub(crate) fn kept(id: i64, stored: &str) -> Result<Answer> {
     let answer = serde_json::from_str(stored).map_err(|error| error::internal(&error))?;
     Ok(Answer { id: Some(id), ..answer })
+}
+
+pub(crate) fn no_answer(id: i64) -> AppError {
+    AppError::new(
+        ErrorCode::NotFound,
+        format!("there is no answer {id}"),
+        "Its conversation may have been deleted.",
+    )
 }
 
 pub(crate) fn no_conversation(id: i64) -> AppError {

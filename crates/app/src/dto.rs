@@ -143,6 +143,25 @@ pub struct FileStatus {
     pub modified: String,
     /// `pdf`, `md`, …; of a file that was not read, what its name promises.
     pub kind: Option<String>,
+    /// Its language as an ISO 639-1 code (`en`), where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub language: Option<String>,
+    /// What a person calls it, or a folder above it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub tags: Vec<String>,
+}
+
+/// A tag that is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TagCount {
+    /// Its name.
+    pub name: String,
+    /// How many files have it.
+    #[ts(type = "number")]
+    pub files: u64,
 }
 
 /// One folder (or single file) that the person named.
@@ -228,6 +247,9 @@ pub struct Status {
     pub embedder: String,
     /// The embedder that takes its place once its vectors are complete, if one is to.
     pub next_embedder: Option<String>,
+    /// Chunks that have its vectors by now; 0 where there is none.
+    #[ts(type = "number")]
+    pub next_embedded_chunks: u64,
     /// The chat model in use.
     pub model: String,
     /// Whether the chat model's files are here.
@@ -282,6 +304,14 @@ pub struct Filter {
     /// Kinds by name: `pdf`, `md`, …
     #[serde(rename = "type")]
     pub kinds: Vec<String>,
+    /// In one of these languages, as ISO 639-1 codes: `en`, `zh`, …
+    #[serde(rename = "language", skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub languages: Vec<String>,
+    /// With all of these tags.
+    #[serde(rename = "tag", skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub tags: Vec<String>,
     /// Changed on or after this date, `YYYY-MM-DD`.
     pub since: Option<String>,
     /// Changed on or before this date, `YYYY-MM-DD`.
@@ -466,6 +496,13 @@ pub struct AskRequest {
     /// What to search for, where the person has put it into words of their own; otherwise a
     /// question that goes on with a conversation is put so that it stands alone.
     pub standalone_question: Option<String>,
+    /// Documents that the person adds: their best passages come first, wherever else is looked.
+    #[ts(optional, as = "Option<_>")]
+    pub with: Vec<String>,
+    /// Answer from the passages of this answer, by its id, without searching again. Where one of
+    /// them has changed, it is searched again.
+    #[ts(type = "number | null", optional)]
+    pub passages_of: Option<i64>,
 }
 
 /// A manner in which an answer is given.
@@ -614,6 +651,15 @@ pub struct AnswerPassage {
     pub start: u32,
     /// One past its last character.
     pub end: u32,
+    /// The sentence of it that is likeliest to answer the question, in the characters of the
+    /// document's text; it is known before the model speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub answering: Option<TextRange>,
+    /// How likely it holds the answer, 0 to 1, where the model was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub evidence: Option<f32>,
     /// Higher is better; comparable within one answer.
     pub score: f32,
     /// The headings above it.
@@ -699,9 +745,17 @@ pub struct Answer {
     /// The conversation it belongs to.
     #[ts(type = "number | null")]
     pub conversation: Option<i64>,
-    /// Files that were not searchable yet when it was asked.
+    /// Files in scope that were not read yet when it was asked.
     #[ts(type = "number")]
     pub pending: u64,
+    /// Files in scope that could not be read.
+    #[serde(default)]
+    #[ts(optional, as = "Option<u32>")]
+    pub failed: u64,
+    /// The first of these files.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub unread: Vec<UnreadFile>,
     /// Sentences that were dropped because no source bears them out.
     #[serde(default)]
     pub dropped: Vec<String>,
@@ -712,6 +766,16 @@ pub struct Answer {
     /// were read.
     #[serde(default)]
     pub wants_everything: bool,
+}
+
+/// A file that an answer could not rest on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct UnreadFile {
+    /// Absolute path.
+    pub path: String,
+    /// `pending`, `reading` or `failed`.
+    pub state: FileState,
 }
 
 /// How much of what was to be read was read.

@@ -6,12 +6,42 @@ use std::sync::Arc;
 use lectern_domain::{Access, ChunkIndex, ErrorCode, IndexError};
 use lectern_ingest::Successor;
 
+use crate::models::LOOK;
 use crate::{App, AppError, Embedding, Result, locked};
+
+/// The setting that holds the embedder that a person has chosen.
+pub(crate) const WANTED_SETTING: &str = "wanted_embedder";
 
 impl App {
     /// The id of the embedder whose vectors answer.
     pub(crate) fn embedder(&self) -> Result<String> {
-        Ok(self.catalog().embedder()?.unwrap_or_else(|| self.inner.parts.embedder.clone()))
+        self.catalog().embedder()?.map_or_else(|| self.wanted_embedder(), Ok)
+    }
+
+    /// The id of the embedder that is to answer: a person's choice, or this version's.
+    pub(crate) fn wanted_embedder(&self) -> Result<String> {
+        let parts = &self.inner.parts;
+        let chosen = self.catalog().setting(WANTED_SETTING)?;
+        let known = chosen.filter(|id| (parts.embedding)(id).is_some());
+        Ok(known.unwrap_or_else(|| parts.embedder.clone()))
+    }
+
+    /// Has another embedder answer, once its vectors are complete.
+    pub(crate) fn want_embedder(&self, id: &str) -> Result<()> {
+        self.catalog().set_setting(WANTED_SETTING, id)?;
+        self.inner.wanted.notify_one();
+        Ok(())
+    }
+
+    /// Returns when another embedder is wanted than `id`, whichever process it is said to.
+    pub(crate) async fn another_is_wanted(&self, id: &str) {
+        // What cannot be read shows where the work is done.
+        while self.wanted_embedder().is_ok_and(|wanted| wanted == id) {
+            tokio::select! {
+                () = self.inner.wanted.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
     }
 
     /// The embedder whose vectors answer. Another process may have put another in its place.
@@ -25,7 +55,7 @@ impl App {
         let embedding = match found {
             Some(embedding) => embedding,
             // The indexer will see the same, and make its vectors.
-            None => self.find_embedding(&self.inner.parts.embedder)?,
+            None => self.find_embedding(&self.wanted_embedder()?)?,
         };
         Ok(answering.insert(embedding).clone())
     }
@@ -66,11 +96,15 @@ impl App {
         &self,
     ) -> Result<(Arc<dyn ChunkIndex>, Embedding, Option<Successor>)> {
         let parts = &self.inner.parts;
-        let wanted = parts.embedder.as_str();
+        let wanted = self.wanted_embedder()?;
         let mut id = self.embedder()?;
-        if (parts.embedding)(&id).is_none() {
-            // It is gone from the program, so its vectors cannot be searched.
-            id = wanted.to_owned();
+        // It is gone from the program, so its vectors cannot be searched; or there are none.
+        let is_of_use = || -> Result<bool> {
+            let counts = || self.catalog().counts(None);
+            Ok((parts.embedding)(&id).is_some() && counts()?.embedded_chunks > 0)
+        };
+        if id != wanted && !is_of_use()? {
+            id.clone_from(&wanted);
         }
         if self.catalog().embedder()?.as_deref() != Some(id.as_str()) {
             self.catalog().set_embedder(&id)?;
@@ -82,8 +116,8 @@ impl App {
         let successor = if id == wanted {
             None
         } else {
-            let embedder = self.find_embedding(wanted)?.embedder;
-            Some(Successor { index: open(wanted.to_owned()).await?, embedder })
+            let embedder = self.find_embedding(&wanted)?.embedder;
+            Some(Successor { index: open(wanted).await?, embedder })
         };
         self.search_in(id, index.clone());
         Ok((index, self.embedding()?, successor))

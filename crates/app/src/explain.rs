@@ -60,8 +60,9 @@ impl App {
         let place = (1..).zip(&ordered).find(|(_, found)| found.passage.document == document);
         let rank = place.map(|(rank, _)| rank);
         explanation.fused = place.map(|(rank, found)| Ranking { rank, score: found.passage.score });
-        let is_listed =
-            varied(ordered.into_iter(), k).iter().any(|found| found.passage.document == document);
+        let is_listed = varied(ordered.into_iter(), k, asked.plan)
+            .iter()
+            .any(|found| found.passage.document == document);
         let was_candidate = |ranking: &Option<Ranking>| ranking.is_some();
         explanation.reason = match rank {
             _ if is_listed => WhyNot::Listed,

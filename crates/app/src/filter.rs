@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use chrono::{Days, Local, NaiveDate, NaiveTime};
 use lectern_catalog::ScopeFilter;
 use lectern_domain::{DocumentKind, ErrorCode};
+use lectern_extract::archive_of;
 
 use crate::{AppError, Filter, Result};
 
 /// The filter that the catalogue applies. Days are days of the local calendar.
 pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
     let kinds = kinds(&filter.kinds)?;
+    let languages = languages(&filter.languages)?;
+    let tags = filter.tags.iter().map(|tag| tag_name(tag)).collect::<Result<_>>()?;
     let paths = |paths: &[String]| {
         let path = |path| absolute(path).map(|path| path.to_string_lossy().into_owned());
         paths.iter().map(|named| path(Path::new(named))).collect::<Result<_>>()
@@ -20,6 +23,8 @@ pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
         without: paths(&filter.without)?,
         named: Vec::new(),
         kinds,
+        languages,
+        tags,
         since: filter.since.as_deref().map(start_of_day).transpose()?,
         before: filter.until.as_deref().map(end_of_day).transpose()?,
     })
@@ -29,6 +34,13 @@ pub(crate) fn resolve(filter: &Filter) -> Result<ScopeFilter> {
 /// from the disk may still be in the library.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    // What is in an archive has its links resolved where the archive is.
+    let member = archive_of(path).and_then(|archive| {
+        Some(archive.canonicalize().ok()?.join(path.strip_prefix(archive).ok()?))
+    });
+    if let Some(path) = member {
         return Ok(path);
     }
     std::path::absolute(path).map_err(|error| {
@@ -73,6 +85,40 @@ pub(crate) fn kinds(names: &[String]) -> Result<Vec<String>> {
     Ok(kinds)
 }
 
+/// The codes of these languages, which may be written with commas between them.
+fn languages(names: &[String]) -> Result<Vec<String>> {
+    let names = names.iter().flat_map(|names| names.split(','));
+    let code = |name: &str| {
+        let name = name.trim().to_lowercase();
+        // A region does not matter: `en-GB` is English.
+        let code = name.split(['-', '_']).next().unwrap_or_default();
+        lectern_ingest::languages().find(|known| *known == code).map(str::to_owned).ok_or_else(
+            || {
+                let known = lectern_ingest::languages().collect::<Vec<_>>();
+                AppError::new(
+                    ErrorCode::InvalidInput,
+                    format!("{name:?} is not a language that Lectern tells apart"),
+                    format!("Languages are: {}.", known.join(", ")),
+                )
+            },
+        )
+    };
+    names.map(code).collect()
+}
+
+/// A tag as it is kept: in lower case, without spaces around it or a `#` before it.
+pub(crate) fn tag_name(tag: &str) -> Result<String> {
+    let name = tag.trim().trim_start_matches('#').trim().to_lowercase();
+    if name.is_empty() || name.contains(|c: char| c == ',' || c == '"' || c.is_control()) {
+        return Err(AppError::new(
+            ErrorCode::InvalidInput,
+            format!("{tag:?} cannot be a tag"),
+            "A tag is a word or a few, without commas and quotation marks.",
+        ));
+    }
+    Ok(name)
+}
+
 fn nanoseconds(written: &str, date: NaiveDate) -> Result<i64> {
     date.and_time(NaiveTime::MIN)
         .and_local_timezone(Local)
@@ -98,16 +144,27 @@ mod tests {
     fn understands_kinds_and_dates_or_says_what_is_wrong() {
         let filter = |kinds: &[&str], since: Option<&str>, until: Option<&str>| {
             resolve(&Filter {
-                within: Vec::new(),
-                without: Vec::new(),
                 kinds: kinds.iter().map(ToString::to_string).collect(),
                 since: since.map(Into::into),
                 until: until.map(Into::into),
+                ..Filter::default()
             })
         };
         assert_eq!(filter(&["pdf,md", "HTM"], None, None).unwrap().kinds, ["pdf", "md", "html"]);
         let day = filter(&[], Some("2024-02-28"), Some("2024-02-28")).unwrap();
         assert_eq!(day.before.unwrap() - day.since.unwrap(), 24 * 3600 * 1_000_000_000);
+        let of = |languages: &[&str], tags: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+            resolve(&Filter { languages: owned(languages), tags: owned(tags), ..Filter::default() })
+        };
+        let found = of(&["de,en-GB", "ZH"], &["Tax 2023 ", "#home"]).unwrap();
+        assert_eq!(found.languages, ["de", "en", "zh"]);
+        assert_eq!(found.tags, ["tax 2023", "home"]);
+        for (languages, tags) in [(&["german"][..], &[][..]), (&[], &[" # "]), (&[], &["a,b"])] {
+            let error = of(languages, tags).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidInput, "{languages:?} {tags:?}");
+            assert!(!error.hint.is_empty());
+        }
         for (kinds, since) in
             [(&["exe"][..], None), (&[], Some("yesterday")), (&[], Some("2024-02-30"))]
         {

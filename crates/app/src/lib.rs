@@ -27,6 +27,7 @@ mod reason;
 mod rules;
 mod search;
 mod source;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -41,6 +42,7 @@ use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Source as Lazy
 use lectern_ingest::DocumentReader;
 pub use models::*;
 pub use power::{POWER_SUPPLIES, on_battery};
+pub use search::SearchPlan;
 pub use source::place_in_words;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -73,8 +75,8 @@ pub type RunCheck = Box<dyn Fn() -> Check + Send + Sync>;
 pub struct Parts {
     /// The search index.
     pub index: Arc<dyn IndexStore>,
-    /// The embedder that is wanted, by its id. Another one answers until the vectors of this
-    /// one are complete.
+    /// The embedder that is wanted where a person has chosen none, by its id. Another one answers
+    /// until the vectors of this one are complete.
     pub embedder: String,
     /// What belongs to an embedder, by its id; `None` where there is none of that id.
     pub embedding: FindEmbedding,
@@ -106,6 +108,8 @@ struct Inner {
     searched: Mutex<Option<(String, Arc<dyn ChunkIndex>)>>,
     /// The embedder that answers, once it was asked for.
     answering: Mutex<Option<Embedding>>,
+    /// Rung when another embedder is wanted.
+    wanted: Notify,
     /// Rung when the indexer may have something to do.
     wake: Arc<Notify>,
     /// Rung when the library has changed.
@@ -115,6 +119,8 @@ struct Inner {
     awaited: watch::Sender<usize>,
     /// The library can be searched but not changed.
     read_only: bool,
+    /// The member of an archive that was shown last.
+    shown: Mutex<Option<source::Unpacked>>,
     /// The question that is being answered.
     asking: Mutex<CancellationToken>,
     /// Ends the background work.
@@ -140,11 +146,13 @@ impl App {
                 parts,
                 searched: Mutex::default(),
                 answering: Mutex::default(),
+                wanted: Notify::new(),
                 wake: Arc::default(),
                 changed: Arc::default(),
                 events: broadcast::Sender::new(64),
                 awaited: watch::Sender::default(),
                 read_only,
+                shown: Mutex::default(),
                 asking: Mutex::default(),
                 shutdown: CancellationToken::new(),
             }),

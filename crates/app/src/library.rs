@@ -209,6 +209,8 @@ impl App {
         let parts = &self.inner.parts;
         let ocr_installed = (parts.reader)().can_recognise();
         let scan = if ocr_installed { catalog.next_scan()? } else { None };
+        let embedder = self.embedder()?;
+        let next_embedder = Some(self.wanted_embedder()?).filter(|next| *next != embedder);
         Ok(Status {
             documents: counts.ready,
             chunks: counts.chunks,
@@ -218,9 +220,12 @@ impl App {
             skipped: counts.skipped,
             directory: self.inner.directory.to_string_lossy().into_owned(),
             bytes_on_disk: bytes_below(&self.inner.directory),
-            embedder: self.embedder()?,
-            next_embedder: Some(parts.embedder.clone())
-                .filter(|next| self.embedder().is_ok_and(|embedder| embedder != *next)),
+            embedder,
+            next_embedded_chunks: match &next_embedder {
+                Some(_) => catalog.successor_vectors()?,
+                None => 0,
+            },
+            next_embedder,
             model: parts.chat.id().to_owned(),
             model_installed: (parts.chat_installed)(),
             paused: self.is_paused()?,
@@ -265,6 +270,8 @@ impl App {
                         .with_timezone(&Local)
                         .to_rfc3339_opts(SecondsFormat::Secs, true),
                     kind: file.kind.map(|kind| kind.as_str().to_owned()),
+                    language: file.language,
+                    tags: file.tags,
                 }
             })
             .collect())
@@ -273,8 +280,10 @@ impl App {
     /// Looks at the disk and does all the work there is, then returns. Where
     /// another process is the indexer, waits until that one has done it and is at rest.
     pub async fn work_until_idle(&self, cancel: &CancellationToken) -> Result<()> {
-        if let Some(lock) = self.try_lock()? {
-            return self.run_indexer(lock, Until::Idle, cancel.clone()).await;
+        while let Some(lock) = self.try_lock()? {
+            if self.run_indexer(lock, Until::Idle, cancel).await? {
+                return Ok(());
+            }
         }
         for folder in self.catalog().folders()? {
             look(self.catalog(), &folder, Path::new(&folder.path)).await?;
@@ -284,12 +293,15 @@ impl App {
             let embedded = self.catalog().chunks_to_embed(1)?.is_empty();
             let recognised = self.catalog().next_scan()?.is_none()
                 || !(self.inner.parts.reader)().can_recognise();
+            let settled = self.embedder()? == self.wanted_embedder()?;
             let at_rest = read && self.catalog().is_followed()? && self.is_at_rest()?;
-            if at_rest && embedded && recognised {
+            if at_rest && embedded && settled && recognised {
                 break;
             }
-            if let Some(lock) = self.try_lock()? {
-                return self.run_indexer(lock, Until::Idle, cancel.clone()).await;
+            if let Some(lock) = self.try_lock()?
+                && self.run_indexer(lock, Until::Idle, cancel).await?
+            {
+                break;
             }
             if self.is_paused()? {
                 return Err(AppError::new(
@@ -339,7 +351,10 @@ impl App {
     pub async fn follow(&self, cancel: &CancellationToken) -> Result<()> {
         while !cancel.is_cancelled() {
             if let Some(lock) = self.try_lock()? {
-                return self.run_indexer(lock, Until::Cancelled, cancel.clone()).await;
+                if self.run_indexer(lock, Until::Cancelled, cancel).await? {
+                    return Ok(());
+                }
+                continue;
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -411,14 +426,17 @@ impl App {
             .map_err(|error| error::library_directory(&self.inner.directory, &error))
     }
 
+    /// Works until there is nothing left to do, or for ever. Returns early, with `false`, when
+    /// another embedder is wanted than at the beginning.
     async fn run_indexer(
         &self,
         lock: LibraryLock,
         until: Until,
-        cancel: CancellationToken,
-    ) -> Result<()> {
+        cancel: &CancellationToken,
+    ) -> Result<bool> {
         self.set_problem(None);
         let inner = &self.inner;
+        let wanted = self.wanted_embedder()?;
         let changed = inner.changed.clone();
         let (index, embedding, successor) = self.open_to_write().await?;
         let parts = IndexerParts {
@@ -445,14 +463,25 @@ impl App {
             },
             awaited: inner.awaited.subscribe(),
         };
-        match Indexer::new(parts, cancel).run(until).await {
+        let stop = cancel.child_token();
+        let mut indexer = Indexer::new(parts, stop.clone());
+        let work = indexer.run(until);
+        tokio::pin!(work);
+        let (result, to_the_end) = tokio::select! {
+            result = &mut work => (result, true),
+            () = self.another_is_wanted(&wanted) => {
+                stop.cancel();
+                (work.await, false)
+            }
+        };
+        match result {
             // Everything is searchable by its words; only the vectors wait.
-            Err(IngestError::Embedder(_)) => Ok(()),
+            Ok(()) | Err(IngestError::Embedder(_)) => Ok(to_the_end),
             Err(IngestError::Catalog(error @ CatalogError::Damaged(_))) => {
                 damage::mark(&inner.directory);
                 Err(error.into())
             }
-            result => Ok(result?),
+            Err(error) => Err(error.into()),
         }
     }
 

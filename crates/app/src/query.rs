@@ -71,6 +71,8 @@ impl Query {
         match name {
             "in" => self.named.push(value.to_lowercase()),
             "type" => self.filter.kinds.push(value.to_owned()),
+            "lang" | "language" => self.filter.languages.push(value.to_owned()),
+            "tag" => self.filter.tags.push(value.to_owned()),
             "after" | "since" => match day(value, false) {
                 Some(day) => self.filter.since = Some(day),
                 None => return false,
@@ -172,6 +174,17 @@ mod tests {
             ("rent in:Contracts", "rent", &[], &["contracts"], none()),
             ("in:\"Old Contracts\" rent", "rent", &[], &["old contracts"], none()),
             ("type:pdf,md rent", "rent", &[], &[], filter(&["pdf,md"], None, None)),
+            (
+                "lang:de tag:\"tax 2023\" rent language:fr tag:home",
+                "rent",
+                &[],
+                &[],
+                Filter {
+                    languages: vec!["de".into(), "fr".into()],
+                    tags: vec!["tax 2023".into(), "home".into()],
+                    ..none()
+                },
+            ),
             (
                 "rent after:2023-05 before:2024",
                 "rent",

@@ -8,6 +8,7 @@ use std::{
 };
 
 use lectern_domain::ErrorCode;
+use lectern_extract::archive_of;
 use serde::Serialize;
 
 use crate::{Answer, App, AppError, Rating, Result, SetReport, conversations::kept, error};
@@ -135,9 +136,13 @@ impl Corpus {
     }
 
     /// Takes a document in, with the name of its folder before its path there; `None` where the
-    /// file is gone.
+    /// file is gone. One that is in an archive comes with all of it.
     fn take(&mut self, path: &str) -> Option<String> {
         let path = Path::new(path);
+        if let Some(archive) = archive_of(path) {
+            let inner = path.strip_prefix(archive).ok()?.to_str()?.replace('\\', "/");
+            return Some(format!("{}/{inner}", self.take(archive.to_str()?)?));
+        }
         if let Some(name) = self.files.get(path) {
             return Some(name.clone());
         }

@@ -9,7 +9,7 @@ use std::{
 
 use lectern_answer::{
     Passage,
-    fusion::{Fused, Leg, LegPlace, fuse, words_weight},
+    fusion::{Fused, Leg, LegPlace, QuestionWords, fuse, lift_by_document, words_weight},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
@@ -36,6 +36,10 @@ const QUOTED_CANDIDATES: usize = 1_000;
 /// `docs/benchmarks.md`.
 const LEXICAL_UNIT: f32 = 20.0;
 
+/// What the words of the question that only other passages of a document have are worth at most, as a part of
+/// the embedder's whole spread. Measured; see `docs/benchmarks.md`.
+const DOCUMENT_UNIT: f32 = 1.0;
+
 /// So many of what words found tell whether they are in the question's language.
 const WEIGHED: usize = 10;
 
@@ -47,6 +51,25 @@ const LONGEST_JOINED: u32 = 2_000;
 
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
+
+/// The steps of a search. All of them are taken, but in measurements of what each brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchPlan {
+    /// Words count by how many of the question's occur.
+    pub weighs_words: bool,
+    /// What other passages of a document have lifts its passages.
+    pub lifts: bool,
+    /// Neighbours become one passage.
+    pub joins_neighbours: bool,
+    /// A text is listed once, and one document does not fill the list.
+    pub varies: bool,
+}
+
+impl Default for SearchPlan {
+    fn default() -> Self {
+        Self { weighs_words: true, lifts: true, joins_neighbours: true, varies: true }
+    }
+}
 
 /// A passage that was found, and where each leg has it.
 pub(crate) struct Found {
@@ -86,17 +109,27 @@ pub(crate) struct Asked {
     /// `None` where meaning is not asked for, or there is no embedder.
     pub(crate) vector: Option<Vec<f32>>,
     pub(crate) by_words: bool,
+    pub(crate) plan: SearchPlan,
 }
 
 impl App {
     /// The passages that fit a query best. Filters may be part of the query: `in:contracts`,
-    /// `type:pdf`, `after:2023-05`, `before:2024`. Passages that hold the words in quotes come first; where
+    /// `type:pdf`, `lang:de`, `tag:tax`, `after:2023-05`, `before:2024`. Passages that hold the words in quotes come first; where
     /// all words are in quotes there are no others.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchReply> {
+        self.search_by(request, SearchPlan::default()).await
+    }
+
+    /// As [`App::search`], with some steps left out.
+    pub async fn search_by(
+        &self,
+        request: &SearchRequest,
+        plan: SearchPlan,
+    ) -> Result<SearchReply> {
         let start = Instant::now();
         let _attention = self.attend();
-        let found =
-            self.find(&request.query, request.k as usize, request.mode, &request.filter).await?;
+        let asked = self.asked(&request.query, request.mode, &request.filter).await?;
+        let found = self.list(&Asked { plan, ..asked }, request.k as usize).await?;
         let hits = found
             .into_iter()
             .map(|Found { passage, lexical, semantic, .. }| {
@@ -129,14 +162,17 @@ impl App {
         mode: SearchMode,
         filter: &Filter,
     ) -> Result<Vec<Found>> {
-        let asked = self.asked(query, mode, filter).await?;
-        let found = self.ordered(&asked, k).await?;
+        self.list(&self.asked(query, mode, filter).await?, k).await
+    }
+
+    async fn list(&self, asked: &Asked, k: usize) -> Result<Vec<Found>> {
+        let found = self.ordered(asked, k).await?;
         // What was deleted a moment ago is not found, before anybody has looked at the disk.
         let folders = self.catalog().folders()?;
         let is_there = |found: &Found| {
             !is_gone(self.catalog(), &folders, Path::new(&found.passage.path)).unwrap_or(false)
         };
-        self.read_anew(varied(found.into_iter().filter(is_there), k))
+        self.read_anew(varied(found.into_iter().filter(is_there), k, asked.plan))
     }
 
     /// What is searched for, and where.
@@ -161,7 +197,8 @@ impl App {
             SearchMode::Lexical => None,
             mode => query_vector(&embedding, &query.text, mode).await?,
         };
-        Ok(Asked { by_words: mode != SearchMode::Semantic, query, filter, embedding, vector })
+        let plan = SearchPlan::default();
+        Ok(Asked { by_words: mode != SearchMode::Semantic, query, filter, embedding, vector, plan })
     }
 
     /// All candidates that are left, best first; enough for a list of `k`.
@@ -209,14 +246,15 @@ impl App {
         let records = self.catalog().chunks(&Vec::from_iter(ids), &asked.filter)?;
         let records: HashMap<ChunkId, ChunkRecord> =
             records.into_iter().map(|record| (record.id, record)).collect();
-        let weight = if asked.vector.is_some() {
+        let question = QuestionWords::of(&asked.query.text);
+        let weight = if asked.vector.is_some() && asked.plan.weighs_words {
             let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
             // The text alone: names of files are often in another language than what is in them.
-            words_weight(&asked.query.text, best.map(|record| record.chunk.text.as_str()))
+            words_weight(&question, best.map(|record| question.found_in(&record.chunk.text)))
         } else {
             1.0
         };
-        let fused = fuse(&[
+        let mut fused = fuse(&[
             Leg {
                 unit: LEXICAL_UNIT,
                 asked: candidates,
@@ -232,6 +270,13 @@ impl App {
                 nothing: None,
             },
         ]);
+        if asked.plan.lifts {
+            let words: HashMap<ChunkId, (DocumentId, u64)> = records
+                .values()
+                .map(|record| (record.id, (record.document, words_of(&question, record))))
+                .collect();
+            lift_by_document(&mut fused, |chunk| words.get(&chunk).copied(), DOCUMENT_UNIT);
+        }
         Ok((fused, records))
     }
 
@@ -276,6 +321,15 @@ impl App {
     }
 }
 
+/// Which words of the question stand in a chunk, the headings above it, or the name and title of its document.
+fn words_of(question: &QuestionWords, record: &ChunkRecord) -> u64 {
+    let name = Path::new(&record.path).file_stem().unwrap_or_default().to_string_lossy();
+    let title = record.title.as_deref().unwrap_or_default();
+    let parts = record.chunk.heading.iter().map(String::as_str);
+    let parts = parts.chain([&*name, title, &record.chunk.text]);
+    parts.fold(0, |found, part| found | question.found_in(part))
+}
+
 /// A chunk as evidence.
 pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
     let ChunkRecord { id, document, path, chunk, .. } = record;
@@ -301,10 +355,13 @@ impl From<LegPlace> for Ranking {
 fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
     let typed = &query.filter;
     let kinds = if typed.kinds.is_empty() { &filter.kinds } else { &typed.kinds };
+    let languages = if typed.languages.is_empty() { &filter.languages } else { &typed.languages };
     let mut scope = filter::resolve(&Filter {
         within: filter.within.clone(),
         without: filter.without.clone(),
         kinds: kinds.clone(),
+        languages: languages.clone(),
+        tags: [filter.tags.clone(), typed.tags.clone()].concat(),
         since: typed.since.clone().or_else(|| filter.since.clone()),
         until: typed.until.clone().or_else(|| filter.until.clone()),
     })?;
@@ -315,8 +372,8 @@ fn scope(filter: &Filter, query: &Query) -> Result<ScopeFilter> {
 /// The first `k`, without those whose letters and digits are those of an earlier one, with neighbours in
 /// one section and on one page as one in the place of the better, and with at most three of five from one
 /// document, unless there are no others.
-pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found> {
-    let most = (k * 3).div_ceil(5);
+pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize, plan: SearchPlan) -> Vec<Found> {
+    let most = if plan.varies { (k * 3).div_ceil(5) } else { k };
     let mut texts = HashSet::new();
     let mut of_document: HashMap<DocumentId, usize> = HashMap::new();
     let (mut first, mut later) = (Vec::new(), Vec::new());
@@ -326,11 +383,11 @@ pub(crate) fn varied(found: impl Iterator<Item = Found>, k: usize) -> Vec<Found>
         }
         let letters = |c: &char| c.is_alphanumeric();
         let text: String = found.passage.text.chars().filter(letters).collect();
-        if !texts.insert(text) {
+        if plan.varies && !texts.insert(text) {
             continue;
         }
-        if let Some(neighbour) = first.iter_mut().find(|other: &&mut Found| other.is_beside(&found))
-        {
+        let mut beside = first.iter_mut().filter(|_| plan.joins_neighbours);
+        if let Some(neighbour) = beside.find(|other: &&mut Found| other.is_beside(&found)) {
             neighbour.join(&found);
             continue;
         }
@@ -455,8 +512,10 @@ mod tests {
                 found.passage.range = CharRange::new(at * 100, at * 100 + 10);
                 found
             });
-            let texts: Vec<String> =
-                varied(given, *k).into_iter().map(|found| found.passage.text).collect();
+            let texts: Vec<String> = varied(given, *k, SearchPlan::default())
+                .into_iter()
+                .map(|found| found.passage.text)
+                .collect();
             assert_eq!(texts, *expected, "{k}");
         }
     }
@@ -522,7 +581,7 @@ mod tests {
             let given = given
                 .iter()
                 .map(|(d, page, heading, start, end)| passage(*d, *page, heading, *start, *end));
-            let ranges: Vec<(u32, u32)> = varied(given, 10)
+            let ranges: Vec<(u32, u32)> = varied(given, 10, SearchPlan::default())
                 .into_iter()
                 .map(|found| (found.passage.range.start, found.passage.range.end))
                 .collect();

@@ -1,23 +1,38 @@
 //! A document's text, for reading and for showing.
 
 use std::{
-    fs::File,
+    fs::{self, File, Metadata},
     io::{self, Read as _, Seek as _, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use lectern_catalog::{DocumentRecord, Line};
-use lectern_domain::{CharRange, DocumentId, ErrorCode, LineUnit, Page, PageUnit, char_slice};
-use lectern_extract::{RecognisedPage, detect};
+use lectern_domain::{
+    CharRange, DocumentId, DocumentKind, ErrorCode, LineUnit, Page, PageUnit, char_slice,
+};
+use lectern_extract::{RecognisedPage, archive_of, detect};
 use lectern_ingest::modified_nanoseconds;
 
 use crate::{
     App, AppError, DocumentText, PageText, Place, Quoted, Rect, Result, Source, SourceBlock,
-    SourceNow, SourceState, TextRange, error, filter::absolute, library::now_seconds,
+    SourceNow, SourceState, TextRange, error, filter::absolute, library::now_seconds, locked,
 };
 
 /// The most bytes of a file that are read at once.
 const LONGEST_READ: u64 = 8 << 20;
+
+/// A member of an archive that is larger when unpacked is not shown as it looks.
+const LARGEST_SHOWN: usize = 256 << 20;
+
+/// A member of an archive, in memory while it is shown.
+pub(crate) struct Unpacked {
+    path: String,
+    /// Of the archive.
+    size: u64,
+    modified: i64,
+    bytes: Arc<Vec<u8>>,
+}
 
 impl App {
     /// The text of the document at `path`: as the library holds it, or, where it
@@ -38,12 +53,17 @@ impl App {
                 warnings: document.warnings,
             });
         }
-        if !path.exists() {
+        let is_member = archive_of(&path).is_some();
+        if !is_member && !path.exists() {
             return Err(error::not_found(&path));
         }
-        let kind = detect(&path)
-            .map_err(|failure| AppError::new(ErrorCode::Unreadable, failure.to_string(), ""))?;
         let mut reader = (self.inner.parts.reader)();
+        let kind = if is_member {
+            reader.identify(&path).await?.kind
+        } else {
+            detect(&path)
+                .map_err(|failure| AppError::new(ErrorCode::Unreadable, failure.to_string(), ""))?
+        };
         let mut read = reader.read(&path, kind, Vec::new()).await?;
         if !read.extraction.scans.is_empty() && reader.can_recognise() {
             let mut pages = Vec::new();
@@ -70,7 +90,7 @@ impl App {
     }
 
     /// The document at `path`, to be shown beside an answer.
-    pub fn source(&self, path: &str) -> Result<Source> {
+    pub async fn source(&self, path: &str) -> Result<Source> {
         let document = self.document(path)?;
         // Whoever looks at it asks about it next.
         if !self.inner.read_only && self.catalog().hurry(path, now_seconds())? {
@@ -90,7 +110,15 @@ impl App {
                 text: text.to_owned(),
             })
             .collect();
-        let metadata = std::fs::metadata(path).ok();
+        let metadata = on_disk(path);
+        let bytes = match &metadata {
+            Some(metadata) if archive_of(Path::new(path)).is_none() => metadata.len(),
+            // Only what is shown as it looks is asked for by its bytes.
+            Some(_) if matches!(document.kind, DocumentKind::Pdf | DocumentKind::Image) => {
+                self.unpacked(path).await.map_or(0, |bytes| bytes.len() as u64)
+            }
+            _ => 0,
+        };
         let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
         Ok(Source {
             path: path.to_owned(),
@@ -104,7 +132,7 @@ impl App {
                 }
                 None => false,
             },
-            bytes: metadata.map_or(0, |metadata| metadata.len()),
+            bytes,
             content: self.content_of(document.id)?.unwrap_or_default(),
             blocks,
         })
@@ -148,9 +176,15 @@ impl App {
 
     /// At most `length` bytes, and no more than [`LONGEST_READ`], of the file behind the
     /// document at `path`, from byte `start`; fewer where the file ends before. Only files
-    /// of the library are read.
-    pub fn document_bytes(&self, path: &str, start: u64, length: u64) -> Result<Vec<u8>> {
+    /// of the library, and members of archives that are, are read.
+    pub async fn document_bytes(&self, path: &str, start: u64, length: u64) -> Result<Vec<u8>> {
         self.document(path)?;
+        if archive_of(Path::new(path)).is_some() {
+            let bytes = self.unpacked(path).await?;
+            let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+            let end = start.saturating_add(length.min(LONGEST_READ));
+            return Ok(bytes[at(start)..at(end)].to_vec());
+        }
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(path)?;
             file.seek(SeekFrom::Start(start))?;
@@ -165,6 +199,42 @@ impl App {
                 "Check that the file is still there and that you may read it.",
             )
         })
+    }
+
+    /// The bytes of a member of an archive, which are kept until another one is asked for.
+    async fn unpacked(&self, path: &str) -> Result<Arc<Vec<u8>>> {
+        let (size, modified) = on_disk(path)
+            .map_or((0, 0), |metadata| (metadata.len(), modified_nanoseconds(&metadata)));
+        {
+            let mut shown = locked(&self.inner.shown);
+            let same = |shown: &&Unpacked| {
+                (shown.path.as_str(), shown.size, shown.modified) == (path, size, modified)
+            };
+            if let Some(shown) = shown.as_ref().filter(same) {
+                return Ok(shown.bytes.clone());
+            }
+            *shown = None;
+        }
+        let mut reader = (self.inner.parts.reader)();
+        let bytes = Arc::new(reader.unpack(Path::new(path)).await?);
+        if bytes.len() > LARGEST_SHOWN {
+            return Err(AppError::new(
+                ErrorCode::Unreadable,
+                format!("{path} is too large to be shown out of its archive"),
+                "Open the archive with another program.",
+            ));
+        }
+        let unpacked = Unpacked { path: path.to_owned(), size, modified, bytes: bytes.clone() };
+        *locked(&self.inner.shown) = Some(unpacked);
+        Ok(bytes)
+    }
+
+    /// The file on the disk that another program can open to see the document at `path`: itself,
+    /// or the archive that it is in. Only for documents of the library.
+    pub fn file_to_open(&self, path: &str) -> Result<PathBuf> {
+        self.document(path)?;
+        let path = Path::new(path);
+        Ok(archive_of(path).unwrap_or(path).to_owned())
     }
 
     /// What became of sources since they were quoted, in the order of `quoted`.
@@ -185,15 +255,15 @@ impl App {
             };
         };
         if content.is_some() && self.content_of(document.id)? == *content {
-            return match std::fs::metadata(path) {
-                Err(_) => now(SourceState::Missing),
+            return match on_disk(path) {
+                None => now(SourceState::Missing),
                 // It is another one on the disk already, and will soon be read.
-                Ok(found)
+                Some(found)
                     if self.catalog().modified_at(path)? != Some(modified_nanoseconds(&found)) =>
                 {
                     now(SourceState::Changed)
                 }
-                Ok(_) => now(SourceState::Same),
+                Some(_) => now(SourceState::Same),
             };
         }
         let text = self.catalog().text(document.id)?.unwrap_or_default();
@@ -220,6 +290,12 @@ impl App {
             )
         })
     }
+}
+
+/// What the disk says of the file at `path`, or of the archive that it is in.
+fn on_disk(path: &str) -> Option<Metadata> {
+    let path = Path::new(path);
+    fs::metadata(archive_of(path).unwrap_or(path)).ok()
 }
 
 impl From<TextRange> for CharRange {

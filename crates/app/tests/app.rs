@@ -5,7 +5,10 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -22,7 +25,10 @@ use lectern_domain::{
     IndexedChunk, LineUnit, ModelError, Scope, Source, TokenUsage,
 };
 use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{ReadDocument, ReadFailure, read_document, unlock_document};
+use lectern_extract::worker::{
+    MemberIdentity, ReadDocument, ReadFailure, identify_member, read_document, unlock_document,
+    unpack_member,
+};
 use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
 use tokio::sync::OnceCell;
@@ -129,10 +135,52 @@ impl ChatModel for Speaker {
     }
 }
 
+/// Repeats the first sentence of each source that it is given, and counts how often it is asked.
+#[derive(Default)]
+struct Repeater(AtomicUsize);
+
+#[async_trait]
+impl ChatModel for Repeater {
+    fn id(&self) -> &str {
+        "repeater"
+    }
+    fn context_tokens(&self) -> usize {
+        4096
+    }
+    async fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
+        Ok(text.split_whitespace().count())
+    }
+    async fn yes_or_no(&self, _: Vec<ChatMessage>) -> Result<Option<f32>, ModelError> {
+        Ok(None)
+    }
+    async fn generate(&self, request: ChatRequest) -> Result<ChatStream, ModelError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let sources = request.messages[1].content.split("\n\n");
+        let said: Vec<String> = sources
+            .filter_map(|source| source.trim_start_matches("Sources:\n").split_once('\n'))
+            .filter_map(|(title, text)| {
+                let number = title.strip_prefix('[')?.split_once(']')?.0;
+                Some(format!("{}. [{number}]", text.split_once('.')?.0))
+            })
+            .collect();
+        let usage = TokenUsage { prompt: 10, completion: 5 };
+        let deltas = [Ok(ChatDelta::Text(said.join(" "))), Ok(ChatDelta::Done(usage))];
+        Ok(stream::iter(deltas).boxed())
+    }
+}
+
 struct LocalReader;
 
 #[async_trait]
 impl DocumentReader for LocalReader {
+    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+        identify_member(path)
+    }
+
+    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
+        unpack_member(path)
+    }
+
     async fn read(
         &mut self,
         path: &Path,
@@ -230,9 +278,13 @@ fn open(
 impl World {
     /// A library of these files, read.
     async fn new(chat: Option<Speaker>, files: &[(&str, &str)]) -> Self {
+        Self::with(chat.map(|speaker| Arc::new(speaker) as Arc<dyn ChatModel>), files).await
+    }
+
+    /// The same with any model.
+    async fn with(chat: Option<Arc<dyn ChatModel>>, files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let index: Arc<dyn ChunkIndex> = Arc::new(WordIndex::default());
-        let chat = chat.map(|speaker| Arc::new(speaker) as Arc<dyn ChatModel>);
         let app = open(directory.path(), &index, chat).unwrap();
         let world = Self { directory, index, app };
         for (name, content) in files {
@@ -361,6 +413,128 @@ async fn a_question_can_be_asked_again_in_other_words_and_without_a_source() {
     assert_eq!(second.standalone_question, "rent due on what day");
     assert_eq!(second.question, "When is the rent due?");
     assert_eq!(documents(&second), [world.path("rent.md").to_string_lossy()]);
+}
+
+#[tokio::test]
+async fn the_sentence_that_answers_is_known_before_the_model_speaks() {
+    let world = World::new(None, &[RENT]).await;
+    let request = AskRequest { no_answer: true, ..question("How much is the rent?") };
+    let answer = world.app.ask(&request, |_| {}, &CancellationToken::new()).await.unwrap();
+    let text = world.app.text(&world.path("rent.md")).await.unwrap();
+    let text: Vec<char> = text.pages.iter().flat_map(|page| page.text.chars()).collect();
+    let range = answer.passages[0].answering.unwrap();
+    let sentence: String = text[range.start as usize..range.end as usize].iter().collect();
+    assert_eq!(sentence, "The rent is 900 euros.");
+}
+
+#[tokio::test]
+async fn an_answer_names_the_files_in_scope_that_were_not_read() {
+    let files = [RENT, ("torn.pdf", "%PDF-1.7 torn"), ("sub/also.pdf", "%PDF-1.7 torn")];
+    let world = World::new(None, &files).await;
+    std::fs::write(world.path("new.md"), "It waits.").unwrap();
+    world.app.add(&[world.path("")]).await.unwrap();
+    let asked = async |within: &str| {
+        let within = vec![world.path(within).to_string_lossy().into_owned()];
+        let filter = Filter { within, ..Filter::default() };
+        let request = AskRequest { no_answer: true, filter, ..question("What is the rent?") };
+        let answer = world.app.ask(&request, |_| {}, &CancellationToken::new()).await.unwrap();
+        let named = answer.unread.into_iter().map(|file| {
+            let name = Path::new(&file.path).file_name().unwrap().to_string_lossy().into_owned();
+            (name, file.state)
+        });
+        (answer.pending, answer.failed, named.collect::<Vec<_>>())
+    };
+    let also = ("also.pdf".to_owned(), FileState::Failed);
+    let all = vec![
+        ("new.md".to_owned(), FileState::Pending),
+        also.clone(),
+        ("torn.pdf".to_owned(), FileState::Failed),
+    ];
+    assert_eq!(asked("").await, (1, 2, all));
+    assert_eq!(asked("sub").await, (0, 1, vec![also]));
+}
+
+#[tokio::test]
+async fn an_answer_is_made_anew_from_its_passages_without_a_search() {
+    let speaker = Speaker { reply: "The rent is 900 euros [1].", endless: false };
+    let world = World::new(Some(speaker), &[RENT]).await;
+    let never = CancellationToken::new();
+    let work = async || world.app.work_until_idle(&never).await.unwrap();
+    let first = world.app.ask(&question("What is the rent?"), |_| {}, &never).await.unwrap();
+    // Found by a search, but not there the first time.
+    std::fs::write(world.path("other.md"), "What is the rent? The rent is what the rent is.")
+        .unwrap();
+    work().await;
+    let request = AskRequest {
+        passages_of: first.id,
+        manner: Some(Manner::Shorter),
+        ..question("What is the rent?")
+    };
+    let again = world.app.ask(&request, |_| {}, &never).await.unwrap();
+    assert_eq!(again.passages, first.passages);
+    assert_eq!(again.citations, first.citations);
+    // Where one of them has changed, it is searched again.
+    std::fs::write(world.path("rent.md"), "# Lease\n\nThe rent is 950 euros.").unwrap();
+    work().await;
+    let anew = world.app.ask(&request, |_| {}, &never).await.unwrap();
+    assert_eq!(anew.passages.len(), 2);
+    let gone = AskRequest { passages_of: Some(999), ..request };
+    let gone = world.app.ask(&gone, |_| {}, &never).await.unwrap_err();
+    assert_eq!(gone.code, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn documents_that_the_person_adds_come_first_wherever_is_looked() {
+    let files = [RENT, ("sub/boat.md", "The boat is blue."), ("sub/car.md", "The rent of a car.")];
+    let world = World::new(None, &files).await;
+    let path = |name: &str| world.path(name).to_string_lossy().into_owned();
+    let request = AskRequest {
+        no_answer: true,
+        with: vec![path("sub/boat.md")],
+        filter: Filter { within: vec![path("rent.md")], ..Filter::default() },
+        ..question("Is the rent for the boat?")
+    };
+    let answer = world.app.ask(&request, |_| {}, &CancellationToken::new()).await.unwrap();
+    let documents: Vec<String> = answer.passages.into_iter().map(|it| it.document).collect();
+    assert_eq!(documents, [path("sub/boat.md"), path("rent.md")]);
+}
+
+#[tokio::test]
+async fn what_was_found_in_a_document_is_kept_with_its_content() {
+    let files = [("ada.md", "Ada pays 900 euros."), ("ben.md", "Ben pays 700 euros.")];
+    let model = Arc::new(Repeater::default());
+    let world = World::with(Some(model.clone()), &files).await;
+    let never = CancellationToken::new();
+    // How often the model was asked, and what came of it.
+    let asked = async |question: AskRequest| {
+        let before = model.0.load(Ordering::SeqCst);
+        let answer = world.app.ask(&question, |_| {}, &never).await.unwrap();
+        (model.0.load(Ordering::SeqCst) - before, answer)
+    };
+    let list = || question("List what everybody pays");
+    let (times, first) = asked(list()).await;
+    assert_eq!(times, 3, "each document, and what they come to");
+    let coverage = first.coverage.unwrap();
+    assert_eq!((coverage.documents, coverage.read), (2, 2), "few documents are read unasked");
+    assert!(!first.wants_everything);
+    assert_eq!(first.citations.len(), 2, "{}", first.answer);
+    assert_eq!(asked(list()).await.0, 1, "only what they come to");
+    // A file that was renamed has the same content.
+    std::fs::rename(world.path("ben.md"), world.path("benjamin.md")).unwrap();
+    std::fs::write(world.path("ada.md"), "Ada pays 950 euros.").unwrap();
+    world.app.work_until_idle(&never).await.unwrap();
+    let (times, changed) = asked(list()).await;
+    assert_eq!(times, 2, "the document that was changed");
+    assert!(changed.answer.contains("950") && !changed.answer.contains("900"));
+    let cited: Vec<&str> = changed.citations.iter().map(|it| it.document.as_str()).collect();
+    assert!(cited.iter().any(|path| path.ends_with("benjamin.md")), "{cited:?}");
+    let shorter = AskRequest { manner: Some(Manner::Shorter), ..list() };
+    assert_eq!(asked(shorter).await.0, 3, "another manner is another question");
+    let larger = format!("Nothing of it. {}", "It says nothing. ".repeat(2_000));
+    std::fs::write(world.path("long.md"), larger).unwrap();
+    world.app.work_until_idle(&never).await.unwrap();
+    let (_, offered) = asked(list()).await;
+    assert!(offered.wants_everything && offered.coverage.is_none(), "it would take too long");
 }
 
 #[tokio::test]
@@ -498,7 +672,7 @@ async fn the_state_tells_what_is_searchable_and_what_is_missing() {
 async fn a_source_is_shown_block_by_block() {
     let world = World::new(None, &[RENT]).await;
     let path = world.path("rent.md");
-    let source = world.app.source(path.to_str().unwrap()).unwrap();
+    let source = world.app.source(path.to_str().unwrap()).await.unwrap();
     assert_eq!(
         (source.title.as_str(), source.kind.as_str(), source.missing),
         ("Lease", "md", false)
@@ -514,9 +688,9 @@ async fn a_source_is_shown_block_by_block() {
         .unwrap()
         .set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
         .unwrap();
-    assert!(world.app.source(path.to_str().unwrap()).unwrap().changed);
+    assert!(world.app.source(path.to_str().unwrap()).await.unwrap().changed);
     std::fs::remove_file(&path).unwrap();
-    assert!(world.app.source(path.to_str().unwrap()).unwrap().missing);
+    assert!(world.app.source(path.to_str().unwrap()).await.unwrap().missing);
 }
 
 #[tokio::test]
@@ -524,18 +698,77 @@ async fn only_files_of_the_library_are_given_to_the_page_and_only_in_parts() {
     let world = World::new(None, &[RENT]).await;
     let path = world.path("rent.md");
     let path = path.to_str().unwrap();
-    let bytes = |start, length| world.app.document_bytes(path, start, length).unwrap();
-    let size = world.app.source(path).unwrap().bytes;
+    let bytes = async |start, length| world.app.document_bytes(path, start, length).await.unwrap();
+    let size = world.app.source(path).await.unwrap().bytes;
     assert_eq!(size, RENT.1.len() as u64);
-    assert_eq!(bytes(2, 5), b"Lease");
-    assert_eq!(bytes(size - 6, 100), b"first.");
-    assert_eq!(bytes(size + 1, 1), b"");
+    assert_eq!(bytes(2, 5).await, b"Lease");
+    assert_eq!(bytes(size - 6, 100).await, b"first.");
+    assert_eq!(bytes(size + 1, 1).await, b"");
     let secret = world.directory.path().join("library/catalog.sqlite");
-    let refused = world.app.document_bytes(secret.to_str().unwrap(), 0, 10).unwrap_err();
+    let refused = world.app.document_bytes(secret.to_str().unwrap(), 0, 10).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NotFound);
     // A document without pages has no rectangles, and a range that is none is no error.
     let ranges = [TextRange { start: 0, end: 5 }, TextRange { start: 9, end: 3 }];
     assert_eq!(world.app.places(path, &ranges).unwrap(), [[], []]);
+}
+
+#[tokio::test]
+async fn what_is_in_an_archive_is_shown_out_of_it() {
+    let world = World::new(None, &[RENT]).await;
+    let archive = world.path("shelf.zip");
+    std::fs::write(&archive, include_bytes!("../../extract/tests/data/shelf.zip")).unwrap();
+    world.app.add(&[world.path("")]).await.unwrap();
+    world.app.work_until_idle(&CancellationToken::new()).await.unwrap();
+    let name = |inner: &str| archive.join(inner).to_str().unwrap().to_owned();
+    let found = async |word: &str, filter: Filter| {
+        let request =
+            SearchRequest { query: word.into(), k: 10, mode: SearchMode::Lexical, filter };
+        let hits = world.app.search(&request).await.unwrap().hits;
+        hits.into_iter().map(|hit| hit.document).collect::<Vec<_>>()
+    };
+    let within = |path: &Path| Filter {
+        within: vec![path.to_str().unwrap().to_owned()],
+        ..Filter::default()
+    };
+    for (word, inner, kind) in [
+        ("heron", "notes/heron.pdf", "pdf"),
+        ("otter", "notes/otter.md", "md"),
+        ("badger", "inner.zip/badger.txt", "txt"),
+    ] {
+        let path = name(inner);
+        assert_eq!(found(word, within(&archive)).await, [path.clone()]);
+        let of_kind = Filter { kinds: vec![kind.into()], ..Filter::default() };
+        assert_eq!(found(word, of_kind).await, [path.clone()]);
+        let elsewhere = world.path("rent.md");
+        assert_eq!(found(word, within(&elsewhere)).await, [""; 0]);
+        let source = world.app.source(&path).await.unwrap();
+        assert_eq!((source.kind.as_str(), source.missing, source.changed), (kind, false, false));
+        assert_eq!(world.app.file_to_open(&path).unwrap(), archive);
+        let text = world.app.text(path.as_ref()).await.unwrap();
+        assert!(text.pages[0].text.contains(word), "{text:?}");
+    }
+    // A page is drawn from the bytes of the member, part by part.
+    let pdf = name("notes/heron.pdf");
+    let size = world.app.source(&pdf).await.unwrap().bytes;
+    let head = world.app.document_bytes(&pdf, 0, 8).await.unwrap();
+    let tail = world.app.document_bytes(&pdf, size - 6, 100).await.unwrap();
+    assert_eq!((head.as_slice(), tail.as_slice()), (b"%PDF-1.4".as_slice(), b"%%EOF\n".as_slice()));
+    assert_eq!(world.app.document_bytes(&pdf, size + 1, 1).await.unwrap(), b"");
+    // Nothing else is given, neither what failed nor what is not there.
+    for inner in ["bad.docx", "gone.pdf"] {
+        let refused = world.app.document_bytes(&name(inner), 0, 8).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NotFound, "{inner}");
+    }
+    // Outside of the library as well.
+    let outside = world.directory.path().join("outside.zip");
+    std::fs::rename(&archive, &outside).unwrap();
+    assert_eq!(found("badger", Filter::default()).await, [""; 0], "at once");
+    assert!(world.app.source(&pdf).await.unwrap().missing);
+    let text = world.app.text(&outside.join("inner.zip/badger.txt")).await.unwrap();
+    assert_eq!((text.kind.as_str(), text.pages.len()), ("txt", 1));
+    let list = world.app.text(&outside).await.unwrap();
+    assert!(list.pages[0].text.contains("inner.zip/badger.txt"), "{list:?}");
+    assert!(world.app.text(&outside.join("nothing.txt")).await.is_err());
 }
 
 #[tokio::test]
@@ -684,7 +917,7 @@ async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
     work().await;
     let state = || {
         let files = world.app.files().unwrap();
-        let file = files.iter().find(|file| file.path.ends_with("locked.zip")).unwrap();
+        let file = files.iter().find(|file| file.path.ends_with("locked.zip/note.txt")).unwrap();
         (file.state, file.needs)
     };
     let needs_password = (FileState::Failed, Some(FileNeed::Password));
@@ -698,7 +931,7 @@ async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
     world.app.unlock(&path, "secret").await.unwrap();
     work().await;
     assert_eq!(state(), (FileState::Ready, None));
-    assert_eq!(world.found("heron").await, ["locked.zip"]);
+    assert_eq!(world.found("heron").await, ["note.txt"]);
     // A copy has the same content, and a changed file asks again.
     std::fs::copy(&path, world.path("copy.zip")).unwrap();
     let mut changed = locked.to_vec();
@@ -706,7 +939,7 @@ async fn a_password_opens_a_file_once_and_is_kept_nowhere() {
     std::fs::write(&path, changed).unwrap();
     work().await;
     assert_eq!(state(), needs_password);
-    assert_eq!(world.found("heron").await, ["copy.zip"]);
+    assert_eq!(world.found("heron").await, ["note.txt"]);
     for entry in std::fs::read_dir(world.directory.path().join("library")).unwrap() {
         let file = entry.unwrap().path();
         let bytes = std::fs::read(&file).unwrap_or_default();

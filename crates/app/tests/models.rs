@@ -271,7 +271,7 @@ async fn what_is_removed_is_replaced_by_what_is_here() {
     assert_eq!(world.answers_with().await, one);
     let preview = world.app.removal_preview(&one).unwrap();
     assert!(preview.in_use && preview.removable);
-    let removed = world.app.remove_model(&one).await.unwrap();
+    let removed = world.app.remove_model(&one, false).await.unwrap();
     assert_eq!(
         (removed.freed_bytes, removed.now_in_use),
         (preview.frees_bytes, Some(other.clone()))
@@ -281,7 +281,7 @@ async fn what_is_removed_is_replaced_by_what_is_here() {
     assert!(world.folder.path().join("Downloads/one.gguf").exists());
     assert_eq!(world.app.model_entry(&one).await.unwrap_err().code, ErrorCode::InvalidInput);
     assert!(!world.app.removal_preview("embedder").unwrap().removable);
-    assert!(world.app.remove_model("embedder").await.is_err());
+    assert!(world.app.remove_model("embedder", false).await.is_err());
 }
 
 #[tokio::test]

@@ -139,6 +139,7 @@ fn embedder() -> BertEmbedder {
         directory: installed.directory.clone(),
         query_prefix: model.query_prefix.clone(),
         passage_prefix: model.passage_prefix.clone(),
+        first_token: model.first_token,
         max_tokens: model.context_tokens,
     })
     .unwrap()
@@ -315,7 +316,13 @@ fn insert(
         scans: Vec::new(),
     };
     let hash = number.to_le_bytes();
-    let new = NewDocument { hash: &hash, reader: 1, extraction: &extraction, chunks: &chunks };
+    let new = NewDocument {
+        hash: &hash,
+        reader: 1,
+        extraction: &extraction,
+        chunks: &chunks,
+        members: &[],
+    };
     catalog.insert_document(file, &new).unwrap()
 }
 

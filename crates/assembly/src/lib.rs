@@ -31,7 +31,7 @@ use tokio::sync::OnceCell;
 /// The first argument that makes the executable a reader process.
 const WORKER_ARGUMENT: &str = "read-worker";
 
-/// The dimensions of the default embedder's vectors.
+/// The dimensions of vectors of an embedder that the catalogue of models does not know.
 const DIMENSIONS: usize = 384;
 
 /// The spread of cosines of an embedder that nobody has measured.
@@ -79,7 +79,7 @@ pub fn open(options: &Options) -> Result<App> {
     let ocr_model = store.directory(ocr_id).map_err(model_error)?;
     let program = std::env::current_exe().map_err(|error| invalid(&error))?;
     let parts = Parts {
-        index: Arc::new(Indices { directory: directory.join("index") }),
+        index: Arc::new(Indices { directory: directory.join("index"), store: store.clone() }),
         embedder: embedder_id.clone(),
         embedding: {
             let store = store.clone();
@@ -118,6 +118,8 @@ pub fn open(options: &Options) -> Result<App> {
 /// Where the indices of a library lie.
 struct Indices {
     directory: PathBuf,
+    /// Says how long an embedder's vectors are.
+    store: ModelStore,
 }
 
 #[async_trait]
@@ -127,11 +129,14 @@ impl IndexStore for Indices {
         embedder: &str,
         access: Access,
     ) -> std::result::Result<Arc<dyn ChunkIndex>, IndexError> {
+        let shape = self.store.model(embedder).ok().and_then(|model| model.shape);
+        let dimensions = shape.and_then(|shape| usize::try_from(shape.width).ok());
+        let dimensions = dimensions.unwrap_or(DIMENSIONS);
         let index = match access {
             Access::Search => {
-                LanceIndex::open_to_search(&self.directory, embedder, DIMENSIONS).await?
+                LanceIndex::open_to_search(&self.directory, embedder, dimensions).await?
             }
-            Access::Write => LanceIndex::open(&self.directory, embedder, DIMENSIONS).await?,
+            Access::Write => LanceIndex::open(&self.directory, embedder, dimensions).await?,
         };
         Ok(Arc::new(index))
     }
@@ -156,6 +161,7 @@ fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
                 BertEmbedder::load(EmbedderOptions {
                     query_prefix: model.query_prefix.clone(),
                     passage_prefix: model.passage_prefix.clone(),
+                    first_token: model.first_token,
                     max_tokens: model.context_tokens,
                     directory: installed.directory.clone(),
                     id,
@@ -243,4 +249,25 @@ fn model_error(error: ModelsError) -> AppError {
 
 fn invalid(error: &dyn std::fmt::Display) -> AppError {
     AppError::new(ErrorCode::Library, error.to_string(), "Name a folder with --library.")
+}
+
+#[cfg(test)]
+mod tests {
+    use lectern_inference::ENCODER_ARCHITECTURES;
+    use lectern_models::{ModelRole, catalogue};
+
+    /// Those of chat models are compared in the catalogue's own tests.
+    #[test]
+    fn every_embedder_of_the_catalogue_can_be_loaded() {
+        for model in catalogue().iter().filter(|model| model.role == ModelRole::Embedder) {
+            assert!(ENCODER_ARCHITECTURES.contains(&model.architecture.as_str()), "{}", model.id);
+            let names: Vec<&str> = model.files.iter().map(|file| file.name.as_str()).collect();
+            assert_eq!(
+                names,
+                ["model.safetensors", "tokenizer.json", "config.json"],
+                "{}",
+                model.id
+            );
+        }
+    }
 }

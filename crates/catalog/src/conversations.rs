@@ -1,7 +1,7 @@
 //! Conversations. An answer is kept as the JSON it was shown as, with the quoted
 //! words of its sources, so that it stays readable when the sources are gone.
 
-use lectern_domain::ConversationId;
+use lectern_domain::{ConversationId, DocumentId};
 use rusqlite::{OptionalExtension, params};
 
 use crate::{Catalog, Result};
@@ -66,6 +66,25 @@ impl Catalog {
         )?;
         let rows = statement.query_map([], |row| Ok((ConversationId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What was found in a document for a question, if that was kept.
+    pub fn finding(&self, document: DocumentId, asked: &str) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT said FROM finding WHERE document = ?1 AND asked = ?2")?;
+        Ok(statement.query_row(params![document.0, asked], |row| row.get(0)).optional()?)
+    }
+
+    /// Keeps what was found in a document for a question, as long as the document is there. One
+    /// that has gone meanwhile is no error.
+    pub fn keep_finding(&self, document: DocumentId, asked: &str, said: &str) -> Result<()> {
+        self.lock().execute(
+            "INSERT OR REPLACE INTO finding (document, asked, said)
+             SELECT id, ?2, ?3 FROM document WHERE id = ?1",
+            params![document.0, asked, said],
+        )?;
+        Ok(())
     }
 
     /// Every conversation as (id, title, seconds since 1970 of the last answer),

@@ -13,6 +13,8 @@ use crate::{Catalog, CatalogError, Result, ScopeFilter, files::scope_condition, 
 
 /// The setting that names the embedder whose vectors answer.
 const EMBEDDER_SETTING: &str = "embedder";
+/// The setting that says how many vectors there are of the embedder that is to take its place.
+const SUCCESSOR_SETTING: &str = "successor_vectors";
 
 /// What was read from a file, on its way into the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,17 @@ pub struct NewDocument<'a> {
     pub extraction: &'a Extraction,
     /// Its chunks, in order.
     pub chunks: &'a [Chunk],
+    /// What it holds, where it is an archive.
+    pub members: &'a [Member],
+}
+
+/// A member of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its path below the archive's.
+    pub path: String,
+    /// Why it cannot be read, where that is known.
+    pub failure: Option<String>,
 }
 
 /// A document without its text.
@@ -61,8 +74,10 @@ pub struct QueuedChunk {
     pub id: ChunkId,
     /// Its document.
     pub document: DocumentId,
-    /// The document's title, or the name of a file that holds it.
-    pub title: String,
+    /// The path of a file that holds it; empty where none does any more.
+    pub path: String,
+    /// The document's own title.
+    pub title: Option<String>,
     /// The headings above it.
     pub heading: Vec<String>,
     /// Its text.
@@ -102,38 +117,105 @@ impl Catalog {
         Ok(found)
     }
 
+    /// As [`Catalog::reuse_document`], of whatever kind it is.
+    pub fn reuse_unlocked(
+        &self,
+        file: FileId,
+        hash: &[u8],
+        reader: u32,
+    ) -> Result<Option<DocumentId>> {
+        let connection = self.lock();
+        let found = connection
+            .query_row(
+                "SELECT id FROM document WHERE hash = ?1 AND reader = ?2",
+                params![hash, reader],
+                |row| Ok(DocumentId(row.get(0)?)),
+            )
+            .optional()?;
+        if let Some(document) = found {
+            set_incoming(&connection, file, document)?;
+        }
+        Ok(found)
+    }
+
     /// Keeps a document that was read from `file`, with its pages and chunks. It is
     /// not searchable before [`Catalog::attach`].
     pub fn insert_document(&self, file: FileId, new: &NewDocument<'_>) -> Result<DocumentId> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        let id = insert(&transaction, new)?;
-        set_incoming(&transaction, file, id)?;
-        transaction.commit()?;
-        Ok(id)
-    }
-
-    /// Keeps a document that was read with a password from the file at `path`, which could not
-    /// be read without, and queues the file before all others at `now` (seconds since 1970):
-    /// its content is then known. Returns whether there was such a file.
-    pub fn keep_unlocked(&self, path: &str, new: &NewDocument<'_>, now: i64) -> Result<bool> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        // It may have been read from another file meanwhile.
         let kind = new.extraction.kind.as_str();
         let id = match document_of(&transaction, new.hash, kind, new.reader)? {
             Some(known) => known,
             None => insert(&transaction, new)?,
         };
-        let held = transaction.execute(
-            "UPDATE file SET state = 'pending', reason = NULL, needs = NULL, retry_at = NULL,
-                 urgent = ?3, incoming = ?2
-             WHERE path = ?1 AND state = 'failed' AND needs = 'password'",
-            params![path, id.0, now],
-        )?;
-        if held > 0 {
+        set_incoming(&transaction, file, id)?;
+        transaction.commit()?;
+        Ok(id)
+    }
+
+    /// Keeps documents that were read with a password from the files at these paths, which could
+    /// not be read without, and queues the files before all others at `now` (seconds since 1970):
+    /// their contents are then known. What is in an archive that was opened with them waits for it
+    /// to be listed. Returns whether there was such a file.
+    pub fn keep_unlocked(&self, opened: &[(&str, NewDocument<'_>)], now: i64) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let mut any = false;
+        for (path, new) in opened {
+            let kind = new.extraction.kind.as_str();
+            let id = match document_of(&transaction, new.hash, kind, new.reader)? {
+                Some(known) => known,
+                None => insert(&transaction, new)?,
+            };
+            let held = transaction.execute(
+                "UPDATE file SET state = 'pending', reason = NULL, needs = NULL, retry_at = NULL,
+                     urgent = ?3, incoming = ?2
+                 WHERE path = ?1 AND state = 'failed' AND needs = 'password'",
+                params![path, id.0, now],
+            )?;
+            any |= held > 0;
+            if held == 0 {
+                transaction.execute("INSERT OR IGNORE INTO loose VALUES (?1)", [id.0])?;
+            }
+        }
+        if any {
             transaction.commit()?;
         }
-        Ok(held > 0)
+        Ok(any)
+    }
+
+    /// The next documents in use whose language nobody has looked at, each with some of its text: so many
+    /// characters from its middle.
+    pub fn documents_without_language(
+        &self,
+        limit: usize,
+        characters: usize,
+    ) -> Result<Vec<(DocumentId, String)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, substr(text, max(1, (length(text) - ?2) / 2), ?2) FROM document
+             WHERE language IS NULL
+               AND EXISTS (SELECT 1 FROM file WHERE file.document = document.id) LIMIT ?1",
+        )?;
+        let rows = statement.query_map(params![limit as i64, characters as i64], |row| {
+            Ok((DocumentId(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Keeps the languages of documents, as ISO 639-1 codes; none where it cannot be told.
+    pub fn set_languages(&self, languages: &[(DocumentId, Option<&str>)]) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        {
+            let mut update =
+                transaction.prepare_cached("UPDATE document SET language = ?2 WHERE id = ?1")?;
+            for (document, language) in languages {
+                update.execute(params![document.0, language.unwrap_or_default()])?;
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     /// The chunks of `document` that the lexical index lacks.
@@ -194,6 +276,7 @@ impl Catalog {
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             [EMBEDDER_SETTING, embedder],
         )?;
+        transaction.execute("DELETE FROM setting WHERE name = ?1", [SUCCESSOR_SETTING])?;
         // The vectors of the one before are of no use any more.
         forgetting::ask_to_purge(&transaction)?;
         transaction.commit()?;
@@ -208,6 +291,31 @@ impl Catalog {
     /// Chooses the embedder of a library that has no vectors yet.
     pub fn set_embedder(&self, embedder: &str) -> Result<()> {
         self.set_setting(EMBEDDER_SETTING, embedder)
+    }
+
+    /// How many chunks have vectors of the embedder that is to take the other one's place, as far
+    /// as its maker has said.
+    pub fn successor_vectors(&self) -> Result<u64> {
+        let said = self.setting(SUCCESSOR_SETTING)?;
+        Ok(said.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    /// Says how many there are.
+    pub fn set_successor_vectors(&self, count: usize) -> Result<()> {
+        self.set_setting(SUCCESSOR_SETTING, &count.to_string())
+    }
+
+    /// The texts of at most so many chunks, taken evenly from all there are.
+    pub fn sample_texts(&self, most: u32) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM chunk";
+        let (first, last): (i64, i64) =
+            connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let step = usize::try_from((last - first) / i64::from(most.max(1)) + 1).unwrap_or(1);
+        let mut next =
+            connection.prepare("SELECT text FROM chunk WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        let texts = (first..=last).step_by(step).map(|id| next.query_row([id], |row| row.get(0)));
+        Ok(texts.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The next chunks without a vector of files that somebody edits or looks at, the
@@ -570,7 +678,7 @@ pub(crate) fn drop_unused(transaction: &Transaction<'_>) -> Result<()> {
 
 /// Writes a document with its pages and chunks.
 fn insert(transaction: &Transaction<'_>, new: &NewDocument<'_>) -> Result<DocumentId> {
-    let NewDocument { hash, reader, extraction, chunks } = new;
+    let NewDocument { hash, reader, extraction, chunks, members } = new;
     transaction.execute(
         "INSERT INTO document (hash, kind, reader, title, text, blocks, warnings)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -618,6 +726,14 @@ fn insert(transaction: &Transaction<'_>, new: &NewDocument<'_>) -> Result<Docume
         }
     }
     {
+        let mut insert_member = transaction.prepare_cached(
+            "INSERT INTO member (document, ord, path, failure) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for (ord, member) in members.iter().enumerate() {
+            insert_member.execute(params![id.0, ord, member.path, member.failure])?;
+        }
+    }
+    {
         let mut insert_scan = transaction
             .prepare_cached("INSERT OR IGNORE INTO scan (hash, page) VALUES (?1, ?2)")?;
         for page in &extraction.scans {
@@ -657,9 +773,9 @@ fn set_incoming(connection: &Connection, file: FileId, document: DocumentId) -> 
 fn queued(connection: &Connection, condition: &str, parameter: i64) -> Result<Vec<QueuedChunk>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT chunk.id, chunk.document,
-                coalesce(document.title, (SELECT min(path) FROM file WHERE file.incoming = chunk.document),
+                coalesce((SELECT min(path) FROM file WHERE file.incoming = chunk.document),
                          (SELECT min(path) FROM file WHERE file.document = chunk.document), ''),
-                chunk.heading, chunk.text
+                chunk.heading, chunk.text, document.title
          FROM chunk JOIN document ON document.id = chunk.document WHERE {condition}"
     ))?;
     let rows = statement.query_map([parameter], |row| {
@@ -667,7 +783,8 @@ fn queued(connection: &Connection, condition: &str, parameter: i64) -> Result<Ve
             QueuedChunk {
                 id: ChunkId(row.get(0)?),
                 document: DocumentId(row.get(1)?),
-                title: row.get(2)?,
+                path: row.get(2)?,
+                title: row.get(5)?,
                 heading: Vec::new(),
                 text: row.get(4)?,
             },

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use lectern_domain::{DocumentId, DocumentKind, FileId, FolderId};
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 
-use crate::{Catalog, CatalogError, Result, folders::excluded_inside};
+use crate::{Catalog, CatalogError, Result, documents::from_json, folders::excluded_inside};
 
 /// A file that changes again within so many seconds is being worked on.
 const SOON: i64 = 60;
@@ -117,6 +117,17 @@ pub struct QueuedFile {
     pub stamp: i64,
     /// Somebody edits it or looks at it.
     pub urgent: bool,
+    /// The archive that it is a member of.
+    pub archive: Option<ArchiveFile>,
+}
+
+/// An archive on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveFile {
+    /// Its id.
+    pub id: FileId,
+    /// Absolute path.
+    pub path: String,
 }
 
 /// A file that has been read, and its document.
@@ -173,6 +184,10 @@ pub struct FileRecord {
     pub modified: i64,
     /// What it was read as, or, where it was not, what its name stands for.
     pub kind: Option<DocumentKind>,
+    /// Its language as an ISO 639-1 code, where that can be told.
+    pub language: Option<String>,
+    /// Its tags and those of the folders above it, by name.
+    pub tags: Vec<String>,
 }
 
 /// Numbers of files and chunks.
@@ -203,6 +218,10 @@ pub struct ScopeFilter {
     pub named: Vec<String>,
     /// Of one of these kinds.
     pub kinds: Vec<String>,
+    /// In one of these languages, as ISO 639-1 codes.
+    pub languages: Vec<String>,
+    /// With all of these tags.
+    pub tags: Vec<String>,
     /// Changed at or after, nanoseconds since 1970.
     pub since: Option<i64>,
     /// Changed before, nanoseconds since 1970.
@@ -263,7 +282,7 @@ impl Catalog {
             // Files that another place inside this folder holds are that place's.
             let mut known = transaction.prepare_cached(
                 "SELECT size, modified, stamp, needs, reason, attempts, document IS NOT NULL
-                 FROM file WHERE path = ?1",
+                 FROM file WHERE path = ?1 AND archive IS NULL",
             )?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO file (folder, path, size, modified, stamp, state, reason, needs, urgent, attempts, retry_at)
@@ -271,8 +290,11 @@ impl Catalog {
                  ON CONFLICT (path) DO UPDATE SET folder = excluded.folder, size = excluded.size,
                      modified = excluded.modified, stamp = excluded.stamp, state = excluded.state,
                      reason = excluded.reason, needs = excluded.needs, urgent = excluded.urgent,
-                     attempts = excluded.attempts, retry_at = excluded.retry_at,
+                     attempts = excluded.attempts, retry_at = excluded.retry_at, archive = NULL,
                      document = iif(excluded.state = 'skipped', NULL, document), incoming = NULL",
+            )?;
+            let mut empty = transaction.prepare_cached(
+                "DELETE FROM file WHERE archive = (SELECT id FROM file WHERE path = ?1)",
             )?;
             transaction.execute_batch(
                 "CREATE TEMP TABLE IF NOT EXISTS seen (path TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -315,6 +337,10 @@ impl Catalog {
                     attempts,
                     waits.then(|| look.now + wait(attempts - PATIENT_ATTEMPTS)),
                 ])?;
+                if file.skip.is_some() {
+                    // With what it held, if it was an archive.
+                    empty.execute([&file.path])?;
+                }
             }
             let mut keep = transaction.prepare_cached(&format!(
                 "INSERT OR IGNORE INTO seen SELECT path FROM file WHERE {}",
@@ -325,7 +351,7 @@ impl Catalog {
             }
             transaction.execute(
                 &format!(
-                    "DELETE FROM file WHERE {} AND folder = ?2 AND id <= ?3
+                    "DELETE FROM file WHERE {} AND folder = ?2 AND id <= ?3 AND archive IS NULL
                      AND path NOT IN (SELECT path FROM seen)",
                     below("path", "?1")
                 ),
@@ -343,34 +369,37 @@ impl Catalog {
     /// those of folders that are paused. With `urgent`, only what somebody edits or looks
     /// at is taken.
     pub fn take_file(&self, until: i64, urgent: bool) -> Result<Option<QueuedFile>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "UPDATE file SET state = 'reading', reason = NULL, retry_at = NULL WHERE id =
-             (SELECT id FROM file WHERE state = 'pending' AND urgent >= ?2
-                  AND (retry_at IS NULL OR retry_at <= ?1)
-                  AND folder NOT IN (SELECT id FROM folder WHERE paused)
-              ORDER BY urgent DESC, size LIMIT 1)
-             RETURNING id, path, size, modified, stamp, urgent > 0",
-        )?;
-        Ok(statement
-            .query_row(params![until, i64::from(urgent)], |row| {
-                Ok(QueuedFile {
-                    id: FileId(row.get(0)?),
-                    path: row.get(1)?,
-                    size: row.get(2)?,
-                    modified: row.get(3)?,
-                    stamp: row.get(4)?,
-                    urgent: row.get(5)?,
-                })
-            })
-            .optional()?)
+        take(
+            &self.lock(),
+            &format!(
+                "{READABLE} AND urgent >= ?2 AND (retry_at IS NULL OR retry_at <= ?1)
+                 AND folder NOT IN (SELECT id FROM folder WHERE paused)
+                 ORDER BY urgent DESC, size LIMIT 1"
+            ),
+            [until, i64::from(urgent)],
+        )
     }
 
-    /// Has what is at `path` come before all others. Returns whether anything of it is
-    /// still to be done.
+    /// As [`Catalog::take_file`], the next member of this archive that is read as the archive
+    /// goes.
+    pub fn take_member(&self, archive: FileId, until: i64) -> Result<Option<QueuedFile>> {
+        take(
+            &self.lock(),
+            &format!(
+                "archive = ?2 AND {READABLE} AND (retry_at IS NULL OR retry_at <= ?1)
+                 AND folder NOT IN (SELECT id FROM folder WHERE paused)
+                 ORDER BY id LIMIT 1"
+            ),
+            [until, archive.0],
+        )
+    }
+
+    /// Has what is at `path` come before all others, and first the archive that it is in. Returns
+    /// whether anything of it is still to be done.
     pub fn hurry(&self, path: &str, now: i64) -> Result<bool> {
         let changed = self.lock().execute(
-            "UPDATE file SET urgent = ?2 WHERE path = ?1 AND (state = 'pending' OR EXISTS
+            "UPDATE file SET urgent = ?2 WHERE path IN (?1, (SELECT above.path FROM file JOIN
+                 file AS above ON above.id = file.archive WHERE file.path = ?1)) AND (state = 'pending' OR EXISTS
              (SELECT 1 FROM chunk WHERE chunk.document = file.document AND embedded = 0))",
             params![path, now],
         )?;
@@ -395,7 +424,8 @@ impl Catalog {
             .query_row([now], |row| row.get(0))?;
         if due {
             connection.execute(
-                "UPDATE file SET retry_at = NULL, stamp = iif(state = 'failed', 0, stamp),
+                "UPDATE file SET retry_at = NULL,
+                     stamp = iif(state = 'failed' AND archive IS NULL, 0, stamp),
                      state = iif(state = 'failed', 'pending', state) WHERE retry_at <= ?1",
                 [now],
             )?;
@@ -405,13 +435,14 @@ impl Catalog {
 
     /// Whether a file is being read or can be read at `now` (seconds since 1970).
     pub fn has_work(&self, now: i64) -> Result<bool> {
-        Ok(self.lock().query_row(
-            "SELECT EXISTS (SELECT 1 FROM file WHERE state IN ('pending', 'reading')
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM file WHERE state = 'reading'
+                 AND folder NOT IN (SELECT id FROM folder WHERE paused))
+             OR EXISTS (SELECT 1 FROM file WHERE {READABLE}
                  AND (retry_at IS NULL OR retry_at <= ?1)
-                 AND folder NOT IN (SELECT id FROM folder WHERE paused))",
-            [now],
-            |row| row.get(0),
-        )?)
+                 AND folder NOT IN (SELECT id FROM folder WHERE paused))"
+        );
+        Ok(self.lock().prepare_cached(&sql)?.query_row([now], |row| row.get(0))?)
     }
 
     /// How many files wait or are being read.
@@ -425,13 +456,11 @@ impl Catalog {
 
     /// Whether a file that somebody edits or looks at waits to be read.
     pub fn has_urgent_files(&self) -> Result<bool> {
-        Ok(self
-            .lock()
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM file WHERE state = 'pending' AND urgent > 0
-                     AND retry_at IS NULL AND folder NOT IN (SELECT id FROM folder WHERE paused))",
-            )?
-            .query_row([], |row| row.get(0))?)
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM file WHERE {READABLE} AND urgent > 0
+                 AND retry_at IS NULL AND folder NOT IN (SELECT id FROM folder WHERE paused))"
+        );
+        Ok(self.lock().prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
     }
 
     /// Puts files back that a process took and did not finish. Only for the one
@@ -487,37 +516,47 @@ impl Catalog {
         };
         let needs = matches!(outcome, ReadOutcome::PasswordNeeded(_)).then_some(PASSWORD);
         let unreachable = matches!(outcome, ReadOutcome::Unreachable(_));
-        let connection = self.lock();
-        let attempts: u32 = connection
+        let keep = unreachable || *outcome == ReadOutcome::Again;
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let attempts: u32 = transaction
             .query_row("SELECT attempts FROM file WHERE id = ?1", [file.id.0], |row| row.get(0))
             .optional()?
             .unwrap_or(0);
-        connection.execute(
+        let finished = transaction.execute(
             "UPDATE file SET state = :state, reason = :reason, needs = :needs,
                  document = iif(:keep, document, NULL), incoming = NULL,
-                 stamp = iif(:unreachable, 0, stamp),
+                 stamp = iif(:unreachable AND archive IS NULL, 0, stamp),
                  attempts = attempts + :unreachable, retry_at = :retry_at
              WHERE id = :id AND state = 'reading' AND modified = :modified AND size = :size
                  AND stamp = :stamp",
             named_params! {
                 ":state": state.as_str(), ":reason": reason, ":needs": needs, ":id": file.id.0,
-                ":keep": unreachable || *outcome == ReadOutcome::Again,
+                ":keep": keep,
                 ":unreachable": unreachable,
                 ":retry_at": (unreachable && attempts < MOST_ATTEMPTS)
                     .then(|| now + wait(attempts.saturating_add(2))),
                 ":modified": file.modified, ":size": file.size, ":stamp": file.stamp,
             },
         )?;
+        if finished > 0 && !keep {
+            // What it held, if it was an archive.
+            transaction.execute("DELETE FROM file WHERE archive = ?1", [file.id.0])?;
+        }
+        transaction.commit()?;
         Ok(())
     }
 
     /// Makes documents the contents of files, and the files ready, or skipped where a document has no
-    /// text as long as its pictures are not recognised. A file that was
+    /// text as long as its pictures are not recognised. The members of an archive become files, and
+    /// those that it holds no more go. A file that was
     /// removed or found changed meanwhile is left as it is now.
     pub fn attach(&self, attached: &[Attached]) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         {
+            let mut before =
+                transaction.prepare_cached("SELECT document FROM file WHERE id = ?1")?;
             let mut statement = transaction.prepare_cached(
                 // There is nothing to find in pictures that are not recognised.
                 "UPDATE file SET
@@ -528,7 +567,13 @@ impl Catalog {
             )?;
             for Attached { file, document, settled } in attached {
                 let QueuedFile { id, modified, size, stamp, .. } = file;
-                statement.execute(params![document.0, id.0, modified, size, stamp, settled])?;
+                let held: Option<Option<i64>> =
+                    before.query_row([id.0], |row| row.get(0)).optional()?;
+                let attached =
+                    statement.execute(params![document.0, id.0, modified, size, stamp, settled])?;
+                if attached > 0 && file.archive.is_none() {
+                    follow_archive(&transaction, file, *document, held == Some(Some(document.0)))?;
+                }
             }
         }
         transaction.commit()?;
@@ -568,12 +613,16 @@ impl Catalog {
                     folder.missing OR EXISTS (SELECT 1 FROM mount WHERE away AND {}),
                     document.kind,
                     (SELECT count(*) FROM document JOIN scan ON scan.hash = document.hash
-                     WHERE document.id = file.document AND scan.lines IS NULL)
+                     WHERE document.id = file.document AND scan.lines IS NULL),
+                    nullif(document.language, ''),
+                    (SELECT json_group_array(name) FROM
+                     (SELECT DISTINCT name FROM tag WHERE {} ORDER BY name))
              FROM file JOIN folder ON folder.id = file.folder
              LEFT JOIN sums ON sums.document = file.document
              LEFT JOIN document ON document.id = file.document
              WHERE ?1 IS NULL OR {} ORDER BY file.path",
             below("file.path", "mount.path"),
+            below("file.path", "tag.path"),
             below("file.path", "?1")
         ))?;
         let rows = statement.query_map([path], |row| {
@@ -592,13 +641,16 @@ impl Catalog {
                     needs_password: row.get(7)?,
                     away: row.get(8)?,
                     unrecognised: row.get(10)?,
+                    language: row.get(11)?,
+                    tags: Vec::new(),
                 },
                 row.get::<_, String>(1)?,
+                row.get::<_, String>(12)?,
             ))
         })?;
         rows.map(|row| {
-            let (file, state) = row?;
-            Ok(FileRecord { state: FileState::parse(&state)?, ..file })
+            let (file, state, tags) = row?;
+            Ok(FileRecord { state: FileState::parse(&state)?, tags: from_json(&tags)?, ..file })
         })
         .collect()
     }
@@ -622,6 +674,27 @@ impl Catalog {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The files in scope that wait to be read, are being read or could not be, by path. The kind
+    /// of what was not read is not known, so `filter` leaves none of them out by it.
+    pub fn unread_in(&self, filter: &ScopeFilter) -> Result<Vec<(String, FileState)>> {
+        let filter = ScopeFilter { kinds: Vec::new(), ..filter.clone() };
+        let (condition, parameters) = scope_condition(&filter);
+        let connection = self.lock();
+        let mut statement = connection.prepare(&format!(
+            "SELECT file.path, file.state FROM file
+             WHERE file.state IN ('pending', 'reading', 'failed') AND {condition}
+             ORDER BY file.path"
+        ))?;
+        let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.map(|row| {
+            let (path, state) = row?;
+            Ok((path, FileState::parse(&state)?))
+        })
+        .collect()
+    }
+
     /// A path of the file that is read at the moment.
     pub fn reading(&self) -> Result<Option<String>> {
         Ok(self
@@ -631,6 +704,84 @@ impl Catalog {
             })
             .optional()?)
     }
+}
+
+/// What can be read now: a member not before its archive, which may hold another one by then.
+const READABLE: &str = "state = 'pending' AND (archive IS NULL OR
+    (SELECT state FROM file AS above WHERE above.id = file.archive) NOT IN ('pending', 'reading'))";
+
+/// Marks the first file that `condition` finds as being read.
+fn take(
+    connection: &Connection,
+    condition: &str,
+    parameters: [i64; 2],
+) -> Result<Option<QueuedFile>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "UPDATE file SET state = 'reading', reason = NULL, retry_at = NULL WHERE id =
+             (SELECT id FROM file WHERE {condition})
+         RETURNING id, path, size, modified, stamp, urgent > 0, archive,
+             (SELECT above.path FROM file AS above WHERE above.id = file.archive)"
+    ))?;
+    let file = statement.query_row(parameters, |row| {
+        let archive: Option<i64> = row.get(6)?;
+        Ok(QueuedFile {
+            id: FileId(row.get(0)?),
+            path: row.get(1)?,
+            size: row.get(2)?,
+            modified: row.get(3)?,
+            stamp: row.get(4)?,
+            urgent: row.get(5)?,
+            archive: match archive {
+                Some(id) => Some(ArchiveFile { id: FileId(id), path: row.get(7)? }),
+                None => None,
+            },
+        })
+    });
+    Ok(file.optional()?)
+}
+
+/// So many members are urgent where their archive is. More were not put there by hand.
+const FEW_MEMBERS: usize = 32;
+
+/// Has the members that `document` names, and no others, be files of the library below `archive`.
+/// Where it held the same document before, only what was missing is read.
+fn follow_archive(
+    transaction: &Transaction<'_>,
+    archive: &QueuedFile,
+    document: DocumentId,
+    same: bool,
+) -> Result<()> {
+    let separator = std::path::MAIN_SEPARATOR;
+    let path = format!("above.path || '{separator}' || member.path");
+    let mut vanished = transaction.prepare_cached(&format!(
+        "DELETE FROM file WHERE archive = ?1 AND path NOT IN
+         (SELECT {path} FROM member, file AS above WHERE member.document = ?2 AND above.id = ?1)"
+    ))?;
+    vanished.execute(params![archive.id.0, document.0])?;
+    let mut follow = transaction.prepare_cached(&format!(
+        "INSERT INTO file (folder, path, size, modified, stamp, state, reason, urgent, archive)
+         SELECT above.folder, {path}, above.size, above.modified, ?3,
+                iif(failure IS NULL, 'pending', 'failed'), failure,
+                iif((SELECT count(*) FROM member WHERE member.document = ?2) > {FEW_MEMBERS}, 0, above.urgent),
+                above.id
+         FROM member, file AS above
+         WHERE member.document = ?2 AND above.id = ?1 AND NOT EXISTS
+             (SELECT 1 FROM exclusion, folder WHERE folder.id = above.folder
+                  AND exclusion.path <> folder.path AND {} AND {})
+         ORDER BY ord
+         ON CONFLICT (path) DO UPDATE SET folder = excluded.folder, size = excluded.size,
+             modified = excluded.modified, stamp = excluded.stamp, archive = excluded.archive,
+             document = iif(excluded.state = 'failed', NULL, document), incoming = NULL,
+             state = iif(?4 AND archive IS excluded.archive AND state <> 'reading', state,
+                         excluded.state),
+             reason = iif(?4 AND archive IS excluded.archive, reason, excluded.reason),
+             needs = iif(?4 AND archive IS excluded.archive, needs, NULL),
+             urgent = max(urgent, excluded.urgent), attempts = 0",
+        below("exclusion.path", "folder.path"),
+        below(&format!("({path})"), "exclusion.path"),
+    ))?;
+    follow.execute(params![archive.id.0, document.0, archive.stamp, same])?;
+    Ok(())
 }
 
 /// What is known of a file that a look found.
@@ -729,6 +880,18 @@ pub(crate) fn scope_condition(filter: &ScopeFilter) -> (String, Vec<rusqlite::ty
         let kinds: Vec<String> =
             filter.kinds.iter().map(|kind| parameter(kind.clone().into())).collect();
         conditions.push(format!("document.kind IN ({})", kinds.join(", ")));
+    }
+    if !filter.languages.is_empty() {
+        let codes: Vec<String> =
+            filter.languages.iter().map(|code| parameter(code.clone().into())).collect();
+        conditions.push(format!("document.language IN ({})", codes.join(", ")));
+    }
+    for tag in &filter.tags {
+        conditions.push(format!(
+            "EXISTS (SELECT 1 FROM tag WHERE tag.name = {} AND {})",
+            parameter(tag.clone().into()),
+            below("file.path", "tag.path")
+        ));
     }
     if let Some(since) = filter.since {
         conditions.push(format!("file.modified >= {}", parameter(since.into())));

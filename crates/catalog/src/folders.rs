@@ -91,6 +91,16 @@ impl Catalog {
     pub fn add_folder(&self, path: &str, now: i64) -> Result<FolderRecord> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
+        // An archive is asked again for members that were left out.
+        transaction.execute(
+            &format!(
+                "UPDATE file SET stamp = 0 WHERE archive IS NULL AND EXISTS
+                 (SELECT 1 FROM exclusion WHERE {} AND exclusion.path <> file.path AND {})",
+                below("exclusion.path", "?1"),
+                below("exclusion.path", "file.path")
+            ),
+            [path],
+        )?;
         transaction
             .execute(&format!("DELETE FROM exclusion WHERE {}", below("path", "?1")), [path])?;
         let covering = transaction
@@ -148,8 +158,13 @@ impl Catalog {
     pub fn remove_path(&self, path: &str) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        let files = transaction
-            .execute(&format!("DELETE FROM file WHERE {}", below("path", "?1")), [path])?;
+        // Counted before, for the members of an archive may go with it.
+        let files: usize = transaction.query_row(
+            &format!("SELECT count(*) FROM file WHERE {}", below("path", "?1")),
+            [path],
+            |row| row.get(0),
+        )?;
+        transaction.execute(&format!("DELETE FROM file WHERE {}", below("path", "?1")), [path])?;
         let mut changed = files;
         changed += transaction
             .execute(&format!("DELETE FROM folder WHERE {}", below("path", "?1")), [path])?;

@@ -17,7 +17,7 @@ const EMPTY_PART: f64 = 0.5;
 /// What the catalogue still holds of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Remains {
-    /// Files at or below it.
+    /// Files at or below it, and tags of such.
     pub files: u64,
     /// Documents that no file holds, of whatever path: they go when the indexer has
     /// nothing else to do.
@@ -41,7 +41,10 @@ impl Catalog {
         let count = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
             connection.query_row(sql, parameters, |row| row.get::<_, u64>(0))
         };
-        let files = format!("SELECT count(*) FROM file WHERE {}", below("path", "?1"));
+        let files = format!(
+            "SELECT (SELECT count(*) FROM file WHERE {0}) + (SELECT count(*) FROM tag WHERE {0})",
+            below("path", "?1")
+        );
         let quoted = serde_json::to_string(path).unwrap_or_default();
         let quoted = quoted.trim_matches('"');
         Ok(Remains {

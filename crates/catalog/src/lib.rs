@@ -13,6 +13,7 @@ mod folders;
 mod forgetting;
 mod history;
 mod scans;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,25 +22,30 @@ use std::{
 };
 
 pub use copies::restore;
-pub use documents::{ChunkRecord, DocumentRecord, Line, NewDocument, PageRecord, QueuedChunk};
+pub use documents::{
+    ChunkRecord, DocumentRecord, Line, Member, NewDocument, PageRecord, QueuedChunk,
+};
 pub use files::{
-    Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome, ScopeFilter,
+    ArchiveFile, Attached, Counts, FileRecord, FileState, FoundFile, Look, QueuedFile, ReadOutcome,
+    ScopeFilter,
 };
 pub use folders::{FolderRecord, FolderRules, Mount};
 pub use forgetting::Remains;
 pub use history::{HistoryEntry, HistoryKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 pub use scans::QueuedScan;
+pub use tags::Tag;
 
 /// The version of the schema, in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 5;
+const SCHEMA_VERSION: i32 = 6;
 
 /// The steps from each version of the schema to the next, the first one's first.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
 ];
 
 /// Why the catalogue did not do as asked.

@@ -42,8 +42,10 @@ CREATE TABLE document (
     text     TEXT NOT NULL,
     blocks   BLOB NOT NULL,
     warnings TEXT NOT NULL,
+    language TEXT, -- ISO 639-1, '' where it cannot be told, NULL before anybody has looked
     UNIQUE (hash, kind, reader)
 ) STRICT;
+CREATE INDEX document_without_language ON document (id) WHERE language IS NULL;
 
 CREATE TABLE page (
     document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
@@ -73,6 +75,15 @@ CREATE INDEX chunk_by_document ON chunk (document, indexed, embedded);
 CREATE INDEX chunk_to_index ON chunk (id) WHERE indexed = 0;
 CREATE INDEX chunk_to_embed ON chunk (id) WHERE embedded = 0;
 
+-- What an archive holds: its members, each a file of the library while the archive is one.
+CREATE TABLE member (
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    ord      INTEGER NOT NULL,
+    path     TEXT NOT NULL, -- below the archive's
+    failure  TEXT, -- why it cannot be read
+    PRIMARY KEY (document, ord)
+) STRICT, WITHOUT ROWID;
+
 -- The state is the queue: what is pending waits to be read. A file that has
 -- changed keeps its old document until the new one, `incoming`, is searchable.
 CREATE TABLE file (
@@ -89,8 +100,12 @@ CREATE TABLE file (
     stamp    INTEGER NOT NULL DEFAULT 0, -- differs once the file has changed; 0 where that is not known
     urgent   INTEGER NOT NULL DEFAULT 0, -- seconds since 1970: somebody edits it or looks at it
     attempts INTEGER NOT NULL DEFAULT 0, -- to read it, one soon after the other
-    retry_at INTEGER -- seconds since 1970: not to be read before
+    retry_at INTEGER, -- seconds since 1970: not to be read before
+    -- The archive on the disk that it is a member of: its path leads into that file, whose size,
+    -- times and stamp are its own.
+    archive  INTEGER REFERENCES file ON DELETE CASCADE
 ) STRICT;
+CREATE INDEX file_by_archive ON file (archive, state);
 CREATE INDEX file_by_folder ON file (folder);
 CREATE INDEX file_by_document ON file (document);
 CREATE INDEX file_by_incoming ON file (incoming) WHERE incoming IS NOT NULL;
@@ -136,6 +151,14 @@ CREATE TABLE turn (
 ) STRICT;
 CREATE INDEX turn_by_conversation ON turn (conversation);
 
+-- What a model found in a document, of one question; it goes with the document.
+CREATE TABLE finding (
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    asked    TEXT NOT NULL, -- the question and all else that it depends on
+    said     TEXT NOT NULL,
+    PRIMARY KEY (document, asked)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE setting (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -155,12 +178,14 @@ CREATE INDEX history_by_document ON history (document) WHERE document IS NOT NUL
 CREATE TRIGGER history_bounded AFTER INSERT ON history BEGIN
     DELETE FROM history WHERE id <= new.id - 5000;
 END;
-CREATE TRIGGER history_added AFTER INSERT ON file WHEN new.state <> 'skipped' BEGIN
+-- Of what is in an archive only failures are told, besides what happened to the archive.
+CREATE TRIGGER history_added AFTER INSERT ON file
+WHEN new.state <> 'skipped' AND new.archive IS NULL BEGIN
     INSERT INTO history (kind, path) VALUES ('added', new.path);
 END;
 -- The same content read by a later reader, or with what OCR has found, is no change.
 CREATE TRIGGER history_changed AFTER UPDATE OF document ON file
-WHEN (SELECT hash FROM document WHERE id = old.document)
+WHEN new.archive IS NULL AND (SELECT hash FROM document WHERE id = old.document)
   <> (SELECT hash FROM document WHERE id = new.document) BEGIN
     INSERT INTO history (kind, path) VALUES ('changed', new.path);
 END;
@@ -178,7 +203,7 @@ WHEN old.document IS NULL AND EXISTS
 END;
 -- It was found elsewhere just now, and read, before it was missed here.
 CREATE TRIGGER history_moved_here AFTER DELETE ON file
-WHEN EXISTS (SELECT 1 FROM file JOIN history ON history.path = file.path AND kind = 'added'
+WHEN old.archive IS NULL AND EXISTS (SELECT 1 FROM file JOIN history ON history.path = file.path AND kind = 'added'
     WHERE file.document = old.document AND at > unixepoch() - 60) BEGIN
     INSERT INTO history (kind, path, detail)
         SELECT 'moved', file.path, old.path FROM file
@@ -189,7 +214,7 @@ WHEN EXISTS (SELECT 1 FROM file JOIN history ON history.path = file.path AND kin
         AND path = (SELECT path FROM history ORDER BY id DESC LIMIT 1);
 END;
 CREATE TRIGGER history_removed AFTER DELETE ON file
-WHEN old.state <> 'skipped' AND NOT EXISTS
+WHEN old.archive IS NULL AND old.state <> 'skipped' AND NOT EXISTS
     (SELECT 1 FROM file JOIN history ON history.path = file.path AND kind = 'added'
      WHERE file.document = old.document AND at > unixepoch() - 60) BEGIN
     INSERT INTO history (kind, path, document) VALUES ('removed', old.path, old.document);
@@ -199,4 +224,30 @@ CREATE TRIGGER history_failed AFTER UPDATE OF state ON file
 WHEN new.state = 'failed' AND old.state <> 'failed' BEGIN
     DELETE FROM history WHERE path = new.path AND kind = 'failed' AND detail IS new.reason;
     INSERT INTO history (kind, path, detail) VALUES ('failed', new.path, new.reason);
+END;
+
+-- What a person calls files, or all files below a folder.
+CREATE TABLE tag (
+    path TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (path, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_by_name ON tag (name);
+-- A file that was moved keeps its tags, and one that is forgotten leaves none.
+CREATE TRIGGER tag_follows AFTER DELETE ON file BEGIN
+    INSERT INTO tag SELECT DISTINCT file.path, tag.name FROM tag
+        JOIN file ON file.document = old.document AND file.id > old.id
+        WHERE tag.path = old.path AND NOT EXISTS
+            (SELECT 1 FROM tag AS known WHERE known.path = file.path AND known.name = tag.name);
+    DELETE FROM tag WHERE path = old.path;
+END;
+CREATE TRIGGER tag_of_folder AFTER DELETE ON folder BEGIN
+    DELETE FROM tag WHERE path = old.path
+        OR (path >= rtrim(old.path, '/') || '/' AND path < rtrim(old.path, '/') || '0')
+        OR (path >= rtrim(old.path, '\') || '\' AND path < rtrim(old.path, '\') || ']');
+END;
+CREATE TRIGGER tag_of_exclusion AFTER INSERT ON exclusion BEGIN
+    DELETE FROM tag WHERE path = new.path
+        OR (path >= rtrim(new.path, '/') || '/' AND path < rtrim(new.path, '/') || '0')
+        OR (path >= rtrim(new.path, '\') || '\' AND path < rtrim(new.path, '\') || ']');
 END;

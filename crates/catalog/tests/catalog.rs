@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path};
 
 use lectern_catalog::{
     Attached, Catalog, CatalogError, Counts, FileState, FoundFile, HistoryEntry, HistoryKind, Line,
-    Look, NewDocument, QueuedFile, ReadOutcome, ScopeFilter, restore,
+    Look, Member, NewDocument, QueuedFile, ReadOutcome, ScopeFilter, restore,
 };
 use lectern_domain::{
     Anchor, Block, BlockKind, CharRange, Chunk, ChunkId, ColumnAnchor, DocumentId, DocumentKind,
@@ -64,7 +64,13 @@ fn read(catalog: &Catalog, file: QueuedFile, text: &str) -> DocumentId {
     let document = match catalog.reuse_document(file.id, hash, DocumentKind::Md, 1).unwrap() {
         Some(document) => document,
         None => {
-            let new = NewDocument { hash, reader: 1, extraction: &extraction, chunks: &[chunk] };
+            let new = NewDocument {
+                hash,
+                reader: 1,
+                extraction: &extraction,
+                chunks: &[chunk],
+                members: &[],
+            };
             catalog.insert_document(file.id, &new).unwrap()
         }
     };
@@ -110,7 +116,8 @@ fn a_character_of_a_sheet_knows_its_cell() {
     let columns = vec![ColumnAnchor { start: 0, column: 2 }];
     let anchors = vec![Anchor { start: 0, line: 4 }];
     let sheet = Extraction { kind: DocumentKind::Xlsx, columns, anchors, ..extraction(text) };
-    let new = NewDocument { hash: b"sheet", reader: 1, extraction: &sheet, chunks: &[] };
+    let new =
+        NewDocument { hash: b"sheet", reader: 1, extraction: &sheet, chunks: &[], members: &[] };
     let document = catalog.insert_document(FileId(1), &new).unwrap();
     let at = |part: &str| text.find(part).map(|byte| text[..byte].chars().count() as u32).unwrap();
     for (part, line, column) in [("名", 4, 2), ("b", 4, 3), ("c", 4, 4), ("| |", 5, 4), ("e", 5, 5)]
@@ -350,7 +357,13 @@ fn a_killed_reader_leaves_its_files_queued() {
         look(&catalog, folder.id, "/f", &[found("/f/a.md", 1)]).unwrap();
         let file = take(&catalog);
         let extraction = extraction("text");
-        let new = NewDocument { hash: b"text", reader: 1, extraction: &extraction, chunks: &[] };
+        let new = NewDocument {
+            hash: b"text",
+            reader: 1,
+            extraction: &extraction,
+            chunks: &[],
+            members: &[],
+        };
         catalog.insert_document(file.id, &new).unwrap();
     }
     let catalog = open(directory.path());
@@ -613,7 +626,14 @@ fn every_version_of_the_schema_becomes_this_one() {
                 ))
             })
             .unwrap();
-        rows.collect::<Result<Vec<_>, _>>().unwrap()
+        let columns = rows.collect::<Result<Vec<_>, _>>().unwrap();
+        // What triggers do is all in their words.
+        let mut statement = raw
+            .prepare("SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+            .unwrap();
+        let words = |sql: String| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let rows = statement.query_map([], |row| Ok(words(row.get(0)?))).unwrap();
+        (columns, rows.collect::<Result<Vec<_>, _>>().unwrap())
     };
     let fresh = columns(&directory.path().join("fresh.sqlite"));
     let old = [include_str!("data/schema_1.sql"), include_str!("data/schema_2.sql")];
@@ -740,4 +760,121 @@ fn the_history_is_bounded() {
     look(&catalog, folder, "/f", &files).unwrap();
     let entries = catalog.history(None, 9_999).unwrap();
     assert_eq!((entries.len(), entries[0].path.as_deref()), (5_000, Some("/f/5009.md")));
+}
+
+/// Reads `file` as an archive of these members.
+fn read_archive(catalog: &Catalog, file: QueuedFile, members: &[(&str, Option<&str>)]) {
+    let extraction = Extraction { kind: DocumentKind::Zip, ..extraction("a list") };
+    let members: Vec<Member> = members
+        .iter()
+        .map(|(path, failure)| Member { path: (*path).into(), failure: failure.map(str::to_owned) })
+        .collect();
+    let hash = format!("{members:?}");
+    let reused = catalog.reuse_document(file.id, hash.as_bytes(), DocumentKind::Zip, 1).unwrap();
+    let document = reused.unwrap_or_else(|| {
+        let (hash, extraction, members) = (hash.as_bytes(), &extraction, members.as_slice());
+        let new = NewDocument { hash, reader: 1, extraction, chunks: &[], members };
+        catalog.insert_document(file.id, &new).unwrap()
+    });
+    catalog.attach(&[Attached { file, document, settled: true }]).unwrap();
+}
+
+fn states(catalog: &Catalog) -> Vec<String> {
+    let files = catalog.files(None).unwrap();
+    files.iter().map(|file| format!("{} {}", file.path, file.state.as_str())).collect()
+}
+
+#[test]
+fn the_members_of_an_archive_are_files_while_it_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = open(directory.path());
+    let folder = catalog.add_folder("/f", 0).unwrap().id;
+    look(&catalog, folder, "/f", &[found("/f/a.zip", 1)]).unwrap();
+    let too_big = Some("too big");
+    read_archive(&catalog, take(&catalog), &[("b.md", None), ("in/c.md", None), ("d", too_big)]);
+    let read_all = || {
+        while let Some(file) = catalog.take_file(0, false).unwrap() {
+            let text = file.path.clone();
+            read(&catalog, file, &text);
+        }
+    };
+    read_all();
+    let whole =
+        ["/f/a.zip ready", "/f/a.zip/b.md ready", "/f/a.zip/d failed", "/f/a.zip/in/c.md ready"];
+    assert_eq!(states(&catalog), whole);
+    let within = |path: &str| ScopeFilter { within: vec![path.into()], ..ScopeFilter::default() };
+    assert_eq!(all_chunks(&catalog, &within("/f/a.zip")).len(), 2);
+    assert_eq!(all_chunks(&catalog, &within("/f/a.zip/in")), ["/f/a.zip/in/c.md"]);
+    assert_eq!(told(&catalog), ["Added /f/a.zip"], "what is in it is not told");
+
+    // A look at the disk does not miss them, at any path.
+    for root in ["/f", "/f/a.zip"] {
+        assert_eq!(look(&catalog, folder, root, &[found("/f/a.zip", 1)]).unwrap(), 0);
+    }
+    assert_eq!(states(&catalog), whole);
+
+    // It changes: members wait for it, and are found with their old words until they are read.
+    look(&catalog, folder, "/f", &[found("/f/a.zip", 2)]).unwrap();
+    catalog.read_again("/f/a.zip/b.md").unwrap();
+    let archive = take(&catalog);
+    assert_eq!((archive.path.as_str(), archive.archive.as_ref()), ("/f/a.zip", None));
+    assert_eq!(catalog.take_file(0, false).unwrap(), None);
+    let id = archive.id;
+    read_archive(&catalog, archive, &[("b.md", None), ("e.md", None)]);
+    assert_eq!(
+        states(&catalog),
+        ["/f/a.zip ready", "/f/a.zip/b.md pending", "/f/a.zip/e.md pending"]
+    );
+    assert_eq!(all_chunks(&catalog, &ScopeFilter::default()), ["/f/a.zip/b.md"]);
+    let member = catalog.take_member(id, 0).unwrap().unwrap();
+    assert_eq!((member.path.as_str(), member.stamp), ("/f/a.zip/b.md", 2));
+    assert_eq!(member.archive.as_ref().unwrap().path, "/f/a.zip");
+    read(&catalog, member, "b");
+    read_all();
+
+    // One is forgotten, and the archive touched: the same content tells nothing new.
+    assert!(catalog.remove_path("/f/a.zip/b.md").unwrap());
+    look(&catalog, folder, "/f", &[found("/f/a.zip", 3)]).unwrap();
+    read_archive(&catalog, take(&catalog), &[("b.md", None), ("e.md", None)]);
+    assert_eq!(states(&catalog), ["/f/a.zip ready", "/f/a.zip/e.md ready"]);
+    // It is wanted again.
+    catalog.add_folder("/f", 0).unwrap();
+    look(&catalog, folder, "/f", &[found("/f/a.zip", 3)]).unwrap();
+    read_archive(&catalog, take(&catalog), &[("b.md", None), ("e.md", None)]);
+    assert_eq!(
+        states(&catalog),
+        ["/f/a.zip ready", "/f/a.zip/b.md pending", "/f/a.zip/e.md ready"]
+    );
+    read_all();
+
+    // It cannot be reached for a while, and then cannot be read any more.
+    look(&catalog, folder, "/f", &[found("/f/a.zip", 4)]).unwrap();
+    let unreachable = ReadOutcome::Unreachable("away".into());
+    catalog.finish_without_document(&take(&catalog), &unreachable, 0).unwrap();
+    assert_eq!(states(&catalog).len(), 3);
+    look(&catalog, folder, "/f", &[found("/f/a.zip", 5)]).unwrap();
+    let torn = ReadOutcome::Failed("torn".into());
+    catalog.finish_without_document(&take(&catalog), &torn, 0).unwrap();
+    assert_eq!(states(&catalog), ["/f/a.zip failed"]);
+
+    // It is left out, becomes a folder, and is gone, each with what it held.
+    let restore = |modified: i64| {
+        look(&catalog, folder, "/f", &[found("/f/a.zip", modified)]).unwrap();
+        read_archive(&catalog, take(&catalog), &[("b.md", None)]);
+        read_all();
+        assert_eq!(states(&catalog).len(), 2);
+    };
+    restore(6);
+    let left_out = FoundFile { skip: Some("too large".into()), ..found("/f/a.zip", 7) };
+    look(&catalog, folder, "/f", &[left_out]).unwrap();
+    assert_eq!(states(&catalog), ["/f/a.zip skipped"]);
+    restore(8);
+    look(&catalog, folder, "/f", &[found("/f/a.zip/b.md", 9)]).unwrap();
+    assert_eq!(states(&catalog), ["/f/a.zip/b.md pending"]);
+    read_all();
+    restore(10);
+    look(&catalog, folder, "/f", &[]).unwrap();
+    assert_eq!(states(&catalog), [""; 0]);
+    catalog.drop_unused_documents().unwrap();
+    assert_eq!(catalog.remains("/f").unwrap().documents, 0);
 }

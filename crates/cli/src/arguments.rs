@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lectern_app::{Filter, FolderRules, Rating, SearchMode};
+use lectern_app::{AskRequest, Filter, FolderRules, Manner, Rating, SearchMode};
 
 /// So many hits, where nobody says how many.
 pub const DEFAULT_HITS: u32 = 10;
@@ -94,6 +94,8 @@ pub enum Command {
         /// Only find the passages.
         #[arg(long)]
         no_answer: bool,
+        #[command(flatten)]
+        how: AskArguments,
     },
     /// Search or ask for every line `{"id", "question"}` of a file; prints JSON lines.
     Batch {
@@ -141,6 +143,13 @@ pub enum Command {
         /// Compare with a report that was saved, and list the questions that got worse.
         #[arg(long, value_name = "FILE")]
         baseline: Option<PathBuf>,
+        /// Ask the questions of each language within the documents of each, of a set that has them in
+        /// several: what answers one is what answers the same question in the other language.
+        #[arg(long, conflicts_with = "answers")]
+        across: bool,
+        /// Leave a step of the search out, to measure what it brings.
+        #[arg(long, hide = true, value_enum, value_delimiter = ',')]
+        without: Vec<Step>,
     },
     /// List the conversations, show one, rate answers, or save the rated ones.
     Conversations {
@@ -154,6 +163,18 @@ pub enum Command {
         folder: PathBuf,
         #[command(flatten)]
         rules: RuleArguments,
+    },
+    /// Give files or folders tags, to search among what has them; what lies in a folder has the
+    /// folder's too. Without a path, all tags are listed.
+    Tag {
+        /// Files or folders of the library.
+        paths: Vec<PathBuf>,
+        /// Add these.
+        #[arg(long, value_name = "TAG,…", value_delimiter = ',', requires = "paths")]
+        add: Vec<String>,
+        /// Take these away.
+        #[arg(long, value_name = "TAG,…", value_delimiter = ',', requires = "paths")]
+        remove: Vec<String>,
     },
     /// Read a file that opens with a password only. The password is the first line of the
     /// standard input and is kept nowhere; the text is kept as that of any other file.
@@ -259,7 +280,8 @@ pub enum ModelsCommand {
         /// The file.
         file: PathBuf,
     },
-    /// Answer with this model from now on.
+    /// Answer with this chat model from now on, or search by meaning with this embedder, which
+    /// first reads the library in the background.
     Use {
         /// The model's id.
         id: String,
@@ -268,6 +290,9 @@ pub enum ModelsCommand {
     Remove {
         /// The model's id.
         id: String,
+        /// Also where another library uses it.
+        #[arg(long)]
+        anyway: bool,
     },
     /// How the models would run on this computer, which is recommended, and why.
     Fit,
@@ -309,6 +334,19 @@ pub enum DeviceName {
     Metal,
     /// NVIDIA's graphics.
     Cuda,
+}
+
+/// A step of the search that a measurement can leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Words count by how many of the question's occur.
+    Weighing,
+    /// What other passages of a document have lifts its passages.
+    Lifting,
+    /// Neighbours become one passage.
+    Joining,
+    /// The list is varied.
+    Variety,
 }
 
 /// What `batch` does with each line.
@@ -355,12 +393,80 @@ pub struct FilterArguments {
     /// Only documents of these types.
     #[arg(long = "type", value_name = "pdf,md,…", value_delimiter = ',')]
     kinds: Vec<String>,
+    /// Only documents in these languages.
+    #[arg(long = "lang", value_name = "en,zh,…", value_delimiter = ',')]
+    languages: Vec<String>,
+    /// Only documents with this tag (may be given several times; all are then wanted).
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
     /// Only documents changed on or after this day.
     #[arg(long, value_name = "YYYY-MM-DD")]
     since: Option<String>,
     /// Only documents changed on or before this day.
     #[arg(long, value_name = "YYYY-MM-DD")]
     until: Option<String>,
+}
+
+/// How an answer is made.
+#[derive(Debug, Clone, Args)]
+pub struct AskArguments {
+    /// In which manner it is given.
+    #[arg(long, value_enum)]
+    manner: Option<MannerName>,
+    /// In this language.
+    #[arg(long, value_name = "NAME", conflicts_with = "manner")]
+    language: Option<String>,
+    /// Drop what its sources do not bear out, instead of marking it.
+    #[arg(long)]
+    only_supported: bool,
+    /// Search for this instead of the question as it is asked.
+    #[arg(long, value_name = "QUESTION")]
+    search: Option<String>,
+    /// Add this document to the sources (may be given several times).
+    #[arg(long = "with", value_name = "PATH")]
+    with: Vec<String>,
+    /// Answer from the passages of this answer, without searching again.
+    #[arg(long, value_name = "ANSWER")]
+    passages_of: Option<i64>,
+}
+
+impl AskArguments {
+    /// `request`, to be answered so.
+    pub fn applied_to(self, request: AskRequest) -> AskRequest {
+        let Self { manner, language, only_supported, search, with, passages_of } = self;
+        AskRequest {
+            manner: manner.map(Manner::from).or(language.map(Manner::Language)),
+            only_supported,
+            standalone_question: search,
+            with,
+            passages_of,
+            ..request
+        }
+    }
+}
+
+/// A manner as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MannerName {
+    /// In as few words as can be.
+    Shorter,
+    /// With the details that the sources give.
+    Longer,
+    /// In plain words.
+    Simpler,
+    /// As a list of points.
+    Points,
+}
+
+impl From<MannerName> for Manner {
+    fn from(name: MannerName) -> Self {
+        match name {
+            MannerName::Shorter => Self::Shorter,
+            MannerName::Longer => Self::Longer,
+            MannerName::Simpler => Self::Simpler,
+            MannerName::Points => Self::Points,
+        }
+    }
 }
 
 /// What to do with conversations.
@@ -414,7 +520,7 @@ impl From<RatingArgument> for Option<Rating> {
 
 impl From<FilterArguments> for Filter {
     fn from(filter: FilterArguments) -> Self {
-        let FilterArguments { within, without, kinds, since, until } = filter;
-        Self { within, without, kinds, since, until }
+        let FilterArguments { within, without, kinds, languages, tags, since, until } = filter;
+        Self { within, without, kinds, languages, tags, since, until }
     }
 }

@@ -24,8 +24,17 @@ struct Line {
     without: OneOrMany,
     #[serde(default, rename = "type")]
     kinds: OneOrMany,
+    #[serde(default, rename = "language", alias = "lang")]
+    languages: OneOrMany,
+    #[serde(default, rename = "tag")]
+    tags: OneOrMany,
     since: Option<String>,
     until: Option<String>,
+    /// The conversation that a question goes on with.
+    conversation: Option<i64>,
+    /// Only the passages are wanted.
+    #[serde(default)]
+    no_answer: bool,
 }
 
 /// A filter's value as people write it.
@@ -99,6 +108,8 @@ async fn one(
         within: line.within.into(),
         without: line.without.into(),
         kinds: line.kinds.into(),
+        languages: line.languages.into(),
+        tags: line.tags.into(),
         since: line.since,
         until: line.until,
     };
@@ -113,6 +124,8 @@ async fn one(
                 question: line.question,
                 filter,
                 k: k.unwrap_or_default(),
+                conversation: line.conversation,
+                no_answer: line.no_answer,
                 ..AskRequest::default()
             };
             serde_json::to_value(app.ask(&request, |_| {}, cancel).await?)

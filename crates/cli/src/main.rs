@@ -6,15 +6,15 @@ mod models;
 mod output;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command as Process, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Step};
 use clap::Parser;
 use lectern_app::{
-    App, AppError, AppEvent, AskEvent, AskRequest, ErrorCode, Result, SearchRequest,
+    App, AppError, AppEvent, AskEvent, AskRequest, ErrorCode, Result, SearchPlan, SearchRequest,
 };
 use lectern_assembly::Options;
 use lectern_eval::Report;
@@ -127,15 +127,15 @@ async fn execute(
                 why.iter().for_each(output::explanation);
             }
         }
-        Command::Ask { question, filter, conversation, thorough, no_answer } => {
-            let request = AskRequest {
+        Command::Ask { question, filter, conversation, thorough, no_answer, how } => {
+            let request = how.applied_to(AskRequest {
                 question,
                 filter: filter.into(),
                 conversation,
                 thorough,
                 no_answer,
                 ..AskRequest::default()
-            };
+            });
             ask(app, &request, json, cancel).await?;
         }
         Command::Batch { file, what, k, mode } => {
@@ -159,11 +159,19 @@ async fn execute(
                     .await?;
             if json { output::json(&report) } else { output::answers(&report) }
         }
-        Command::Eval { set, mode, save, baseline, .. } => {
+        Command::Eval { set, mode, save, baseline, across, without, .. } => {
             let baseline = baseline.as_deref().map(Report::read).transpose()?;
             app.add(&[lectern_eval::corpus(&set)?]).await?;
             work(app, false, false, quiet, cancel).await?;
-            let report = lectern_eval::evaluate(app, &set, mode.into()).await?;
+            let has = |step| !without.contains(&step);
+            let plan = SearchPlan {
+                weighs_words: has(Step::Weighing),
+                lifts: has(Step::Lifting),
+                joins_neighbours: has(Step::Joining),
+                varies: has(Step::Variety),
+            };
+            let settings = lectern_eval::Settings { mode: mode.into(), plan, across };
+            let report = lectern_eval::evaluate(app, &set, settings).await?;
             if let Some(path) = save {
                 report.save(&path)?;
             }
@@ -204,6 +212,23 @@ async fn execute(
                     let report = app.export_rated(&folder)?;
                     if json { output::json(&report) } else { output::set_report(&report) }
                 }
+            }
+        }
+        Command::Tag { paths, .. } if paths.is_empty() => {
+            let tags = app.tags()?;
+            if json {
+                output::json(&serde_json::json!({ "tags": tags }))
+            } else {
+                output::tags(&tags)
+            }
+        }
+        Command::Tag { paths, add, remove } => {
+            let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+            let tags = app.tag(&paths, &add, &remove)?;
+            if json {
+                output::json(&serde_json::json!({ "tags": tags }));
+            } else {
+                output::text(&tags.iter().map(|tag| format!("{tag}\n")).collect::<String>());
             }
         }
         Command::Rules { folder, rules } => {

@@ -4,7 +4,7 @@ use lectern_app::{App, Device, ModelSettings, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{DeviceName, ModelsCommand, SettingsArguments};
-use crate::output;
+use crate::{go_on_in_background, output};
 
 /// Does what was asked and prints it.
 pub async fn run(
@@ -37,10 +37,14 @@ pub async fn run(
         }
         ModelsCommand::Use { id } => {
             app.use_model(&id)?;
-            model(app, &id, json, "answers from now on").await?;
+            let entry = app.model_entry(&id).await?;
+            if entry.change.is_some() {
+                go_on_in_background(app).await?;
+            }
+            if json { output::json(&entry) } else { output::used(&entry) }
         }
-        ModelsCommand::Remove { id } => {
-            let removed = app.remove_model(&id).await?;
+        ModelsCommand::Remove { id, anyway } => {
+            let removed = app.remove_model(&id, anyway).await?;
             if json { output::json(&removed) } else { output::removed(&removed) }
         }
         ModelsCommand::Set(arguments) => {

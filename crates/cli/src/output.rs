@@ -7,10 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use lectern_app::{
     AddReport, Answer, AnswerPassage, AppError, Check, Conversation, ConversationSummary, Coverage,
-    DocumentText, Download, DownloadState, Explanation, FileState, Fit, FolderRules, HistoryEntry,
-    HistoryKind, Hit, ModelEntry, ModelSettings, Models, OtherProgram, Place, Ranking, Rating,
-    RecommendationReason, RemovedModel, SearchReply, SetReport, Status, SupportLevel, Verdict,
-    WhyNot, place_in_words,
+    DocumentText, Download, DownloadState, EmbedderChange, Explanation, FileState, Filter, Fit,
+    FolderRules, HistoryEntry, HistoryKind, Hit, ModelEntry, ModelRole, ModelSettings, Models,
+    OtherProgram, Place, Ranking, Rating, RecommendationReason, RemovedModel, SearchReply,
+    SetReport, Status, SupportLevel, TagCount, UnreadFile, Verdict, WhyNot, place_in_words,
 };
 use lectern_eval::{AnswerOutcome, AnswerReport, Comparison, Report, Worse};
 use serde::Serialize;
@@ -107,6 +107,10 @@ pub fn status(status: &Status) {
     }
     println!("on disk    {:.1} MB", status.bytes_on_disk as f64 / 1e6);
     println!("embedder   {}", status.embedder);
+    if let Some(next) = &status.next_embedder {
+        let (done, all) = (status.next_embedded_chunks, status.chunks);
+        println!("           {next} takes its place; it has read {done} of {all} passages");
+    }
     let missing = if status.model_installed { "" } else { " (not installed)" };
     println!("model      {}{missing}", status.model);
     if status.paused {
@@ -245,7 +249,7 @@ pub fn sources(answer: &Answer) {
                 &citation.heading
             )
         );
-        println!("    “{}”", citation.quote.split_whitespace().collect::<Vec<_>>().join(" "));
+        println!("    “{}”", one_line(&citation.quote));
     }
     for sentence in &answer.sentences {
         if matches!(sentence.support, SupportLevel::Unsupported | SupportLevel::Partial) {
@@ -260,10 +264,23 @@ pub fn sources(answer: &Answer) {
         println!("nearest passages:");
         for passage in answer.passages.iter().take(3) {
             println!("    {}", passage_place(passage));
+            if let Some(sentence) = answering(passage) {
+                println!("        “{}”", one_line(&sentence));
+            }
         }
     }
-    if answer.pending > 0 {
-        println!("{} files were not read yet.", answer.pending);
+    if answer.abstained {
+        println!("searched: {}", scope(&answer.filter));
+    }
+    for (count, what) in [(answer.pending, "not read yet"), (answer.failed, "not readable")] {
+        if count > 0 {
+            println!("{count} files there were {what}.");
+        }
+    }
+    if answer.abstained {
+        for UnreadFile { path, .. } in &answer.unread {
+            println!("    {path}");
+        }
     }
     let first = answer.milliseconds.first_token.unwrap_or(answer.milliseconds.total) / 1e3;
     println!(
@@ -273,10 +290,51 @@ pub fn sources(answer: &Answer) {
     );
 }
 
-/// Passages without an answer.
+/// The sentence of a passage that is likeliest to answer.
+fn answering(passage: &AnswerPassage) -> Option<String> {
+    let range = passage.answering?;
+    let skipped = range.start.checked_sub(passage.start)? as usize;
+    let length = (range.end - range.start) as usize;
+    Some(passage.text.chars().skip(skipped).take(length).collect())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where was looked, in words.
+fn scope(filter: &Filter) -> String {
+    let Filter { within, without, kinds, since, until, languages, tags } = filter;
+    let mut parts = Vec::new();
+    match within.as_slice() {
+        [] => parts.push("the whole library".to_owned()),
+        paths => parts.push(paths.join(", ")),
+    }
+    if !without.is_empty() {
+        parts.push(format!("without {}", without.join(", ")));
+    }
+    if !kinds.is_empty() {
+        parts.push(format!("of type {}", kinds.join(", ")));
+    }
+    if !languages.is_empty() {
+        parts.push(format!("in {}", languages.join(", ")));
+    }
+    if !tags.is_empty() {
+        parts.push(format!("with the tags {}", tags.join(", ")));
+    }
+    parts.extend(since.as_ref().map(|day| format!("changed since {day}")));
+    parts.extend(until.as_ref().map(|day| format!("changed until {day}")));
+    parts.join(", ")
+}
+
+/// Passages without an answer, each with the sentence that is likeliest to answer.
 pub fn passages(answer: &Answer) {
     for passage in &answer.passages {
-        println!("{}\n   {}\n", passage_place(passage), passage.text);
+        println!("{}\n   {}", passage_place(passage), passage.text);
+        if let Some(sentence) = answering(passage) {
+            println!("   → {}", one_line(&sentence));
+        }
+        println!();
     }
 }
 
@@ -293,15 +351,32 @@ pub fn document(document: &DocumentText) {
 /// What a question set measured.
 pub fn evaluation(report: &Report) {
     println!(
-        "{:9} {:>9} {:>8} {:>10} {:>11} {:>6} {:>6} {:>7} {:>7}",
-        "", "questions", "nDCG@10", "recall@10", "recall@100", "top-1", "MRR", "p50 ms", "p95 ms"
+        "{:9} {:>9} {:>8} {:>10} {:>11} {:>6} {:>6} {:>11} {:>7} {:>7}",
+        "",
+        "questions",
+        "nDCG@10",
+        "recall@10",
+        "recall@100",
+        "top-1",
+        "MRR",
+        "answer in 5",
+        "p50 ms",
+        "p95 ms"
     );
     let all = ("all".to_owned(), report.all.clone());
     for (name, m) in std::iter::once(all).chain(report.languages.clone()) {
+        let answered = m.answered_5.map_or_else(|| "–".to_owned(), |share| format!("{share:.3}"));
         println!(
-            "{name:9} {:>9} {:>8.3} {:>10.3} {:>11.3} {:>6.3} {:>6.3} {:>7.1} {:>7.1}",
+            "{name:9} {:>9} {:>8.3} {:>10.3} {:>11.3} {:>6.3} {:>6.3} {answered:>11} {:>7.1} {:>7.1}",
             m.questions, m.ndcg_10, m.recall_10, m.recall_100, m.top_1, m.mrr, m.p50_ms, m.p95_ms
         );
+    }
+}
+
+/// The tags in use.
+pub fn tags(tags: &[TagCount]) {
+    for TagCount { name, files } in tags {
+        println!("{files:>7}  {name}");
     }
 }
 
@@ -334,6 +409,9 @@ pub fn answers(report: &AnswerReport) {
     println!("  refused               {}", percent(report.refused_rightly));
     println!("markers without source  {}", report.dangling);
     println!("quotes not literal      {}", report.misquotes);
+    let [median, most] =
+        report.passages_ms.map(|ms| ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0} ms")));
+    println!("passages (50 %, 95 %)   {median}, {most}");
     println!("first text (median)     {}", seconds(report.first_token_ms));
     println!("whole answer (median)   {}", seconds(report.total_ms));
 }
@@ -534,7 +612,9 @@ pub fn fit(models: &Models) {
     println!();
     for model in &models.models {
         let mark = if model.recommended { "→" } else { " " };
-        println!("{mark} {:35} {}", model.id, fit_in_words(&model.fit));
+        let cost = model.change.filter(|change| change.passages > 0);
+        let cost = cost.map(|change| format!("; to change to it: {}", cost_of(&change)));
+        println!("{mark} {:35} {}{}", model.id, fit_in_words(&model.fit), cost.unwrap_or_default());
     }
     println!("\n{}", recommendation(models));
 }
@@ -580,6 +660,26 @@ pub fn model(model: &ModelEntry, what: &str) {
     if let Some(origin) = &model.linked_to {
         println!("It is linked to {origin}.");
     }
+}
+
+/// What was chosen, and from when on it is in use.
+pub fn used(entry: &ModelEntry) {
+    match entry.change {
+        None if entry.role == ModelRole::Embedder => println!("{} is in use.", entry.name),
+        None => model(entry, "answers from now on"),
+        Some(change) => {
+            println!("{} reads the library in the background: {}.", entry.name, cost_of(&change));
+            println!(
+                "Search goes on with the other one until it has; `lectern status` says how far it is."
+            );
+        }
+    }
+}
+
+/// What changing to an embedder costs, in words.
+fn cost_of(change: &EmbedderChange) -> String {
+    let time = change.seconds.map(|seconds| format!(", about {}", duration(seconds.ceil())));
+    format!("{} passages{}", change.passages, time.unwrap_or_default())
 }
 
 /// What removing a model did.

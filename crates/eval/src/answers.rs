@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use lectern_app::{Answer, App, AskRequest, Filter, Result};
+use lectern_app::{Answer, AnswerPassage, App, AskRequest, Filter, Result, SupportLevel};
 use lectern_domain::is_cjk;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,10 @@ pub struct AnswerOutcome {
     pub refused: bool,
     /// How likely the model found it that the sources hold the answer.
     pub evidence: Option<f32>,
+    /// The support of each sentence by what it cites, 0 to 1; `null` of one that claims nothing.
+    pub support: Vec<Option<f32>>,
+    /// The passages that were found.
+    pub passages: Vec<AnswerPassage>,
     /// Whether one of the gold answers stands in the answer.
     pub gold: bool,
     /// Whether a citation is in a gold document, or on a gold page of it.
@@ -58,6 +62,8 @@ pub struct AnswerOutcome {
     pub dangling: usize,
     /// Quotes that do not stand in their document to the letter.
     pub misquotes: usize,
+    /// Milliseconds until the passages were there, each with the sentence that answers.
+    pub passages_ms: f64,
     /// Milliseconds to the first text; `None` where no model was asked.
     pub first_token_ms: Option<f64>,
     /// Milliseconds in all.
@@ -83,6 +89,8 @@ pub struct AnswerReport {
     pub dangling: usize,
     /// Quotes that are not in their document, in all answers.
     pub misquotes: usize,
+    /// Milliseconds until the passages were there, in the median and the 95th percentile.
+    pub passages_ms: [Option<f64>; 2],
     /// Median milliseconds to the first text.
     pub first_token_ms: Option<f64>,
     /// Median milliseconds in all.
@@ -153,7 +161,14 @@ async fn judge(app: &App, corpus: &Path, query: Query, answer: &Answer) -> Resul
         refused: answer.abstained,
         evidence: answer.evidence,
         answerable: query.answerable,
+        support: answer
+            .sentences
+            .iter()
+            .map(|said| (said.support != SupportLevel::None).then_some(said.score))
+            .collect(),
+        passages: answer.passages.clone(),
         answer: answer.answer.clone(),
+        passages_ms: answer.milliseconds.retrieval,
         first_token_ms: answer.milliseconds.first_token,
         total_ms: answer.milliseconds.total,
         id: query.id,
@@ -172,8 +187,11 @@ fn report(outcomes: Vec<AnswerOutcome>) -> AnswerReport {
         refused_rightly: share(&unanswerable, |outcome| outcome.refused),
         dangling: outcomes.iter().map(|outcome| outcome.dangling).sum(),
         misquotes: outcomes.iter().map(|outcome| outcome.misquotes).sum(),
-        first_token_ms: median(outcomes.iter().filter_map(|o| o.first_token_ms).collect()),
-        total_ms: median(outcomes.iter().map(|outcome| outcome.total_ms).collect()),
+        passages_ms: [50, 95].map(|share| {
+            percentile(outcomes.iter().map(|outcome| outcome.passages_ms).collect(), share)
+        }),
+        first_token_ms: percentile(outcomes.iter().filter_map(|o| o.first_token_ms).collect(), 50),
+        total_ms: percentile(outcomes.iter().map(|outcome| outcome.total_ms).collect(), 50),
         answerable: answerable.len(),
         unanswerable: unanswerable.len(),
         questions: outcomes,
@@ -185,9 +203,10 @@ fn share(of: &[&AnswerOutcome], is: impl Fn(&AnswerOutcome) -> bool) -> Option<f
     (!of.is_empty()).then(|| count as f64 / of.len() as f64)
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// What so many of a hundred values are below.
+fn percentile(mut values: Vec<f64>, share: usize) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    values.get(values.len() * share / 100).copied()
 }
 
 /// Whether one of the gold answers stands in `answer`, as SQuAD's evaluation compares them:
@@ -283,11 +302,14 @@ mod tests {
             answerable,
             refused,
             evidence: None,
+            support: Vec::new(),
+            passages: Vec::new(),
             gold,
             cited,
             found: true,
             dangling: 1,
             misquotes: 0,
+            passages_ms: 1.,
             first_token_ms: None,
             total_ms: 3.,
         };
@@ -305,5 +327,6 @@ mod tests {
         assert_eq!(report.refused_rightly, Some(1.));
         assert_eq!((report.dangling, report.misquotes), (5, 0));
         assert_eq!((report.first_token_ms, report.total_ms), (None, Some(3.)));
+        assert_eq!(report.passages_ms, [Some(1.); 2]);
     }
 }

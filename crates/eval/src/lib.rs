@@ -7,13 +7,13 @@ mod answers;
 mod measures;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
 pub use answers::{AnswerOutcome, AnswerReport, Sample, evaluate_answers};
 use lectern_app::{
-    App, AppError, ErrorCode, Filter, Result, SearchMode, SearchReply, SearchRequest,
+    App, AppError, ErrorCode, Filter, Result, SearchMode, SearchPlan, SearchReply, SearchRequest,
 };
 pub use measures::{Measures, Outcome};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub struct Query {
     pub question: String,
     /// Its language, where the set has several.
     pub lang: Option<String>,
+    /// What it shares with the same question in other languages.
+    pub parallel_id: Option<String>,
     /// What a right answer may say.
     #[serde(default)]
     pub answers: Vec<String>,
@@ -59,7 +61,8 @@ fn yes() -> bool {
 pub struct Report {
     /// All answerable questions.
     pub all: Measures,
-    /// The same by language, for sets that name it.
+    /// The same by language, for sets that name it; where languages were crossed, by both, as
+    /// `de→en`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub languages: BTreeMap<String, Measures>,
     /// The questions whose answer is not among the first ten hits.
@@ -192,23 +195,58 @@ pub fn corpus(set: &Path) -> Result<PathBuf> {
     corpus.canonicalize().map_err(|error| invalid(&corpus, &error))
 }
 
+/// How a set is searched.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Which legs.
+    pub mode: SearchMode,
+    /// What the search leaves out.
+    pub plan: SearchPlan,
+    /// Ask the questions of each language within the documents of each.
+    pub across: bool,
+}
+
+/// What is asked, and what answers it.
+struct Trial {
+    id: String,
+    question: String,
+    answers: Vec<String>,
+    relevant: Vec<Place>,
+    /// Its language, or both.
+    lang: Option<String>,
+    /// The folder of the documents.
+    within: PathBuf,
+}
+
 /// Searches for every answerable question in a library that holds the set's
 /// corpus, and measures what was found.
-pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report> {
+///
+/// # Errors
+///
+/// When the set cannot be read or searched, or languages are to be crossed that do not lie in folders of
+/// their own.
+pub async fn evaluate(app: &App, set: &Path, settings: Settings) -> Result<Report> {
     let corpus = corpus(set)?;
+    let answerable: Vec<Query> =
+        queries(set)?.into_iter().filter(|query| query.answerable).collect();
+    let trials = if settings.across {
+        crossed(&answerable, &corpus).map_err(|what| invalid(&set.join("queries.jsonl"), &what))?
+    } else {
+        answerable.into_iter().map(|query| Trial::of(query, &corpus)).collect()
+    };
     let mut outcomes = Vec::new();
     let (mut missed, mut questions) = (Vec::new(), Vec::new());
-    for query in queries(set)?.into_iter().filter(|query| query.answerable) {
+    for trial in trials {
         let request = SearchRequest {
-            query: query.question.clone(),
+            query: trial.question.clone(),
             k: DEPTH,
-            mode,
+            mode: settings.mode,
             filter: Filter {
-                within: vec![corpus.to_string_lossy().into_owned()],
+                within: vec![trial.within.to_string_lossy().into_owned()],
                 ..Filter::default()
             },
         };
-        let reply = match app.search(&request).await {
+        let reply = match app.search_by(&request, settings.plan).await {
             Ok(reply) => reply,
             // A question that cannot be searched for finds nothing.
             Err(error) if error.code == ErrorCode::InvalidInput => {
@@ -220,18 +258,22 @@ pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report>
             let file = Path::new(&hit.document).strip_prefix(&corpus).unwrap_or(Path::new(""));
             (file.to_string_lossy().into_owned(), hit.page)
         });
-        let outcome = Outcome::new(found, &query.relevant, reply.milliseconds);
+        let texts = reply.hits.iter().map(|hit| hit.text.as_str());
+        let outcome = Outcome {
+            answered_5: measures::is_answered(texts.take(5), &trial.answers),
+            ..Outcome::new(found, &trial.relevant, reply.milliseconds)
+        };
         if outcome.first.is_none_or(|first| first > 10) {
-            missed.push(query.id.clone());
+            missed.push(trial.id.clone());
         }
         questions.push(Asked {
-            id: query.id,
-            question: query.question,
+            id: trial.id,
+            question: trial.question,
             first: outcome.first,
             ndcg_10: outcome.ndcg,
             milliseconds: outcome.milliseconds,
         });
-        outcomes.push((query.lang, outcome));
+        outcomes.push((trial.lang, outcome));
     }
     let languages: HashSet<&String> =
         outcomes.iter().filter_map(|(lang, _)| lang.as_ref()).collect();
@@ -248,6 +290,56 @@ pub async fn evaluate(app: &App, set: &Path, mode: SearchMode) -> Result<Report>
         missed,
         questions,
     })
+}
+
+impl Trial {
+    fn of(query: Query, corpus: &Path) -> Self {
+        let Query { id, question, lang, answers, relevant, .. } = query;
+        Self { id, question, answers, relevant, lang, within: corpus.to_owned() }
+    }
+}
+
+/// Each question within the documents of each language, where what answers it is what answers the same
+/// question in that language.
+fn crossed(queries: &[Query], corpus: &Path) -> std::result::Result<Vec<Trial>, String> {
+    let languages: BTreeSet<&str> =
+        queries.iter().filter_map(|query| query.lang.as_deref()).collect();
+    if languages.len() < 2 {
+        return Err("the questions are not in several languages".to_owned());
+    }
+    let mut trials = Vec::new();
+    for target in languages {
+        let of_target = || queries.iter().filter(|query| query.lang.as_deref() == Some(target));
+        let files =
+            of_target().flat_map(|query| &query.relevant).map(|place| Path::new(&place.file));
+        let folder = common_folder(files)
+            .ok_or_else(|| format!("the documents in {target} have no folder of their own"))?;
+        let same: HashMap<&str, &Query> =
+            of_target().filter_map(|query| Some((query.parallel_id.as_deref()?, query))).collect();
+        for query in queries {
+            let (Some(lang), Some(parallel)) = (&query.lang, &query.parallel_id) else { continue };
+            let Some(same) = same.get(parallel.as_str()) else { continue };
+            trials.push(Trial {
+                id: format!("{}→{target}", query.id),
+                question: query.question.clone(),
+                answers: same.answers.clone(),
+                relevant: same.relevant.clone(),
+                lang: Some(format!("{lang}→{target}")),
+                within: corpus.join(&folder),
+            });
+        }
+    }
+    Ok(trials)
+}
+
+/// The deepest folder that holds all of them, if it is one below the corpus.
+fn common_folder<'a>(files: impl Iterator<Item = &'a Path>) -> Option<PathBuf> {
+    let folders = files.map(|file| file.parent().unwrap_or(Path::new("")).to_owned());
+    let common = folders.reduce(|common, folder| {
+        let both = common.components().zip(folder.components());
+        both.take_while(|(one, other)| one == other).map(|(one, _)| one).collect()
+    });
+    common.filter(|common| !common.as_os_str().is_empty())
 }
 
 fn invalid(path: &Path, error: &dyn std::fmt::Display) -> AppError {
@@ -304,6 +396,54 @@ mod tests {
             .map(|worse| (worse.id.as_str(), worse.before, worse.now))
             .collect();
         assert_eq!(worse, [("a", Some(1), Some(3)), ("c", Some(20), Some(30))]);
+    }
+
+    #[test]
+    fn languages_are_crossed_by_what_questions_share() {
+        let query = |id: &str, lang: &str, parallel: Option<&str>, file: &str| Query {
+            id: id.into(),
+            question: format!("{id}?"),
+            lang: Some(lang.into()),
+            parallel_id: parallel.map(Into::into),
+            answers: vec![format!("answer in {lang}")],
+            relevant: vec![Place { file: file.into(), page: None }],
+            answerable: true,
+        };
+        let queries = [
+            query("en1", "en", Some("1"), "en/a/x.txt"),
+            query("en2", "en", Some("2"), "en/b/y.txt"),
+            query("de1", "de", Some("1"), "de/x.txt"),
+            // Without a question in English beside it, and without any.
+            query("de3", "de", Some("3"), "de/z.txt"),
+            query("de4", "de", None, "de/z.txt"),
+        ];
+        let trials = crossed(&queries, Path::new("/corpus")).unwrap();
+        let told: Vec<(&str, &str, &str, &str)> = trials
+            .iter()
+            .map(|trial| {
+                let within = trial.within.to_str().unwrap();
+                (&*trial.id, trial.lang.as_deref().unwrap(), within, &*trial.relevant[0].file)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("en1→de", "en→de", "/corpus/de", "de/x.txt"),
+                ("de1→de", "de→de", "/corpus/de", "de/x.txt"),
+                ("de3→de", "de→de", "/corpus/de", "de/z.txt"),
+                ("en1→en", "en→en", "/corpus/en", "en/a/x.txt"),
+                ("en2→en", "en→en", "/corpus/en", "en/b/y.txt"),
+                ("de1→en", "de→en", "/corpus/en", "en/a/x.txt"),
+            ]
+        );
+        assert_eq!(trials[0].answers, ["answer in de"]);
+        for (queries, what) in [
+            (&queries[..2], "several languages"),
+            (&[query("a", "en", None, "x.txt"), query("b", "de", None, "de/x.txt")][..], "folder"),
+        ] {
+            let error = crossed(queries, Path::new("/corpus")).err().unwrap();
+            assert!(error.contains(what), "{error}");
+        }
     }
 
     #[test]

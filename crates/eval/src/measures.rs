@@ -17,8 +17,24 @@ pub struct Outcome {
     pub recall_10: f64,
     /// The share of relevant places among all that were found.
     pub recall: f64,
+    /// Whether one of the gold answers stands in the first five passages; `None` where the set has none.
+    pub answered_5: Option<bool>,
     /// The time of the search.
     pub milliseconds: f64,
+}
+
+/// Whether one of `answers` stands in one of `texts`, whatever its case and spaces; `None` where there is no
+/// answer.
+pub(crate) fn is_answered<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    answers: &[String],
+) -> Option<bool> {
+    let normal = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let answers: Vec<String> =
+        answers.iter().map(|answer| normal(answer)).filter(|answer| !answer.is_empty()).collect();
+    let mut texts = texts.map(normal);
+    (!answers.is_empty())
+        .then(|| texts.any(|text| answers.iter().any(|answer| text.contains(answer.as_str()))))
 }
 
 impl Outcome {
@@ -52,6 +68,7 @@ impl Outcome {
             ndcg: if ideal > 0. { reached / ideal } else { 0. },
             recall_10: share(ranks.iter().filter(|rank| **rank <= 10).count()),
             recall: share(ranks.len()),
+            answered_5: None,
             milliseconds,
         }
     }
@@ -72,6 +89,10 @@ pub struct Measures {
     pub top_1: f64,
     /// Mean reciprocal rank of the first relevant hit.
     pub mrr: f64,
+    /// The share of questions with a gold answer that stands in the first five passages; `None` where the
+    /// set has no answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_5: Option<f64>,
     /// Median time of a search, in milliseconds.
     pub p50_ms: f64,
     /// 95th percentile of the time of a search, in milliseconds.
@@ -86,6 +107,9 @@ impl Measures {
         let mean = |value: &dyn Fn(&Outcome) -> f64| {
             outcomes.iter().map(|outcome| value(outcome)).sum::<f64>() / count
         };
+        let answered: Vec<bool> =
+            outcomes.iter().filter_map(|outcome| outcome.answered_5).collect();
+        let right = answered.iter().filter(|answered| **answered).count() as f64;
         let mut times: Vec<f64> = outcomes.iter().map(|outcome| outcome.milliseconds).collect();
         times.sort_by(f64::total_cmp);
         let percentile = |share: f64| {
@@ -99,6 +123,7 @@ impl Measures {
             recall_100: mean(&|outcome| outcome.recall),
             top_1: mean(&|outcome| f64::from(u8::from(outcome.first == Some(1)))),
             mrr: mean(&|outcome| outcome.first.map_or(0., |rank| 1. / rank as f64)),
+            answered_5: (!answered.is_empty()).then(|| right / answered.len() as f64),
             p50_ms: percentile(0.5),
             p95_ms: percentile(0.95),
         }
@@ -133,6 +158,21 @@ mod tests {
             let outcome = outcome(&found, &relevant);
             assert_eq!(outcome.first, first, "{relevant:?}");
             assert!((outcome.ndcg - ndcg).abs() < 1e-9, "{relevant:?}: {}", outcome.ndcg);
+        }
+    }
+
+    #[test]
+    fn a_passage_answers_where_it_holds_a_gold_answer() {
+        let answers = |answers: &[&str]| answers.iter().map(|&a| a.to_owned()).collect::<Vec<_>>();
+        let texts = ["The rent is\n900  Euros.", "Whales"];
+        for (gold, expected) in [
+            (&["900 euros"][..], Some(true)),
+            (&["800 euros", "whale"], Some(true)),
+            (&["800 euros"], Some(false)),
+            (&[" "], None),
+            (&[], None),
+        ] {
+            assert_eq!(is_answered(texts.into_iter(), &answers(gold)), expected, "{gold:?}");
         }
     }
 

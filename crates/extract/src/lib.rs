@@ -76,10 +76,13 @@ use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use lectern_domain::{DocumentKind, Extraction};
+use sha2::{Digest as _, Sha256};
 
+use archive::Shelf;
 use compose::Composer;
 use nested::Budget;
 
+pub use archive::{Member, archive_of, is_archive};
 pub use chunk::{CHUNK_TOKENS, chunk, chunk_by, estimate_tokens};
 pub use detect::detect;
 pub use ocr::{OcrError, RecognisedLine, RecognisedPage, Recogniser};
@@ -149,7 +152,8 @@ impl From<std::io::Error> for ReadError {
     }
 }
 
-/// Reads the file at `path` as a document of `kind`. Blocks for the whole time.
+/// Reads the document at `path` as one of `kind`: a file, or a member of an archive (see
+/// [`archive_of`]). Of an archive it lists the members. Blocks for the whole time.
 ///
 /// # Errors
 ///
@@ -159,7 +163,7 @@ pub fn read(path: &Path, kind: DocumentKind) -> Result<Extraction, ReadError> {
     read_recognised(path, kind, &[])
 }
 
-/// Reads a file as [`read`] does, with what was recognised on its pictures before.
+/// Reads a document as [`read`] does, with what was recognised on its pictures before.
 ///
 /// # Errors
 ///
@@ -169,35 +173,99 @@ pub fn read_recognised(
     kind: DocumentKind,
     recognised: &[RecognisedPage],
 ) -> Result<Extraction, ReadError> {
+    Ok(read_from(&mut Shelf::default(), path, kind, recognised)?.extraction)
+}
+
+/// What was read.
+struct ReadFile {
+    extraction: Extraction,
+    /// The members, where it is an archive.
+    members: Vec<Member>,
+}
+
+impl From<Extraction> for ReadFile {
+    fn from(extraction: Extraction) -> Self {
+        Self { extraction, members: Vec::new() }
+    }
+}
+
+impl From<(Extraction, Vec<Member>)> for ReadFile {
+    fn from((extraction, members): (Extraction, Vec<Member>)) -> Self {
+        Self { extraction, members }
+    }
+}
+
+fn read_from(
+    shelf: &mut Shelf,
+    path: &Path,
+    kind: DocumentKind,
+    recognised: &[RecognisedPage],
+) -> Result<ReadFile, ReadError> {
+    let name = file_name(path);
+    if let Some(archive) = archive_of(path) {
+        let bytes = shelf.member(path, archive, None)?;
+        return Ok(read_loaded(&name, bytes, kind, recognised)?.into());
+    }
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(ReadError::Unsupported);
     }
     let mut file = File::open(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut budget = Budget::new(metadata.len());
-    match kind {
-        DocumentKind::Zip | DocumentKind::Tar | DocumentKind::SevenZ => {
-            return archive::read(file, &name, kind, &mut budget);
-        }
-        DocumentKind::Mbox => return mail::read_mailbox(BufReader::new(file), &mut budget),
-        _ => {}
+    if is_archive(kind) {
+        return Ok(archive::list(file, &name, kind, None)?.into());
+    }
+    if kind == DocumentKind::Mbox {
+        let mut budget = Budget::new(metadata.len());
+        return Ok(mail::read_mailbox(BufReader::new(file), &mut budget)?.into());
     }
     let mut bytes = Vec::new();
-    let in_pieces = text_reader(kind).is_some();
-    if in_pieces {
+    if text_reader(kind).is_some() {
         // One byte more tells that there is more.
-        file.by_ref().take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        file.take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     } else if metadata.len() > MAX_FILE_BYTES {
         return Err(ReadError::TooBig);
     } else {
         file.read_to_end(&mut bytes)?;
     }
+    Ok(read_loaded(&name, bytes, kind, recognised)?.into())
+}
+
+fn read_loaded(
+    name: &str,
+    bytes: Vec<u8>,
+    kind: DocumentKind,
+    recognised: &[RecognisedPage],
+) -> Result<Extraction, ReadError> {
     match kind {
         DocumentKind::Pdf => pdf::read(bytes, recognised),
         DocumentKind::Image => pdf::read_pictures(&bytes, recognised),
-        _ => read_bytes(&name, bytes, kind, &mut budget),
+        _ => {
+            let mut budget = Budget::new(bytes.len() as u64);
+            read_bytes(name, bytes, kind, &mut budget)
+        }
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The whole content of a document.
+fn load(shelf: &mut Shelf, path: &Path) -> Result<Vec<u8>, ReadError> {
+    if let Some(archive) = archive_of(path) {
+        return shelf.member(path, archive, None);
+    }
+    if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
+        return Err(ReadError::TooBig);
+    }
+    Ok(std::fs::read(path)?)
+}
+
+/// What the member of an archive at `path` is, and the SHA-256 of its bytes.
+fn identify(shelf: &mut Shelf, path: &Path) -> Result<(DocumentKind, Vec<u8>), ReadError> {
+    let bytes = load(shelf, path)?;
+    let kind = detect::detect_bytes(&file_name(path), &bytes)?;
+    Ok((kind, Sha256::digest(&bytes).to_vec()))
 }
 
 /// Whether [`unlock`] knows how documents of `kind` are encrypted.
@@ -206,29 +274,58 @@ pub fn can_unlock(kind: DocumentKind) -> bool {
     matches!(kind, Docx | Pdf | Pptx | SevenZ | Xlsx | Zip)
 }
 
-/// Reads a file that opens with a password only. Pages that are pictures are left out: they
-/// are recognised later, when the password is not known any more.
+/// Reads a document that opens with a password only. Pages that are pictures are left out: they
+/// are recognised later, when the password is not known any more. The member of an archive may be
+/// locked itself or by its archive; of what kind it is, is then found here.
 ///
 /// # Errors
 ///
 /// As [`read`]; [`ReadError::PasswordNeeded`] where it is the wrong one, and
 /// [`ReadError::Unsupported`] for kinds that [`can_unlock`] does not name.
 pub fn unlock(path: &Path, kind: DocumentKind, password: &str) -> Result<Extraction, ReadError> {
-    let metadata = std::fs::metadata(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut budget = Budget::new(metadata.len());
-    let mut extraction = match kind {
-        DocumentKind::Zip | DocumentKind::SevenZ => {
-            archive::unlock(File::open(path)?, &name, kind, &mut budget, Some(password))?
+    Ok(unlock_from(&mut Shelf::default(), path, kind, password)?.extraction)
+}
+
+fn unlock_from(
+    shelf: &mut Shelf,
+    path: &Path,
+    kind: DocumentKind,
+    password: &str,
+) -> Result<ReadFile, ReadError> {
+    let name = file_name(path);
+    let read = match archive_of(path) {
+        Some(archive) => {
+            let bytes = shelf.member(path, archive, Some(password))?;
+            let kind = detect::detect_bytes(&name, &bytes)?;
+            unlock_bytes(&name, bytes, kind, password)?
         }
-        _ if metadata.len() > MAX_FILE_BYTES => return Err(ReadError::TooBig),
-        DocumentKind::Docx | DocumentKind::Pptx | DocumentKind::Xlsx => {
-            let plain = office_lock::decrypt(std::fs::read(path)?, password)?;
-            read_bytes(&name, plain, kind, &mut budget)?
+        None if is_archive(kind) => {
+            return Ok(archive::list(File::open(path)?, &name, kind, Some(password))?.into());
         }
-        DocumentKind::Pdf => pdf::unlock(std::fs::read(path)?, password)?,
-        _ => return Err(ReadError::Unsupported),
+        None if !can_unlock(kind) => return Err(ReadError::Unsupported),
+        None => unlock_bytes(&name, load(shelf, path)?, kind, password)?,
     };
+    Ok(without_scans(read)?.into())
+}
+
+fn unlock_bytes(
+    name: &str,
+    bytes: Vec<u8>,
+    kind: DocumentKind,
+    password: &str,
+) -> Result<Extraction, ReadError> {
+    use DocumentKind::{Docx, Pdf, Pptx, Xlsx};
+    match kind {
+        Pdf => pdf::unlock(bytes, password),
+        Docx | Pptx | Xlsx if bytes.starts_with(detect::OLE) => {
+            let plain = office_lock::decrypt(bytes, password)?;
+            read_loaded(name, plain, kind, &[])
+        }
+        _ => read_loaded(name, bytes, kind, &[]),
+    }
+}
+
+fn without_scans(mut extraction: Extraction) -> Result<Extraction, ReadError> {
     let scans = std::mem::take(&mut extraction.scans);
     if extraction.text.is_empty() {
         return Err(ReadError::NeedsOcr);
@@ -240,7 +337,7 @@ pub fn unlock(path: &Path, kind: DocumentKind, password: &str) -> Result<Extract
     Ok(extraction)
 }
 
-/// Recognises the text of one page, counted from 1, of a PDF or an image file.
+/// Recognises the text of one page, counted from 1, of a PDF or an image.
 ///
 /// # Errors
 ///
@@ -252,10 +349,17 @@ pub fn recognise(
     page: u32,
     recogniser: &Recogniser,
 ) -> Result<RecognisedPage, ReadError> {
-    if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
-        return Err(ReadError::TooBig);
-    }
-    let bytes = std::fs::read(path)?;
+    recognise_from(&mut Shelf::default(), path, kind, page, recogniser)
+}
+
+fn recognise_from(
+    shelf: &mut Shelf,
+    path: &Path,
+    kind: DocumentKind,
+    page: u32,
+    recogniser: &Recogniser,
+) -> Result<RecognisedPage, ReadError> {
+    let bytes = load(shelf, path)?;
     let (picture, unit) = match kind {
         DocumentKind::Pdf => pdf::render(bytes, page)?,
         DocumentKind::Image => (ocr::read_frame(&bytes, page)?, 1.0),
@@ -264,6 +368,11 @@ pub fn recognise(
     let lines = recogniser.lines(&picture).map_err(|error| ReadError::Ocr(error.to_string()))?;
     let lines = lines.into_iter().map(|line| line.scaled(unit)).collect();
     Ok(RecognisedPage { number: page, lines, failure: None })
+}
+
+/// Whether files of `kind` are read in pieces, so that they may be larger than [`MAX_FILE_BYTES`].
+pub fn is_read_in_pieces(kind: DocumentKind) -> bool {
+    is_archive(kind) || kind == DocumentKind::Mbox || text_reader(kind).is_some()
 }
 
 type TextReader = fn(&str, &[u8], Composer) -> Result<Extraction, ReadError>;
@@ -338,7 +447,7 @@ fn read_bytes(
         DocumentKind::Msg => msg::read(bytes, budget),
         DocumentKind::Srt | DocumentKind::Vtt => subtitles::read(&bytes, kind),
         DocumentKind::Zip | DocumentKind::Tar | DocumentKind::SevenZ => {
-            archive::read_bytes(bytes, name, kind, budget)
+            archive::read(bytes, name, kind, budget)
         }
         DocumentKind::Pdf => pdf::read(bytes, &[]),
         // The kinds of `text_reader`.

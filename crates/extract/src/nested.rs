@@ -8,10 +8,13 @@ use crate::compose::{Composer, DraftBlock};
 use crate::{MAX_RATIO, ReadError, detect, read_bytes};
 
 /// Documents inside of documents are read to this depth.
-const MAX_NESTING: usize = 4;
+pub(crate) const MAX_NESTING: usize = 4;
 
 /// How many bytes all documents inside of one file may be together when they are unpacked.
-const MAX_UNPACKED: u64 = 512 << 20;
+pub(crate) const MAX_UNPACKED: u64 = 512 << 20;
+
+/// How many bytes the members of an archive, which are read one by one, may be together.
+const MAX_MEMBERS_BYTES: u64 = 16 << 30;
 
 /// So much may be unpacked whatever the ratio to the file's size.
 const HARMLESS_BYTES: u64 = 64 << 20;
@@ -29,13 +32,34 @@ pub(crate) struct Budget {
 impl Budget {
     /// For a file of `size` bytes.
     pub(crate) fn new(size: u64) -> Self {
-        let bytes = HARMLESS_BYTES.max(size.saturating_mul(MAX_RATIO)).min(MAX_UNPACKED);
+        let Self { bytes, .. } = Self::of_archive(size);
+        Self { nesting: 0, bytes: bytes.min(MAX_UNPACKED) }
+    }
+
+    /// For an archive of `size` bytes whose members are read one by one.
+    pub(crate) fn of_archive(size: u64) -> Self {
+        let bytes = HARMLESS_BYTES.max(size.saturating_mul(MAX_RATIO)).min(MAX_MEMBERS_BYTES);
         Self { nesting: 0, bytes }
+    }
+
+    /// What may be unpacked into memory at once.
+    pub(crate) fn in_memory(&self) -> Self {
+        Self { nesting: self.nesting, bytes: self.bytes.min(MAX_UNPACKED) }
     }
 
     /// How many bytes may still be unpacked.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Takes what is to be unpacked from what is left; nothing is taken where it is too much.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::TooBig`] where not so much is left.
+    pub(crate) fn afford(&mut self, bytes: u64) -> Result<(), ReadError> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(ReadError::TooBig)?;
+        Ok(())
     }
 
     /// Takes what was unpacked from what is left.

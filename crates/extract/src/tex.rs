@@ -1,5 +1,7 @@
 //! LaTeX, read as what it looks like when it is set. Formulas stay as they are written.
 
+use std::collections::HashMap;
+
 use lectern_domain::{BlockKind, DocumentKind, Extraction};
 
 use crate::compose::{Composer, DraftBlock, collapse, table_text};
@@ -10,6 +12,7 @@ const MAX_DEPTH: usize = 100;
 
 pub(crate) fn read(bytes: &[u8], mut composer: Composer) -> Result<Extraction, ReadError> {
     let source = without_comments(&text::lines(text::decode(bytes, None)?));
+    let source = expanded(&source);
     let mut reader = Reader::default();
     let (preamble, body) = match source.split_once("\\begin{document}") {
         Some((preamble, body)) => (preamble, body.split("\\end{document}").next().unwrap_or(body)),
@@ -18,8 +21,8 @@ pub(crate) fn read(bytes: &[u8], mut composer: Composer) -> Result<Extraction, R
     for (command, kind) in [("\\title", BlockKind::Heading(1)), ("\\author", BlockKind::Paragraph)]
     {
         if let Some((_, rest)) = preamble.split_once(command) {
-            let (argument, _) = argument(&skip_option(rest));
-            let text = collapse(&reader.inline(&argument, 0));
+            let (argument, _) = argument(skip_bracket(rest));
+            let text = collapse(&reader.inline(argument, 0));
             if kind == BlockKind::Heading(1) {
                 composer.title = Some(text.clone());
                 reader.titled = true;
@@ -56,6 +59,179 @@ fn without_comments(source: &str) -> String {
     }
     out
 }
+
+/// How many times longer a source may become by the commands that it defines.
+const MAX_EXPANSION: usize = 4;
+
+/// A command that the document defines.
+struct Macro {
+    /// How many arguments it takes.
+    arity: usize,
+    /// What the first one is where it is not given in brackets.
+    default: Option<String>,
+    body: String,
+}
+
+impl Macro {
+    /// What the command stands for with the arguments that `source` begins with, and what stands
+    /// behind them.
+    fn applied<'a>(&self, source: &'a str) -> (String, &'a str) {
+        let mut rest = source;
+        let mut arguments = Vec::new();
+        if let Some(default) = &self.default {
+            let after = skip_bracket(rest);
+            let given = rest[..rest.len() - after.len()].strip_prefix('[');
+            let given = given.and_then(|given| given.strip_suffix(']'));
+            arguments.push(given.unwrap_or(default));
+            rest = after;
+        }
+        while arguments.len() < self.arity {
+            let (argument, after) = token(rest);
+            arguments.push(argument);
+            rest = after;
+        }
+        if self.arity == 0 {
+            // A command ends at its blank.
+            rest = rest.strip_prefix(' ').unwrap_or(rest);
+        }
+        let mut parts = self.body.split('#');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let number = part.chars().next().and_then(|digit| digit.to_digit(10));
+            match number.and_then(|number| arguments.get(number.checked_sub(1)? as usize)) {
+                Some(argument) => {
+                    text.push_str(argument);
+                    text.push_str(&part[1..]);
+                }
+                None => text.push_str(part),
+            }
+        }
+        (text, rest)
+    }
+}
+
+/// The source with the commands that it defines replaced by what they stand for.
+fn expanded(source: &str) -> String {
+    let mut expansion = Expansion {
+        macros: HashMap::new(),
+        out: String::with_capacity(source.len()),
+        limit: source.len().saturating_mul(MAX_EXPANSION) + (64 << 10),
+    };
+    expansion.run(source, 0);
+    expansion.out
+}
+
+struct Expansion {
+    macros: HashMap<String, Macro>,
+    out: String,
+    /// So many bytes are enough.
+    limit: usize,
+}
+
+impl Expansion {
+    fn run(&mut self, source: &str, depth: usize) {
+        let mut rest = source;
+        while let Some(at) = rest.find('\\') {
+            self.out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            if depth > MAX_DEPTH || self.out.len() > self.limit {
+                return;
+            }
+            let Some((name, after)) = command(rest) else { break };
+            if let Some(after) = self.define(name, after) {
+                rest = after;
+            } else if let Some(known) = self.macros.get(name) {
+                let (text, after) = known.applied(after);
+                self.run(&text, depth + 1);
+                rest = after;
+            } else {
+                let after = skip_verbatim(name, after);
+                self.out.push_str(&rest[..rest.len() - after.len()]);
+                rest = after;
+            }
+        }
+        self.out.push_str(rest);
+    }
+
+    /// Learns the command that `name` defines, and returns what stands behind the definition.
+    fn define<'a>(&mut self, name: &str, source: &'a str) -> Option<&'a str> {
+        let (arity, default, rest, defined) = match name {
+            "newcommand" | "renewcommand" | "providecommand" | "DeclareRobustCommand" => {
+                let (defined, rest) = token(source.strip_prefix('*').unwrap_or(source));
+                let (arity, rest) = bracket(rest);
+                let (default, rest) = bracket(rest);
+                let arity = arity.map_or(Some(0), |arity| arity.trim().parse().ok())?;
+                (arity, default.map(str::to_owned), rest, defined)
+            }
+            "def" => {
+                let (defined, rest) = token(source);
+                let parameters = &rest[..rest.find('{')?];
+                // Others have words between their arguments, which are not understood here.
+                let plain = ["", "#1", "#1#2", "#1#2#3", "#1#2#3#4"];
+                let arity = plain.iter().position(|usual| *usual == parameters.trim())?;
+                (arity, None, &rest[parameters.len()..], defined)
+            }
+            "DeclareMathOperator" => {
+                let (defined, rest) = token(source.strip_prefix('*').unwrap_or(source));
+                (0, None, rest, defined)
+            }
+            _ => return None,
+        };
+        let defined = command(defined.trim()).filter(|(_, rest)| rest.is_empty())?.0;
+        let (start, end) = group_end(rest, '{', '}')?;
+        if arity > 9 || (default.is_some() && arity == 0) {
+            return None;
+        }
+        let mut body = rest[start..end].to_owned();
+        if name == "DeclareMathOperator" {
+            // It is set apart from what follows.
+            body.push(' ');
+        }
+        self.macros.insert(defined.to_owned(), Macro { arity, default, body });
+        Some(&rest[end + 1..])
+    }
+}
+
+/// The argument that `source` begins with, a group or a single sign, and what stands behind it.
+fn token(source: &str) -> (&str, &str) {
+    let source = source.trim_start_matches([' ', '\n', '\t']);
+    if let Some((start, end)) = group_end(source, '{', '}') {
+        return (&source[start..end], &source[end + 1..]);
+    }
+    let length = match command(source) {
+        Some((_, after)) => source.len() - after.len(),
+        None => source.chars().next().map_or(0, char::len_utf8),
+    };
+    source.split_at(length)
+}
+
+/// The option in brackets that `source` begins with, if it does, and what stands behind it.
+fn bracket(source: &str) -> (Option<&str>, &str) {
+    let after = skip_bracket(source);
+    let option = source[..source.len() - after.len()].strip_prefix('[');
+    (option.and_then(|option| option.strip_suffix(']')), after)
+}
+
+/// What stands behind the command `name` and what is shown as it is written there.
+fn skip_verbatim<'a>(name: &str, after: &'a str) -> &'a str {
+    let end = match name {
+        "begin" => {
+            let environment = argument(after).0;
+            let is_verbatim = VERBATIM.contains(&environment.trim_end_matches('*'));
+            is_verbatim.then(|| after.find(&format!("\\end{{{environment}}}"))).flatten()
+        }
+        "verb" => {
+            let mark = after.trim_start_matches('*').chars().next();
+            mark.and_then(|mark| after.match_indices(mark).nth(1))
+                .map(|(end, mark)| end + mark.len())
+        }
+        _ => None,
+    };
+    end.map_or(after, |end| &after[end..])
+}
+
+/// Environments whose content is shown as it is written.
+const VERBATIM: [&str; 5] = ["verbatim", "lstlisting", "minted", "Verbatim", "alltt"];
 
 #[derive(Default)]
 struct Reader {
@@ -129,13 +305,11 @@ impl Reader {
         let plain = name.trim_end_matches('*');
         let whole = || after.split_once(&format!("\\end{{{name}}}")).unwrap_or((after, ""));
         match plain {
-            "verbatim" | "lstlisting" | "minted" | "Verbatim" | "alltt" => {
+            _ if VERBATIM.contains(&plain) => {
                 let (inside, rest) = whole();
-                let code = skip_option(inside);
-                self.block(
-                    BlockKind::Code,
-                    if plain == "minted" { argument(&code).1 } else { code },
-                );
+                let code = skip_bracket(inside);
+                let code = if plain == "minted" { argument(code).1 } else { code };
+                self.block(BlockKind::Code, code.to_owned());
                 rest
             }
             "comment" => whole().1,
@@ -147,12 +321,12 @@ impl Reader {
             }
             "tabular" | "tabularx" | "longtable" | "tabulary" | "array" => {
                 let (inside, rest) = whole();
-                let mut inside = skip_option(inside);
+                let mut inside = skip_bracket(inside);
                 let columns = usize::from(matches!(plain, "tabularx" | "tabulary")) + 1;
                 for _ in 0..columns {
-                    inside = argument(&inside).1;
+                    inside = argument(inside).1;
                 }
-                let text = self.table(&inside);
+                let text = self.table(inside);
                 self.block(BlockKind::Table, text);
                 rest
             }
@@ -239,7 +413,7 @@ impl Reader {
             let after = after.strip_prefix('*').unwrap_or(after);
             let after = skip_bracket(after);
             let (title, _) = argument(after);
-            let title = self.inline(&title, 0);
+            let title = self.inline(title, 0);
             let level = level + u8::from(self.titled);
             self.block(BlockKind::Heading(level), collapse(&title));
             return skip_argument(after);
@@ -263,12 +437,12 @@ impl Reader {
             }
             "caption" => {
                 let after = skip_bracket(after.strip_prefix('*').unwrap_or(after));
-                let text = self.inline(&argument(after).0, 0);
+                let text = self.inline(argument(after).0, 0);
                 self.block(BlockKind::Paragraph, collapse(&text));
                 skip_argument(after)
             }
             "title" | "author" if self.blocks.is_empty() => {
-                let text = self.inline(&argument(skip_bracket(after)).0, 0);
+                let text = self.inline(argument(skip_bracket(after)).0, 0);
                 let kind =
                     if name == "title" { BlockKind::Heading(1) } else { BlockKind::Paragraph };
                 self.block(kind, collapse(&text));
@@ -365,10 +539,9 @@ impl Reader {
             | "b" => {
                 let rest = after.trim_start_matches(' ');
                 let (letter, rest) = if rest.starts_with('{') {
-                    (argument(rest).0, skip_argument(rest))
+                    argument(rest)
                 } else {
-                    let end = rest.chars().next().map_or(0, char::len_utf8);
-                    (rest[..end].to_owned(), &rest[end..])
+                    rest.split_at(rest.chars().next().map_or(0, char::len_utf8))
                 };
                 let letter = letter.replace("\\i", "i").replace("\\j", "j");
                 out.push_str(&accented(name, &letter));
@@ -399,7 +572,7 @@ impl Reader {
             "today" => push(out, "", after),
             "footnote" | "thanks" | "footnotetext" => {
                 let rest = skip_bracket(after);
-                let note = self.inline(&argument(rest).0, depth + 1);
+                let note = self.inline(argument(rest).0, depth + 1);
                 self.footnotes.push(collapse(&note));
                 skip_argument(rest)
             }
@@ -407,7 +580,7 @@ impl Reader {
             | "eqref" | "autoref" | "cref" | "Cref" | "pageref" => {
                 let rest = skip_bracket(skip_bracket(after.strip_prefix('*').unwrap_or(after)));
                 out.push('[');
-                out.push_str(&argument(rest).0);
+                out.push_str(argument(rest).0);
                 out.push(']');
                 skip_argument(rest)
             }
@@ -439,7 +612,7 @@ impl Reader {
                 for _ in 0..count {
                     rest = skip_argument(rest);
                 }
-                let shown = self.inline(&argument(rest).0, depth + 1);
+                let shown = self.inline(argument(rest).0, depth + 1);
                 out.push_str(&shown);
                 skip_argument(rest)
             }
@@ -447,7 +620,7 @@ impl Reader {
             _ => {
                 let rest = skip_bracket(after.strip_prefix('*').unwrap_or(after));
                 if rest.starts_with('{') {
-                    let shown = self.inline(&argument(rest).0, depth + 1);
+                    let shown = self.inline(argument(rest).0, depth + 1);
                     out.push_str(&shown);
                     return skip_argument(rest);
                 }
@@ -525,10 +698,10 @@ fn group_end(source: &str, open: char, close: char) -> Option<(usize, usize)> {
 }
 
 /// The group in braces that `source` begins with, without them, and what stands behind it.
-fn argument(source: &str) -> (String, String) {
+fn argument(source: &str) -> (&str, &str) {
     match group_end(source, '{', '}') {
-        Some((start, end)) => (source[start..end].to_owned(), source[end + 1..].to_owned()),
-        None => (String::new(), source.to_owned()),
+        Some((start, end)) => (&source[start..end], &source[end + 1..]),
+        None => ("", source),
     }
 }
 
@@ -543,10 +716,6 @@ fn skip_bracket(source: &str) -> &str {
     } else {
         source
     }
-}
-
-fn skip_option(source: &str) -> String {
-    skip_bracket(source).to_owned()
 }
 
 #[cfg(test)]
@@ -583,6 +752,55 @@ mod tests {
         for (source, expected) in cases {
             let extraction = read(source.as_bytes(), Composer::default()).unwrap();
             assert_eq!(sketch(&extraction), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn commands_of_the_document_are_what_they_stand_for() {
+        let cases = [
+            (
+                "\\newcommand{\\firm}{Thorne \\& Co.}The \\firm{} pays \\firm.",
+                "¶ The Thorne & Co. pays Thorne & Co..",
+            ),
+            ("\\newcommand\\x[1]{<#1>}\\x{a} \\x b \\x\\ae", "¶ <a> <b> <æ>"),
+            (
+                "\\newcommand{\\by}[2][nobody]{#2 by #1}\\by{tea}, \\by[Ana]{milk}",
+                "¶ tea by nobody, milk by Ana",
+            ),
+            (
+                "\\def\\R{\\mathbb{R}}\\def\\twice#1{#1#1}\\twice{ab} in $\\R^2$",
+                "¶ abab in \\mathbb{R}^2",
+            ),
+            ("\\newcommand{\\inner}{deep}\\newcommand{\\outer}{so \\inner}\\outer", "¶ so deep"),
+            ("\\newcommand{\\part}[1]{\\section{#1}}\\part{Tea}Hot.", "# Tea\n\n¶ Hot."),
+            (
+                "\\newcommand{\\x}{y}\\begin{verbatim}\\x\\end{verbatim}\\verb|\\x| \\x",
+                "⌘ \\x\n\n¶ \\x y",
+            ),
+            ("\\DeclareMathOperator{\\rank}{rank}$\\rank A$", "¶ rank A"),
+            ("\\def\\until#1.{#1}\\newcommand{\\open", "¶ #1.#1"),
+        ];
+        for (source, expected) in cases {
+            let extraction = read(source.as_bytes(), Composer::default()).unwrap();
+            assert_eq!(sketch(&extraction), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn commands_that_multiply_end() {
+        let circle = "\\newcommand{\\a}{x\\a}\\a".to_owned();
+        let names: Vec<char> = ('a'..='z').collect();
+        let mut laughs = "\\newcommand{\\a}{ha}".to_owned();
+        for pair in names.windows(2) {
+            laughs += &format!(
+                "\\newcommand{{\\{}}}{{{}}}",
+                pair[1],
+                format!("\\{} ", pair[0]).repeat(9)
+            );
+        }
+        for source in [circle, laughs + "\\z"] {
+            let extraction = read(source.as_bytes(), Composer::default());
+            assert!(extraction.is_ok_and(|read| read.text.len() < 1 << 20), "{source:.40}");
         }
     }
 

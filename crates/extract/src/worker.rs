@@ -13,15 +13,18 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use lectern_domain::{CharRange, Chunk, DocumentKind, Extraction, Rect, TextBox};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::archive::{Member, Shelf};
 use crate::ocr::MODEL_FILES;
 use crate::{
-    OcrError, ReadError, RecognisedPage, Recogniser, chunk, read_recognised, recognise, unlock,
+    OcrError, ReadError, ReadFile, RecognisedPage, Recogniser, chunk, identify, load, read_from,
+    recognise_from, unlock_from,
 };
 
 /// Answers begin with this; nothing that a library prints does.
@@ -36,8 +39,19 @@ pub struct ReadDocument {
     /// Its text and what belongs to it.
     #[serde(with = "compact")]
     pub extraction: Extraction,
-    /// Its chunks, in order.
+    /// Its chunks, in order. An archive has none: what is to be found are its members.
     pub chunks: Vec<Chunk>,
+    /// The members of an archive, each a document of its own.
+    pub members: Vec<Member>,
+}
+
+/// What the member of an archive is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberIdentity {
+    /// Its kind.
+    pub kind: DocumentKind,
+    /// SHA-256 of its bytes.
+    pub hash: Vec<u8>,
 }
 
 /// Why a document was not read, by a name that stays the same.
@@ -178,6 +192,10 @@ enum Task {
     Unlock { password: Password },
     /// Recognise one page of it.
     Recognise { page: u32 },
+    /// Find what it is: a member of an archive.
+    Identify,
+    /// Answer with its bytes, for it is a member of an archive.
+    Unpack,
 }
 
 /// A password, which no message shows.
@@ -196,32 +214,63 @@ type Answer = Result<ReadDocument, ReadFailure>;
 ///
 /// # Errors
 ///
-/// As [`read_recognised`].
+/// As [`read_recognised`](crate::read_recognised).
 pub fn read_document(path: &Path, kind: DocumentKind, recognised: &[RecognisedPage]) -> Answer {
-    let read = read_recognised(path, kind, recognised);
-    chunked(read)
+    read_on(&mut Shelf::default(), path, kind, recognised)
 }
 
-/// As [`read_document`], for a file that opens with a password only; see [`unlock`].
+fn read_on(
+    shelf: &mut Shelf,
+    path: &Path,
+    kind: DocumentKind,
+    recognised: &[RecognisedPage],
+) -> Answer {
+    chunked(read_from(shelf, path, kind, recognised))
+}
+
+/// As [`read_document`], for a file that opens with a password only; see [`unlock`](crate::unlock).
 ///
 /// # Errors
 ///
-/// As [`unlock`].
+/// As [`unlock`](crate::unlock).
 pub fn unlock_document(path: &Path, kind: DocumentKind, password: &str) -> Answer {
-    chunked(unlock(path, kind, password))
+    chunked(unlock_from(&mut Shelf::default(), path, kind, password))
 }
 
-fn chunked(read: Result<Extraction, ReadError>) -> Answer {
-    let extraction = read.map_err(|error| ReadFailure::from(&error))?;
-    let chunks = chunk(&extraction);
-    Ok(ReadDocument { extraction, chunks })
+fn chunked(read: Result<ReadFile, ReadError>) -> Answer {
+    let ReadFile { extraction, members } = read.map_err(|error| ReadFailure::from(&error))?;
+    let chunks = if members.is_empty() { chunk(&extraction) } else { Vec::new() };
+    Ok(ReadDocument { extraction, chunks, members })
+}
+
+/// Finds what the member of an archive at `path` is, in this process.
+///
+/// # Errors
+///
+/// As [`read`](crate::read).
+pub fn identify_member(path: &Path) -> Result<MemberIdentity, ReadFailure> {
+    identify_on(&mut Shelf::default(), path)
+}
+
+fn identify_on(shelf: &mut Shelf, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+    let (kind, hash) = identify(shelf, path).map_err(|error| ReadFailure::from(&error))?;
+    Ok(MemberIdentity { kind, hash })
+}
+
+/// The bytes of the member of an archive at `path`, unpacked in this process.
+///
+/// # Errors
+///
+/// As [`read`](crate::read).
+pub fn unpack_member(path: &Path) -> Result<Vec<u8>, ReadFailure> {
+    load(&mut Shelf::default(), path).map_err(|error| ReadFailure::from(&error))
 }
 
 /// The child's side: answers requests until the standard input ends. The executable calls it
 /// when its first argument is `read-worker`, before it does anything else. `ocr_model` is its second, if
 /// there is one: see [`Reader::with_ocr`].
 pub fn run_worker(ocr_model: Option<PathBuf>) -> ExitCode {
-    serve(read_document, ocr_model)
+    serve(read_on, ocr_model)
 }
 
 /// Recognises pages, with a model that is loaded for the first of them.
@@ -233,6 +282,7 @@ struct PageReader {
 impl PageReader {
     fn recognise(
         &mut self,
+        shelf: &mut Shelf,
         path: &Path,
         kind: DocumentKind,
         page: u32,
@@ -248,11 +298,12 @@ impl PageReader {
             }
         };
         let recogniser = self.recogniser.insert(recogniser);
-        recognise(path, kind, page, recogniser).map_err(|error| ReadFailure::from(&error))
+        recognise_from(shelf, path, kind, page, recogniser)
+            .map_err(|error| ReadFailure::from(&error))
     }
 }
 
-type ReadInProcess = fn(&Path, DocumentKind, &[RecognisedPage]) -> Answer;
+type ReadInProcess = fn(&mut Shelf, &Path, DocumentKind, &[RecognisedPage]) -> Answer;
 
 fn serve(read: ReadInProcess, ocr_model: Option<PathBuf>) -> ExitCode {
     yield_to_others();
@@ -261,16 +312,28 @@ fn serve(read: ReadInProcess, ocr_model: Option<PathBuf>) -> ExitCode {
     let (requests, queue) = std::sync::mpsc::channel::<Request>();
     let mut pages = PageReader { folder: ocr_model, recogniser: None };
     let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+        let mut shelf = Shelf::default();
         for Request { path, kind, memory_bytes, careful, task } in queue {
             limit_memory(memory_bytes);
             crate::pdf::be_careful(careful);
             let path = PathBuf::from(&path);
+            let shelf = &mut shelf;
+            shelf.make_room_for(&path);
             let sent = match task {
-                Task::Read { recognised } => send(&guarded(|| read(&path, kind, &recognised))),
-                Task::Unlock { password: Password(password) } => {
-                    send(&guarded(|| unlock_document(&path, kind, &password)))
+                Task::Read { recognised } => {
+                    send(&guarded(|| read(shelf, &path, kind, &recognised)))
                 }
-                Task::Recognise { page } => send(&guarded(|| pages.recognise(&path, kind, page))),
+                Task::Unlock { password: Password(password) } => {
+                    send(&guarded(|| chunked(unlock_from(shelf, &path, kind, &password))))
+                }
+                Task::Recognise { page } => {
+                    send(&guarded(|| pages.recognise(shelf, &path, kind, page)))
+                }
+                Task::Identify => send(&guarded(|| identify_on(shelf, &path))),
+                Task::Unpack => send(&guarded(|| {
+                    let bytes = load(shelf, &path).map_err(|error| ReadFailure::from(&error))?;
+                    Ok(BASE64_STANDARD.encode(bytes))
+                })),
             };
             if sent.is_err() {
                 break;
@@ -476,6 +539,25 @@ impl Reader {
         self.twice(path, kind, &Task::Recognise { page }).await
     }
 
+    /// Finds what the member of an archive at `path` is, as [`Self::read`] reads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+        self.twice(path, DocumentKind::Zip, &Task::Identify).await
+    }
+
+    /// The bytes of the member of an archive at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
+        let bytes: String = self.twice(path, DocumentKind::Zip, &Task::Unpack).await?;
+        BASE64_STANDARD.decode(bytes).map_err(|_| ReadFailure::crashed())
+    }
+
     async fn twice<T: DeserializeOwned>(
         &mut self,
         path: &Path,
@@ -539,8 +621,8 @@ impl Reader {
 
     fn child_for(&mut self, task: &Task) -> &mut Option<Worker> {
         match task {
-            Task::Read { .. } | Task::Unlock { .. } => &mut self.worker,
             Task::Recognise { .. } => &mut self.recogniser,
+            _ => &mut self.worker,
         }
     }
 
@@ -684,7 +766,7 @@ mod tests {
     #[test]
     #[ignore = "is the child process of the other tests"]
     fn worker_of_the_tests() {
-        let read: ReadInProcess = |path, kind, recognised| {
+        let read: ReadInProcess = |shelf, path, kind, recognised| {
             let order = std::fs::read_to_string(path).unwrap_or_default();
             match order.split_whitespace().next() {
                 Some("abort") => std::process::abort(),
@@ -716,7 +798,7 @@ mod tests {
                 Some("careful") if !crate::pdf::is_careful() => std::process::abort(),
                 _ => {}
             }
-            read_document(path, kind, recognised)
+            read_on(shelf, path, kind, recognised)
         };
         serve(read, None);
     }
@@ -912,7 +994,8 @@ mod tests {
             heading: vec!["H".into()],
             text: "one 二".into(),
         }];
-        let document = ReadDocument { extraction, chunks };
+        let members = vec![Member { path: "a/b.txt".into(), failure: Some("too big".into()) }];
+        let document = ReadDocument { extraction, chunks, members };
         let json = serde_json::to_string(&document).unwrap();
         assert!(json.contains("[[4,1,1,1.5,2.0,3.1,4.0]]"), "{json}");
         assert_eq!(serde_json::from_str::<ReadDocument>(&json).unwrap(), document);

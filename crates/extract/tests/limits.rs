@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read as _, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use flate2::{Compression, write::GzEncoder};
 use lectern_domain::Extraction;
 use lectern_extract::worker::{Limits, ReadFailureReason, Reader, run_worker};
-use lectern_extract::{MAX_TEXT_BYTES, detect};
+use lectern_extract::{MAX_TEXT_BYTES, Member, detect};
 use zip::write::SimpleFileOptions;
 
 /// The process that reads: this test binary, told to run only this "test".
@@ -20,16 +21,45 @@ fn worker() {
 }
 
 fn read_file(path: &Path) -> Result<Extraction, ReadFailureReason> {
+    let document =
+        with_reader(async |reader| reader.read(path, detect(path).unwrap(), Vec::new()).await);
+    let document = document.map_err(|failure| failure.reason)?;
+    assert!(!document.chunks.is_empty());
+    Ok(document.extraction)
+}
+
+/// What becomes of the members of an archive, which are read one by one.
+fn read_members(path: &Path) -> Vec<String> {
+    with_reader(async |reader| {
+        let archive = reader.read(path, detect(path).unwrap(), Vec::new()).await.unwrap();
+        let mut members = Vec::new();
+        for Member { path: name, failure } in archive.members {
+            let member = path.join(&name);
+            let text = match failure {
+                Some(failure) => failure,
+                None => match reader.identify(&member).await {
+                    Ok(is) => {
+                        let read = reader.read(&member, is.kind, Vec::new()).await;
+                        read.map_or_else(|failure| failure.message, |read| read.extraction.text)
+                    }
+                    Err(failure) => failure.message,
+                },
+            };
+            members.push(format!("{name}: {text}"));
+        }
+        members.extend(archive.extraction.warnings);
+        members
+    })
+}
+
+fn with_reader<T>(work: impl AsyncFnOnce(&mut Reader) -> T) -> T {
     let arguments = ["--exact", "worker", "--ignored", "--nocapture"].map(Into::into).to_vec();
     let program = std::env::current_exe().unwrap();
     // How long it takes depends on what else the computer does.
     let limits = Limits { time: Duration::from_secs(900), ..Limits::default() };
     let mut reader = Reader::new(program, arguments, limits);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let read = runtime.block_on(reader.read(path, detect(path).unwrap(), Vec::new()));
-    let document = read.map_err(|failure| failure.reason)?;
-    assert!(!document.chunks.is_empty());
-    Ok(document.extraction)
+    runtime.block_on(work(&mut reader))
 }
 
 /// The name of a part and what writes it, so that it need not be in memory.
@@ -138,11 +168,40 @@ fn a_document_that_unpacks_to_gigabytes_is_refused() {
         assert!(matches!(read_file(&path), Err(ReadFailureReason::TooBig)), "{name}");
     }
     // Of an archive the members that fit the limits are kept.
+    let too_big = "the file is too big to be read";
     let path = folder.path().join("bomb.zip");
-    package(&path, &[("first.txt", &text("kept")), ("zeros.txt", &zeros)]);
-    let extraction = read_file(&path).unwrap();
-    assert_eq!(extraction.text, "first.txt\n\nkept");
-    assert!(extraction.warnings[0].contains("too big"), "{:?}", extraction.warnings);
+    let parts: [Part<'_>; 3] =
+        [("first.txt", &text("kept")), ("zeros.txt", &zeros), ("last.txt", &text("kept"))];
+    package(&path, &parts);
+    let zeros = format!("zeros.txt: {too_big}");
+    assert_eq!(read_members(&path), ["first.txt: kept", &zeros, "last.txt: kept"]);
+    let path = folder.path().join("bomb.tgz");
+    let file = File::create(&path).unwrap();
+    let mut tape = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+    for (name, size) in [("first.txt", 4), ("zeros.txt", 600 << 20), ("last.txt", 4)] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(size);
+        tape.append_data(&mut header, name, std::io::repeat(b'k').take(size)).unwrap();
+    }
+    tape.into_inner().unwrap().finish().unwrap();
+    let warning = format!("not all members were read: {too_big}");
+    assert_eq!(read_members(&path), ["first.txt: kkkk", &warning]);
+}
+
+#[test]
+fn an_archive_of_more_members_than_are_read_is_read_in_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.zip");
+    let names: Vec<String> = (0..10_010).map(|number| format!("{number}.txt")).collect();
+    let word = text("word");
+    let parts: Vec<Part<'_>> =
+        names.iter().map(|name| (name.as_str(), &word as &dyn Fn(&mut dyn Write))).collect();
+    package(&path, &parts);
+    let archive = with_reader(async |reader| {
+        reader.read(&path, detect(&path).unwrap(), Vec::new()).await.unwrap()
+    });
+    assert_eq!(archive.members.len(), 10_000);
+    assert_eq!(archive.extraction.warnings, ["only the first 10000 members were read"]);
 }
 
 #[test]
@@ -157,9 +216,9 @@ fn a_zip_of_a_zip_of_a_zip_ends_at_the_depth_that_is_read() {
         inner = std::fs::read(&path).unwrap();
         name = "inner.zip".to_owned();
     }
-    let extraction = read_file(&path).unwrap();
-    assert!(!extraction.text.contains("core"));
-    assert!(extraction.warnings[0].contains("too deep"), "{:?}", extraction.warnings);
+    let deepest = "inner.zip/inner.zip/inner.zip/inner.zip";
+    let failure = "the file lies too deep inside of other files";
+    assert_eq!(read_members(&path), [format!("{deepest}: {failure}")]);
 }
 
 /// Each entity is ten of the one before: nine levels of them are gigabytes.

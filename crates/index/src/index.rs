@@ -27,14 +27,17 @@ use crate::table::{
 use crate::vectors;
 
 /// To be raised whenever the tables or the terms of a text change.
-const FORM: &str = "2";
+const FORM: &str = "3";
 
 /// What the names of tables of vectors begin with.
 const VECTORS: &str = "vectors_";
 
 const MIB: usize = 1 << 20;
 
-/// What a Han character counts beside a pair of them.
+/// What counts a word that only builds its sentence, beside one that is asked for; a pair of characters of which
+/// one does; and a Han character beside a pair of them. Measured; see `docs/benchmarks.md`.
+const FUNCTION_WEIGHT: f32 = 0.3;
+const HALF_WEIGHT: f32 = 0.5;
 const CHARACTER_WEIGHT: f32 = 0.25;
 
 /// The most documents or chunks, or ranges of them, that one filter names.
@@ -46,6 +49,9 @@ const SHORT_FILTER: usize = 64;
 
 /// So many times the candidates are looked for everywhere where those of a scope are wanted.
 const WIDER: usize = 4;
+
+/// More rows of the documents that were found are not looked at for weak terms.
+const WEAK_ROWS: usize = 100_000;
 
 /// Fewer vectors are compared one by one, which is exact and needs nothing to be built. It takes some 20 ms for
 /// so many; see `docs/benchmarks.md`.
@@ -85,12 +91,6 @@ struct Best {
     is_complete: bool,
 }
 
-impl Best {
-    fn chunks(self) -> Vec<ChunkMatch> {
-        self.rows.into_iter().map(|row| row.found).collect()
-    }
-}
-
 /// How vectors are searched through their index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VectorIndex {
@@ -103,7 +103,10 @@ pub struct VectorIndex {
 /// What a search goes by.
 #[derive(Clone, Copy)]
 enum Search<'a> {
+    /// The terms that are asked for.
     Terms(&'a QueryTerms),
+    /// All other terms of the query, among some documents.
+    WeakTerms(&'a QueryTerms),
     Vector(&'a [f32]),
 }
 
@@ -156,10 +159,10 @@ impl LanceIndex {
         })
     }
 
-    /// What a query is searched by, the terms of the table's rows, separated by spaces; so that another
-    /// program can ask the same of the same table.
+    /// What a query asks for, the terms of the table's rows, separated by spaces; so that another program can ask
+    /// the same of the same table.
     pub fn terms(query: &str) -> String {
-        analyze::query_terms(query).terms
+        analyze::query_terms(query).strong
     }
 
     /// The bytes that the index takes on disk, older versions included.
@@ -203,12 +206,40 @@ impl LanceIndex {
         if k == 0 {
             return Ok(Vec::new());
         }
-        let mut matches = match scope {
-            Scope::All => self.best_of_filter(search, k, None, Reach::Index).await?.chunks(),
+        let mut rows = match scope {
+            Scope::All => self.best_of_filter(search, k, None, Reach::Index).await?.rows,
             Scope::Documents(documents) => self.best_of_documents(search, k, documents).await?,
         };
-        matches.truncate(k);
-        Ok(matches)
+        if let Search::Terms(terms) = search {
+            rows.truncate(k);
+            rows = self.with_weak_terms(terms, rows).await?;
+        }
+        rows.truncate(k);
+        Ok(rows.into_iter().map(|row| row.found).collect())
+    }
+
+    /// Adds what the weak terms of a query are worth to what its strong ones have found. They are in most texts,
+    /// so that looking for them everywhere would take long, and found nothing.
+    async fn with_weak_terms(
+        &self,
+        terms: &QueryTerms,
+        mut rows: Vec<FoundRow>,
+    ) -> Result<Vec<FoundRow>, IndexError> {
+        if rows.is_empty() || weak_query(terms).is_none() {
+            return Ok(rows);
+        }
+        let documents: BTreeSet<i64> = rows.iter().map(|row| row.document).collect();
+        let mut weak: HashMap<ChunkId, f32> = HashMap::new();
+        for filter in filters(DOCUMENT, &ranges(documents.into_iter())) {
+            let found = self.rows(Search::WeakTerms(terms), WEAK_ROWS, Some(&filter), None).await;
+            weak.extend(
+                found.map_err(failure)?.into_iter().map(|row| (row.found.chunk, row.found.score)),
+            );
+        }
+        for row in &mut rows {
+            row.found.score += weak.get(&row.found.chunk).copied().unwrap_or(0.0);
+        }
+        Ok(unique_best_first(rows))
     }
 
     async fn best_of_documents(
@@ -216,11 +247,11 @@ impl LanceIndex {
         search: Search<'_>,
         k: usize,
         documents: &[DocumentId],
-    ) -> Result<Vec<ChunkMatch>, IndexError> {
+    ) -> Result<Vec<FoundRow>, IndexError> {
         let documents: BTreeSet<i64> = documents.iter().map(|document| document.0).collect();
         let ranges = ranges(documents.iter().copied());
         let is_indexed = match search {
-            Search::Terms(_) => false,
+            Search::Terms(_) | Search::WeakTerms(_) => false,
             Search::Vector(_) => self.probes().await?.is_some(),
         };
         if ranges.len() > SHORT_FILTER || is_indexed {
@@ -231,14 +262,14 @@ impl LanceIndex {
             let decided = found.is_complete
                 || inside.get(k - 1).zip(last).is_some_and(|(kth, last)| kth.found.score > last);
             if decided {
-                return Ok(inside.into_iter().map(|row| row.found).collect());
+                return Ok(inside);
             }
         }
         let mut rows = Vec::new();
         for filter in filters(DOCUMENT, &ranges) {
             rows.extend(self.best_of_filter(search, k, Some(&filter), Reach::All).await?.rows);
         }
-        Ok(unique_best_first(rows).into_iter().map(|row| row.found).collect())
+        Ok(unique_best_first(rows))
     }
 
     /// At least the best `k` chunks, more where there is a tie at the `k`-th. A
@@ -288,11 +319,14 @@ impl LanceIndex {
         probes: Option<usize>,
     ) -> Result<Vec<FoundRow>, lancedb::Error> {
         let mut batches = match search {
-            Search::Terms(terms) => {
+            Search::Terms(terms) | Search::WeakTerms(terms) => {
+                let weak =
+                    matches!(search, Search::WeakTerms(_)).then(|| weak_query(terms)).flatten();
+                let query = weak.unwrap_or_else(|| any_of(&terms.strong, 1.0).into());
                 let mut request = self
                     .texts
                     .query()
-                    .full_text_search(FullTextSearchQuery::new_query(lexical_query(terms)))
+                    .full_text_search(FullTextSearchQuery::new_query(query))
                     .select(Select::columns(&[CHUNK, DOCUMENT, "_score"]))
                     .limit(limit);
                 if let Some(filter) = filter {
@@ -317,7 +351,7 @@ impl LanceIndex {
             let scores = batch.column(2).as_primitive::<Float32Type>().values();
             for ((&chunk, &document), &score) in chunks.iter().zip(documents).zip(scores) {
                 let score = match search {
-                    Search::Terms(_) => score,
+                    Search::Terms(_) | Search::WeakTerms(_) => score,
                     Search::Vector(_) => vectors::cosine(score),
                 };
                 rows.push(FoundRow {
@@ -405,7 +439,7 @@ impl ChunkIndex for LanceIndex {
         scope: &Scope,
     ) -> Result<Vec<ChunkMatch>, IndexError> {
         let terms = analyze::query_terms(query);
-        if terms.terms.is_empty() {
+        if terms.strong.is_empty() {
             return Ok(Vec::new());
         }
         Box::pin(self.best(Search::Terms(&terms), k, scope)).await
@@ -448,20 +482,24 @@ impl ChunkIndex for LanceIndex {
 }
 
 /// Any of the terms, by BM25.
-fn lexical_query(query: &QueryTerms) -> FtsQuery {
-    let any_of = |terms: &str, weight| {
-        MatchQuery::new(terms.to_string())
-            .with_column(Some(TERMS.to_string()))
-            .with_fuzziness(Some(0))
-            .with_operator(Operator::Or)
-            .with_boost(weight)
-    };
-    let terms = any_of(&query.terms, 1.0);
-    if query.characters.is_empty() {
-        return terms.into();
-    }
-    let characters = any_of(&query.characters, CHARACTER_WEIGHT);
-    BooleanQuery::new([(Occur::Should, terms.into()), (Occur::Should, characters.into())]).into()
+fn any_of(terms: &str, weight: f32) -> MatchQuery {
+    MatchQuery::new(terms.to_string())
+        .with_column(Some(TERMS.to_string()))
+        .with_fuzziness(Some(0))
+        .with_operator(Operator::Or)
+        .with_boost(weight)
+}
+
+/// Any of the terms that are not asked for by themselves; `None` where there is none.
+fn weak_query(terms: &QueryTerms) -> Option<FtsQuery> {
+    let QueryTerms { halves, function, characters, .. } = terms;
+    let weights = [HALF_WEIGHT, FUNCTION_WEIGHT, CHARACTER_WEIGHT];
+    let weighted = [halves, function, characters].into_iter().zip(weights);
+    let queries: Vec<(Occur, FtsQuery)> = weighted
+        .filter(|(terms, _)| !terms.is_empty())
+        .map(|(terms, weight)| (Occur::Should, any_of(terms, weight).into()))
+        .collect();
+    (!queries.is_empty()).then(|| BooleanQuery::new(queries).into())
 }
 
 /// What the table of texts and the table of vectors are to be.

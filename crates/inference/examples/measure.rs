@@ -4,8 +4,6 @@
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
 //! - `measure vectors DIRECTORY THREADS 1 FILE` gives the vector of each line of FILE as a passage;
-//! - `measure switch MODEL.gguf,OTHER.gguf THREADS TIMES FILE` loads one model after the other,
-//!   has each answer FILE's text with a few words, and says what memory the process has then;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
 //!   and what the model answers greedily to its first RUNS lines. With
 //!   `LECTERN_KERNELS=off` candle computes, and each instruction set has its name;
@@ -33,7 +31,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|vectors|switch|text|predictions|odds MODEL THREADS RUNS FILE"
+            "usage: measure chat|embed|vectors|text|predictions|odds MODEL THREADS RUNS FILE"
                 .into(),
         );
     };
@@ -52,7 +50,6 @@ fn main() -> Result<()> {
         }
         "embed" => embed(Path::new(model), runs, &text),
         "vectors" => vectors(Path::new(model), &text),
-        "switch" => tokio::runtime::Runtime::new()?.block_on(switch(model, runs, &text)),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
         "odds" => tokio::runtime::Runtime::new()?.block_on(odds(model, &text)),
@@ -97,30 +94,6 @@ async fn chat(gguf: &str, runs: usize, text: &str) -> Result<()> {
         memory("VmHWM:"),
         resident
     );
-    Ok(())
-}
-
-async fn switch(ggufs: &str, times: usize, text: &str) -> Result<()> {
-    let ggufs: Vec<&str> = ggufs.split(',').collect();
-    for gguf in ggufs.iter().cycle().take(times) {
-        let options = ChatOptions {
-            id: (*gguf).to_owned(),
-            gguf: PathBuf::from(gguf),
-            context_tokens: 2_048,
-            cpu_only: false,
-        };
-        let model = MistralChat::load(options).await?;
-        let messages = vec![ChatMessage { role: ChatRole::User, content: text.to_owned() }];
-        let mut reply = model
-            .generate(ChatRequest { messages, max_tokens: 8, temperature: 0.0, sources: None })
-            .await?;
-        while let Some(delta) = reply.next().await {
-            delta?;
-        }
-        // What was freed is given back once the reply has ended.
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        println!("{} MiB\t{gguf}", memory("VmRSS:"));
-    }
     Ok(())
 }
 
@@ -200,6 +173,7 @@ fn embedder(directory: &Path) -> Result<BertEmbedder> {
         directory: directory.to_owned(),
         query_prefix: String::new(),
         passage_prefix: String::new(),
+        first_token: false,
         max_tokens: 256,
     })?)
 }

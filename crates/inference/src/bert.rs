@@ -22,14 +22,16 @@ pub struct EmbedderOptions {
     pub query_prefix: String,
     /// What it was trained to see before a text that is searched.
     pub passage_prefix: String,
+    /// Whether the first token's vector stands for the text, and not the mean of all.
+    pub first_token: bool,
     /// The longest text it was trained on, in tokens, prefix and marks included;
     /// later tokens do not count.
     pub max_tokens: usize,
 }
 
 /// A sentence embedder of the BERT family, such as all-MiniLM-L6-v2: the mean of
-/// the last layer's vectors over the text's tokens, L2-normalised (Reimers and
-/// Gurevych, "Sentence-BERT", 2019). It runs on the CPU, with products in 8 bits.
+/// the last layer's vectors over the text's tokens, or the first of them, L2-normalised (Reimers
+/// and Gurevych, "Sentence-BERT", 2019). It runs on the CPU, with products in 8 bits.
 pub struct BertEmbedder {
     options: EmbedderOptions,
     dimensions: usize,
@@ -140,7 +142,7 @@ impl BertEmbedder {
             .map_err(|error| invalid("config.json", error.to_string()))?;
         config.check().map_err(|error| invalid("config.json", error.to_string()))?;
 
-        let max_tokens = options.max_tokens.min(config.max_position_embeddings);
+        let max_tokens = options.max_tokens.min(config.max_tokens());
         let tokens = Tokens::from_json(&read("tokenizer.json")?, max_tokens)
             .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
         if tokens.len() > config.vocab_size {
@@ -188,9 +190,12 @@ impl BertEmbedder {
         let mut tokens = hidden.chunks_exact(self.dimensions);
         let vectors = texts.iter().map(|text| {
             let mut sum = vec![0.0_f32; self.dimensions];
-            for token in tokens.by_ref().take(text.len()) {
+            let mut of_text = tokens.by_ref().take(text.len());
+            let count = if self.options.first_token { 1 } else { text.len() };
+            for token in of_text.by_ref().take(count) {
                 sum.iter_mut().zip(token).for_each(|(sum, value)| *sum += value);
             }
+            of_text.for_each(drop);
             // The mean and the sum have the same direction.
             let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
             if !norm.is_finite() {
@@ -265,6 +270,7 @@ mod tests {
             directory,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            first_token: false,
             max_tokens: MAX_TOKENS,
         }
     }
@@ -371,6 +377,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_token_or_the_mean_of_all_stands_for_a_text() {
+        let directory = crate::models::path("all-minilm-l6-v2");
+        let first = BertEmbedder::load(EmbedderOptions { first_token: true, ..options(directory) })
+            .unwrap();
+        let texts = ["The rent is due.", "Whales are mammals that live in the sea."];
+        let vectors = first.embed_passages(&texts).unwrap();
+        for (text, vector) in texts.iter().zip(&vectors) {
+            assert!((cosine(vector, vector) - 1.0).abs() < 1e-5);
+            // In a batch as alone, and other than the mean.
+            assert!(cosine(vector, &first.embed_query(text).unwrap()) > 0.9999);
+            assert!(cosine(vector, &MINILM.embed_query(text).unwrap()) < 0.99);
+        }
+    }
+
+    #[test]
     fn text_beyond_the_limit_does_not_count() {
         let limit = "rent ".repeat(MAX_TOKENS);
         let vectors = MINILM.embed_passages(&[&limit, &format!("{limit} whales")]).unwrap();
@@ -412,7 +433,7 @@ mod tests {
     #[test]
     fn missing_and_damaged_files_are_errors_with_a_hint() {
         type Damage = fn(&Path);
-        let cases: [(&str, ErrorCode, Damage); 6] = [
+        let cases: [(&str, ErrorCode, Damage); 7] = [
             ("no weights", ErrorCode::ModelMissing, |dir| {
                 std::fs::remove_file(dir.join("model.safetensors")).unwrap();
             }),
@@ -428,6 +449,10 @@ mod tests {
             }),
             ("a tokenizer that is none", ErrorCode::ModelInvalid, |dir| {
                 std::fs::write(dir.join("tokenizer.json"), b"{\"a\": 1}").unwrap();
+            }),
+            ("a tokenizer of another model", ErrorCode::ModelInvalid, |dir| {
+                let other = crate::models::path("multilingual-e5-small/tokenizer.json");
+                std::fs::copy(other, dir.join("tokenizer.json")).unwrap();
             }),
             ("no heads", ErrorCode::ModelInvalid, |dir| {
                 let config = std::fs::read_to_string(dir.join("config.json")).unwrap();

@@ -25,6 +25,7 @@ use tokenizers::Tokenizer;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::kernels::{self, Interrupt};
+use crate::memory;
 use crate::repetition::LoopDetector;
 use crate::short;
 use crate::source_numbers::{NumberTokens, SourceNumbers};
@@ -288,14 +289,13 @@ fn check_memory(
     let needed = [embeddings, caches, SCRATCH_BYTES]
         .into_iter()
         .fold(header.file_bytes(), u64::saturating_add);
-    let memory = |device| MemoryUsage.get_memory_available(device).ok();
-    // Where the memory cannot be told, loading is tried.
-    let Some(mut free) = memory(&Device::Cpu) else { return Ok(()) };
+    let mut free = memory::free_bytes();
     if device.is_cuda() {
         // What does not fit on the card is run by the CPU.
-        free = free.saturating_add(memory(device).unwrap_or(0));
+        let on_card = MemoryUsage.get_memory_available(device).unwrap_or(0);
+        free = free.saturating_add(on_card as u64);
     }
-    if needed <= free as u64 {
+    if needed <= free {
         return Ok(());
     }
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
@@ -305,7 +305,7 @@ fn check_memory(
             "The model {} needs about {:.1} GB of memory and {:.1} GB are free.",
             path.display(),
             gigabytes(needed),
-            gigabytes(free as u64)
+            gigabytes(free)
         ),
         "Close other programs, choose a smaller model, or choose a smaller context.",
     ))

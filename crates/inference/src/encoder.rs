@@ -1,4 +1,5 @@
-//! The encoder of BERT (Devlin et al., 2019), on `lectern-kernels`.
+//! The encoder of BERT (Devlin et al., 2019) and of RoBERTa and XLM-R (Conneau et al., 2020), which
+//! count positions otherwise, on `lectern-kernels`.
 //!
 //! The matrices are kept in 8 bits, or in 4 where the file has them so, and the
 //! products made in 8 bits, with a scale per 32 values on both sides. The tokens of
@@ -11,6 +12,12 @@ use lectern_kernels::{
     Attention, Format, ShapeError, Values, add_layer_norm, attention, gelu, matmul, quantize_q8_0,
 };
 use serde::Deserialize;
+
+/// The values of `model_type` that can be run.
+pub const ENCODER_ARCHITECTURES: [&str; 3] = ["bert", "roberta", "xlm-roberta"];
+
+/// Weights that are brought into blocks at once: the largest tables are gigabytes.
+const ROWS_AT_ONCE: usize = 1024;
 
 /// The parts of `config.json` that matter here.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -27,6 +34,13 @@ pub(crate) struct Config {
     pub(crate) hidden_act: String,
     #[serde(default = "default_model_type")]
     pub(crate) model_type: String,
+    /// The token that stands for nothing; RoBERTa's positions begin behind it.
+    #[serde(default = "default_pad")]
+    pub(crate) pad_token_id: usize,
+}
+
+fn default_pad() -> usize {
+    1
 }
 
 fn default_eps() -> f32 {
@@ -61,12 +75,22 @@ pub(crate) enum EncoderError {
 }
 
 impl Config {
+    /// The row of the first token's position.
+    fn first_position(&self) -> usize {
+        if self.model_type == "bert" { 0 } else { self.pad_token_id.saturating_add(1) }
+    }
+
+    /// The longest text in tokens, marks included.
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.max_position_embeddings.saturating_sub(self.first_position())
+    }
+
     pub(crate) fn check(&self) -> Result<(), EncoderError> {
         let refuse = |what: String| Err(EncoderError::Configuration(what));
         if self.hidden_act != "gelu" {
             return refuse(format!("hidden_act = {}", self.hidden_act));
         }
-        if self.model_type != "bert" {
+        if !ENCODER_ARCHITECTURES.contains(&self.model_type.as_str()) {
             return refuse(format!("model_type = {}", self.model_type));
         }
         let heads = self.num_attention_heads;
@@ -78,7 +102,7 @@ impl Config {
             && self.hidden_size.is_multiple_of(32)
             && self.intermediate_size > 0
             && self.intermediate_size.is_multiple_of(32)
-            && self.max_position_embeddings > 0
+            && self.max_tokens() > 0
             // So that no product of two of them is beyond measure.
             && [self.vocab_size, self.hidden_size, self.intermediate_size]
                 .into_iter()
@@ -163,8 +187,16 @@ impl Tensors<'_> {
         let of_file = format!("{}{name}", self.prefix);
         let view = self.file.get(&of_file)?;
         if view.dtype() != safetensors::Dtype::U8 {
-            let bytes = quantize_q8_0(&self.get(name, n * k)?);
-            let bytes = bytes.ok_or(EncoderError::NotFinite(of_file))?;
+            let (data, width) = (view.data(), view.data().len().checked_div(n * k).unwrap_or(0));
+            if data.len() != n * k * width {
+                return Err(EncoderError::Shape(of_file));
+            }
+            let mut bytes = Vec::with_capacity(data.len().div_ceil(width.max(1)) * 9 / 8);
+            for rows in data.chunks(ROWS_AT_ONCE * k * width.max(1)) {
+                let rows = floats(rows, view.dtype(), &of_file)?;
+                let blocks = quantize_q8_0(&rows);
+                bytes.extend(blocks.ok_or_else(|| EncoderError::NotFinite(of_file.clone()))?);
+            }
             return Ok(Matrix { format: Format::Q8_0, bytes });
         }
         let format = Format::Q4_0;
@@ -198,12 +230,26 @@ impl Tensors<'_> {
     }
 }
 
+/// Numbers of a file in 32 bits.
+fn floats(data: &[u8], kind: safetensors::Dtype, name: &str) -> Result<Vec<f32>, EncoderError> {
+    use safetensors::Dtype;
+    let two = |of: fn([u8; 2]) -> f32| data.as_chunks().0.iter().map(|bytes| of(*bytes)).collect();
+    match kind {
+        Dtype::F32 => {
+            Ok(data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        }
+        Dtype::F16 => Ok(two(|bytes| half::f16::from_le_bytes(bytes).to_f32())),
+        Dtype::BF16 => Ok(two(|bytes| half::bf16::from_le_bytes(bytes).to_f32())),
+        _ => Err(EncoderError::Shape(name.to_owned())),
+    }
+}
+
 impl Encoder {
     /// Reads the weights from a file in the safetensors format, of any float type.
     pub(crate) fn load(config: Config, file: &[u8]) -> Result<Self, EncoderError> {
         config.check()?;
         let file = SliceSafetensors::new(file)?;
-        let prefix = ["", "bert."]
+        let prefix = ["", "bert.", "roberta."]
             .into_iter()
             .find(|prefix| file.get(&format!("{prefix}embeddings.word_embeddings.weight")).is_ok());
         let tensors = Tensors { file, prefix: prefix.unwrap_or_default() };
@@ -215,6 +261,7 @@ impl Encoder {
             "embeddings.position_embeddings.weight",
             config.max_position_embeddings * hidden,
         )?;
+        positions.drain(..config.first_position() * hidden);
         let segments = "embeddings.token_type_embeddings.weight";
         let of_segments =
             tensors.file.load(&format!("{}{segments}", tensors.prefix), &Device::Cpu)?;
@@ -367,7 +414,8 @@ mod tests {
             let words = self.get("embeddings.word_embeddings.weight").embedding(&ids).unwrap();
             let places = self.get("embeddings.position_embeddings.weight");
             let segment = self.get("embeddings.token_type_embeddings.weight");
-            let x = (words + places.narrow(0, 0, len).unwrap()).unwrap();
+            let first = self.config.first_position();
+            let x = (words + places.narrow(0, first, len).unwrap()).unwrap();
             let x = x.broadcast_add(&segment.narrow(0, 0, 1).unwrap()).unwrap();
             let mut x = self.norm(&x, "embeddings.LayerNorm");
             for layer in 0..self.config.num_hidden_layers {
@@ -440,6 +488,78 @@ mod tests {
         assert!(least >= 0.97 && average >= 0.99, "least {least}, on average {average}");
     }
 
+    /// A file of random weights of each kind of numbers, and its configuration.
+    fn tiny(model_type: &str, kind: DType) -> (Config, Vec<u8>) {
+        let config: Config = serde_json::from_value(serde_json::json!({
+            "vocab_size": 50, "hidden_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "intermediate_size": 96, "max_position_embeddings": 20,
+            "layer_norm_eps": 1e-5, "model_type": model_type,
+        }))
+        .unwrap();
+        let mut word = 7_u32;
+        let mut random = |shape: &[usize], middle: f32| {
+            let values: Vec<f32> = (0..shape.iter().product())
+                .map(|_| {
+                    word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    middle + (word >> 8) as f32 / (1 << 23) as f32 * 0.3 - 0.15
+                })
+                .collect();
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+            tensor.to_dtype(kind).unwrap()
+        };
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let mut tensors = std::collections::HashMap::new();
+        for (name, rows) in [("word", 50), ("position", 20), ("token_type", 1)] {
+            let name = format!("embeddings.{name}_embeddings.weight");
+            tensors.insert(name, random(&[rows, hidden], 0.0));
+        }
+        let layers: Vec<String> = (0..2).map(|layer| format!("encoder.layer.{layer}")).collect();
+        let norms = layers
+            .iter()
+            .flat_map(|layer| ["attention.output", "output"].map(|part| format!("{layer}.{part}")));
+        for norm in norms.chain(["embeddings".to_owned()]) {
+            tensors.insert(format!("{norm}.LayerNorm.weight"), random(&[hidden], 1.0));
+            tensors.insert(format!("{norm}.LayerNorm.bias"), random(&[hidden], 0.0));
+        }
+        for layer in &layers {
+            for (part, from, to) in [
+                ("attention.self.query", hidden, hidden),
+                ("attention.self.key", hidden, hidden),
+                ("attention.self.value", hidden, hidden),
+                ("attention.output.dense", hidden, hidden),
+                ("intermediate.dense", hidden, inner),
+                ("output.dense", inner, hidden),
+            ] {
+                tensors.insert(format!("{layer}.{part}.weight"), random(&[to, from], 0.0));
+                tensors.insert(format!("{layer}.{part}.bias"), random(&[to], 0.0));
+            }
+        }
+        (config, safetensors::serialize(&tensors, None).unwrap())
+    }
+
+    #[test]
+    fn every_architecture_is_loaded_and_computes_what_it_should() {
+        for architecture in ENCODER_ARCHITECTURES {
+            for kind in [DType::F32, DType::F16, DType::BF16] {
+                let (config, file) = tiny(architecture, kind);
+                let reference =
+                    Reference { config: &config, tensors: SliceSafetensors::new(&file).unwrap() };
+                let encoder = Encoder::load(config.clone(), &file).unwrap();
+                // The longest text there may be, and a short one.
+                for len in [config.max_tokens(), 3] {
+                    let text: Vec<u32> = (0..len as u32).map(|word| (word * 17 + 3) % 50).collect();
+                    let found = encoder.forward(&[&text]).unwrap();
+                    let expected: Vec<f32> =
+                        reference.forward(&text).flatten_all().unwrap().to_vec1().unwrap();
+                    let near = cosine(&found, &expected);
+                    assert!(near > 0.999, "{architecture} in {kind:?}: {near}");
+                }
+                let long = vec![3; config.max_tokens() + 1];
+                assert!(matches!(encoder.forward(&[&long]), Err(EncoderError::Tokens)));
+            }
+        }
+    }
+
     #[test]
     fn configurations_that_cannot_be_run_are_refused() {
         let config = |change: fn(&mut Config)| {
@@ -453,6 +573,7 @@ mod tests {
                 layer_norm_eps: 1e-12,
                 hidden_act: "gelu".into(),
                 model_type: "bert".into(),
+                pad_token_id: 1,
             };
             change(&mut config);
             config.check().map_err(|error| error.to_string())
@@ -464,7 +585,7 @@ mod tests {
             (|config| config.hidden_size = 48, "hidden_size = 48"),
             (|config| config.intermediate_size = 100, "intermediate_size = 100"),
             (|config| config.hidden_act = "relu".into(), "hidden_act = relu"),
-            (|config| config.model_type = "roberta".into(), "model_type = roberta"),
+            (|config| config.model_type = "gpt2".into(), "model_type = gpt2"),
         ];
         for (change, words) in cases {
             assert!(config(change).unwrap_err().contains(words), "{words}");

@@ -7,6 +7,7 @@ mod chat;
 mod cpu;
 mod encoder;
 mod kernels;
+mod memory;
 mod repetition;
 mod source_numbers;
 mod unigram;
@@ -14,6 +15,7 @@ mod unigram;
 pub use bert::{BertEmbedder, EmbedderOptions};
 pub use chat::{ChatOptions, MistralChat, Prediction, perplexity};
 pub use cpu::CpuSupport;
+pub use encoder::ENCODER_ARCHITECTURES;
 
 /// What a panic or a library said, shortened to what a person can read.
 fn short(message: &str) -> String {

@@ -23,6 +23,7 @@ const MAX_TOKENS: usize = 12;
 enum Mode {
     LookOn,
     Fail,
+    Panic,
     /// Wait until the mode is another one, then fail.
     Hold,
 }
@@ -53,6 +54,11 @@ fn matmul(
             Ok(false)
         }
         Mode::Fail => Err(Error::Msg("the product was stopped".into())),
+        Mode::Panic => {
+            // The lock must not be poisoned.
+            drop(products);
+            panic!("the product broke")
+        }
         Mode::Hold => {
             HOLDING.notify_one();
             drop(MODE_CHANGED.wait_while(products, |products| products.mode == Mode::Hold));
@@ -202,4 +208,22 @@ async fn a_product_that_fails_ends_its_request_and_nothing_else() {
     take_sizes();
     assert_eq!(reply(model, ask("Name a colour.")).await, expected);
     assert_eq!(most_rows(&take_sizes()), 1, "what was known before is known still");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_panics_ends_its_request_and_answers_the_next() {
+    let _turn = TURN.lock().await;
+    smollm2().await;
+    let model = load().await;
+    let expected = reply(&model, ask("Name a colour.")).await;
+
+    set(Mode::Panic);
+    let mut stream = model.generate(ask("Name an animal.")).await.unwrap();
+    let error = stream.next().await.unwrap().unwrap_err();
+    set(Mode::LookOn);
+    assert_eq!(error.code, ErrorCode::ModelFailed);
+    assert!(!error.message.is_empty() && !error.hint.is_empty(), "{error}");
+    assert!(stream.next().await.is_none());
+
+    assert_eq!(reply(&model, ask("Name a colour.")).await, expected);
 }

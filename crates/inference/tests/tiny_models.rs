@@ -2,8 +2,10 @@
 //! weights that mean nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::path::PathBuf;
+
 use futures::StreamExt;
-use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole};
+use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, ErrorCode};
 use lectern_gguf::{ARCHITECTURES, fixture::GgufFile};
 use lectern_inference::{ChatOptions, MistralChat};
 
@@ -136,4 +138,45 @@ async fn every_architecture_is_loaded_and_answers() {
         }
         assert_ne!(replies[0], replies[1], "{architecture} does not read what it is asked");
     }
+}
+
+/// What [`a_model_that_gets_no_memory_is_refused_and_the_program_goes_on`] starts with little memory.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it is a process of another test"]
+async fn a_process_with_little_memory() {
+    let folder = PathBuf::from(std::env::var_os("TEST_FOLDER").unwrap());
+    let options = |name: &str, context_tokens| ChatOptions {
+        id: name.into(),
+        gguf: folder.join(name),
+        context_tokens,
+        cpu_only: true,
+    };
+    let error = MistralChat::load(options("large", LONG)).await.err().unwrap();
+    assert_eq!(error.code, ErrorCode::ModelTooBig, "{error}");
+    assert!(error.message.contains("GB are free"), "{error}");
+    assert!(error.hint.contains("smaller"), "{error}");
+    let model = MistralChat::load(options("small", 256)).await.unwrap();
+    assert!(reply(&model, "What is the rent?").await.1 > 0);
+}
+
+/// A context whose keys and values take 8 GB.
+const LONG: usize = 4_000_000;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_model_that_gets_no_memory_is_refused_and_the_program_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = tiny("llama")
+        .integer("llama.context_length", LONG as u32)
+        .integer("llama.attention.key_length", 32);
+    std::fs::write(folder.path().join("large"), large.bytes()).unwrap();
+    std::fs::write(folder.path().join("small"), tiny("llama").bytes()).unwrap();
+    let limited = "ulimit -v 6000000; exec \"$0\" --exact a_process_with_little_memory --ignored";
+    let output = std::process::Command::new("sh")
+        .args(["-c", limited])
+        .arg(std::env::current_exe().unwrap())
+        .env("TEST_FOLDER", folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

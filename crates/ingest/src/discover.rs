@@ -9,7 +9,8 @@ use std::{
 };
 
 use lectern_catalog::{FolderRules, FoundFile};
-use lectern_extract::MAX_FILE_BYTES;
+use lectern_domain::DocumentKind;
+use lectern_extract::{MAX_FILE_BYTES, is_read_in_pieces};
 
 use crate::rules::Sieve;
 
@@ -131,7 +132,7 @@ fn found_file(path: &Path, metadata: &Metadata, rules: &FolderRules) -> FoundFil
         Some("The file's name is not valid Unicode; rename it to have it read.".to_owned())
     } else if size == 0 {
         Some("The file is empty.".to_owned())
-    } else if size > MAX_FILE_BYTES {
+    } else if size > MAX_FILE_BYTES && !kind_of(path).is_some_and(is_read_in_pieces) {
         Some(too_large(MAX_FILE_BYTES))
     } else {
         let limit = rules.max_bytes.filter(|limit| size > *limit);
@@ -144,6 +145,11 @@ fn found_file(path: &Path, metadata: &Metadata, rules: &FolderRules) -> FoundFil
         stamp: stamp(metadata),
         skip,
     }
+}
+
+/// The kind that a file's name stands for.
+fn kind_of(path: &Path) -> Option<DocumentKind> {
+    DocumentKind::from_extension(path.extension()?.to_str()?)
 }
 
 /// Nanoseconds since 1970; 0 where the system does not say.
@@ -272,6 +278,25 @@ mod tests {
             let found = names(root, start, &FolderRules::default(), &excluded);
             assert_eq!(found, expected, "{start}");
         }
+    }
+
+    #[test]
+    fn only_what_is_read_in_pieces_may_be_larger_than_a_reader_can_hold() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["large.log", "large.zip", "large.mbox", "large.pdf", "large.html", "large"] {
+            // Of holes, which take no room on the disk.
+            fs::File::create(directory.path().join(name)).unwrap().set_len(2 << 30).unwrap();
+        }
+        let found = names(directory.path(), "", &FolderRules::default(), &HashSet::new());
+        let expected = [
+            "large (skipped)",
+            "large.html (skipped)",
+            "large.log",
+            "large.mbox",
+            "large.pdf (skipped)",
+            "large.zip",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -13,16 +13,16 @@ use std::{
 
 use async_trait::async_trait;
 use lectern_catalog::{
-    Attached, Catalog, CatalogError, FolderRecord, FolderRules, NewDocument, QueuedChunk,
-    QueuedFile, ReadOutcome,
+    ArchiveFile, Attached, Catalog, CatalogError, FolderRecord, FolderRules, Member, NewDocument,
+    QueuedChunk, QueuedFile, ReadOutcome,
 };
 use lectern_domain::{
-    ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, FolderId, IndexError,
-    IndexedChunk, ModelError, Source,
+    ChunkId, ChunkIndex, DocumentId, DocumentKind, EmbeddedChunk, Embedder, ErrorCode, FolderId,
+    IndexError, IndexedChunk, ModelError, Source,
 };
 use lectern_extract::{
     ReadError, RecognisedPage, detect,
-    worker::{ReadDocument, ReadFailure, ReadFailureReason, Reader},
+    worker::{MemberIdentity, ReadDocument, ReadFailure, ReadFailureReason, Reader},
 };
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -35,15 +35,19 @@ use crate::{
     discover::{is_settled, stamp},
     lock::LibraryLock,
     look::{folder_of, is_there, look_closely, mount_is_away, mounts, now},
-    measure::{embedded_text, measured},
+    measure::{embedded_text, measured, searchable_text},
     ocr::{Recognition, recognised},
-    rules::IGNORE_FILE,
+    rules::{IGNORE_FILE, is_of_programs},
     watch::{Changes, FolderWatch, is_remote},
 };
 
 /// The version of the readers and the chunker. Raising it has every document
 /// read again, while the old text stays searchable.
-pub const READER_VERSION: u32 = 3;
+pub const READER_VERSION: u32 = 4;
+
+/// The version of a document whose chunks are cut by an estimate, because somebody waited for it: it
+/// is read once more when there is time.
+const UNMEASURED_VERSION: u32 = READER_VERSION - 1;
 
 /// The setting that is `true` while the person has paused the work.
 pub const PAUSED_SETTING: &str = "paused";
@@ -72,6 +76,9 @@ const MAINTAIN_AFTER: usize = 5_000;
 
 /// After so many commits, however small.
 const MAINTAIN_AFTER_COMMITS: usize = 200;
+
+/// So often in a row that gives way to what has just changed on the disk, which may never end.
+const MOST_INTERRUPTIONS: usize = 3;
 
 /// When nothing has been done for so long, whatever was is put in order.
 const IDLE: Duration = Duration::from_secs(60);
@@ -119,9 +126,15 @@ pub enum IngestError {
     Embedder(#[from] ModelError),
 }
 
-/// Reads one document after another.
+/// Reads one document after another. A path may lead into an archive: it is then that of a member.
 #[async_trait]
 pub trait DocumentReader: Send + Sync {
+    /// Finds what the member of an archive at `path` is.
+    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure>;
+
+    /// The bytes of the member of an archive at `path`.
+    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure>;
+
     /// Reads the file at `path` as a `kind`, with what was recognised on its pages before.
     async fn read(
         &mut self,
@@ -158,6 +171,14 @@ pub trait DocumentReader: Send + Sync {
 
 #[async_trait]
 impl DocumentReader for Reader {
+    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+        Reader::identify(self, path).await
+    }
+
+    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
+        Reader::unpack(self, path).await
+    }
+
     async fn read(
         &mut self,
         path: &Path,
@@ -238,6 +259,16 @@ struct Succession {
     complete: bool,
 }
 
+/// By what chunks are cut.
+enum Measure {
+    /// By the count of the embedder.
+    Embedder(Arc<dyn Embedder>),
+    /// By an estimate.
+    Never,
+    /// By an estimate for now.
+    Later,
+}
+
 enum Advance {
     Further,
     Complete,
@@ -261,16 +292,22 @@ pub struct Indexer {
     pub(crate) watch: Option<FolderWatch>,
     /// The readers: the one of what waits, and the one of what is urgent.
     readers: [Option<Box<dyn DocumentReader>>; 2],
+    /// The archive that members are being read of, one after the other.
+    archive: Option<ArchiveFile>,
     /// When folders that are not watched are to be looked at.
     next_looks: HashMap<FolderId, Instant>,
     /// Chunks that came or went since the index was last put in order.
     changed_chunks: usize,
     /// Commits to the index since then.
     commits: usize,
+    /// How often that was begun since and gave way.
+    interruptions: usize,
     /// The embedder cannot be had; vectors wait until somebody rings.
     no_vectors: bool,
     /// Nor can it be had for its measure.
     no_measure: bool,
+    /// There are documents of [`UNMEASURED_VERSION`].
+    unmeasured: bool,
     succession: Option<Succession>,
     /// Its embedder cannot be had.
     no_successor: bool,
@@ -288,11 +325,14 @@ impl Indexer {
             until: Until::Idle,
             watch: None,
             readers: [None, None],
+            archive: None,
             next_looks: HashMap::new(),
             changed_chunks: 0,
             commits: 0,
+            interruptions: 0,
             no_vectors: false,
             no_measure: false,
+            unmeasured: false,
             succession: None,
             no_successor: false,
             recognition: Recognition::default(),
@@ -403,6 +443,8 @@ impl Indexer {
             }
             if !tidy && idle_since.elapsed() > IDLE {
                 tidy = true;
+                // Their processes may hold an archive.
+                self.readers = [None, None];
                 self.parts.lock.work();
                 self.maintain(1, 1).await?;
                 self.keep_copy().await?;
@@ -464,6 +506,7 @@ impl Indexer {
                 held.retain(|id| known.contains(id));
             }
             let met = ChunkId(0);
+            catalog.set_successor_vectors(held.len())?;
             self.succession = Some(Succession { successor, held, met, complete: true });
         }
         (self.parts.changed)();
@@ -579,6 +622,7 @@ impl Indexer {
             || self.read_files(false).await?
             || self.drop_unused()?
             || self.index_leftovers().await?
+            || self.tell_languages()?
             || (vectors && (self.embed(false).await? || self.succeed().await?))
             || self.maintain(MAINTAIN_AFTER, MAINTAIN_AFTER_COMMITS).await?
             || self.purge().await?
@@ -647,7 +691,7 @@ impl Indexer {
                     break;
                 }
             }
-            let Some(file) = self.parts.catalog.take_file(self.due(), urgent)? else { break };
+            let Some(file) = self.take_file(urgent)? else { break };
             any = true;
             (self.parts.changed)();
             if let Some(attached) = self.read_file(&file).await? {
@@ -662,6 +706,23 @@ impl Indexer {
         self.index_texts(chunks).await?;
         self.parts.catalog.attach(&read)?;
         Ok(any)
+    }
+
+    /// The next file to be read. The members of an archive come one after the other, so that it is
+    /// unpacked once.
+    fn take_file(&mut self, urgent: bool) -> Result<Option<QueuedFile>, IngestError> {
+        let (catalog, due) = (&self.parts.catalog, self.due());
+        if urgent {
+            return Ok(catalog.take_file(due, true)?);
+        }
+        if let Some(archive) = &self.archive
+            && let Some(member) = catalog.take_member(archive.id, due)?
+        {
+            return Ok(Some(member));
+        }
+        let file = catalog.take_file(due, false)?;
+        self.archive = file.as_ref().and_then(|file| file.archive.clone());
+        Ok(file)
     }
 
     /// Files whose next attempt is due by then, in seconds since 1970, are read.
@@ -689,26 +750,37 @@ impl Indexer {
     async fn read_file(&mut self, file: &QueuedFile) -> Result<Option<Attached>, IngestError> {
         let catalog = self.parts.catalog.clone();
         let path = PathBuf::from(&file.path);
-        let identified = {
-            let path = path.clone();
-            spawn_blocking(move || identify(&path))
-                .await
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        let Some(identified) = self.identify(file).await? else {
+            catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
+            return Ok(None);
         };
+        let attached =
+            |document, settled| Ok(Some(Attached { file: file.clone(), document, settled }));
         let Identity { kind, hash, settled } = match identified {
             Ok(identity) => identity,
-            Err(error) => {
-                let outcome = outcome(&ReadFailure::from(&error));
-                catalog.finish_without_document(file, &outcome, now())?;
+            Err(failure) => {
+                if let Some(document) = self.unlocked(file, &failure)? {
+                    return attached(document, true);
+                }
+                tracing::info!("{}: {}", file.path, failure.message);
+                catalog.finish_without_document(file, &outcome(&failure), now())?;
                 return Ok(None);
             }
         };
-        let attached = |document| Ok(Some(Attached { file: file.clone(), document, settled }));
         if let Some(document) = catalog.reuse_document(file.id, &hash, kind, READER_VERSION)? {
-            return attached(document);
+            return attached(document, settled);
         }
         let recognised = recognised(&catalog, &hash)?;
-        let Some(read) = self.read_meanwhile(&path, kind, recognised, file.urgent).await? else {
+        let read = {
+            let path = path.clone();
+            self.read_meanwhile(file.urgent, move |mut reader| {
+                Box::pin(async move {
+                    let read = reader.read(&path, kind, recognised).await;
+                    (reader, read)
+                })
+            })
+        };
+        let Some(read) = read.await? else {
             catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
             return Ok(None);
         };
@@ -721,53 +793,104 @@ impl Indexer {
             }
         };
         // What was read may be newer than what was hashed.
-        let unchanged = fs::symlink_metadata(&path)
-            .is_ok_and(|metadata| (metadata.len(), stamp(&metadata)) == (file.size, file.stamp));
-        if !unchanged {
-            catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
-            if let Some(folder) = folder_of(&catalog.folders()?, &path) {
-                self.look_at(folder, &path, file.urgent).await?;
-            }
+        if !is_unchanged(file) {
+            self.read_again(file).await?;
             return Ok(None);
         }
-        let document = match self.embedder_to_measure(file.urgent).await {
-            Some(embedder) => measured(document, embedder).await,
-            None => document,
-        };
+        let (document, reader) = self.measured(document, file.urgent).await;
         let new = NewDocument {
             hash: &hash,
-            reader: READER_VERSION,
+            reader,
             extraction: &document.extraction,
             chunks: &document.chunks,
+            members: &members(&document),
         };
-        attached(catalog.insert_document(file.id, &new)?)
+        attached(catalog.insert_document(file.id, &new)?, settled)
     }
 
-    /// Reads a file, and does what becomes urgent in between, for a large file takes
-    /// minutes. `None` when cancelled.
-    async fn read_meanwhile(
+    /// The document of a member that opens with a password only, if it was opened before.
+    fn unlocked(
+        &self,
+        file: &QueuedFile,
+        failure: &ReadFailure,
+    ) -> Result<Option<DocumentId>, IngestError> {
+        let catalog = &self.parts.catalog;
+        let archive = file.archive.as_ref();
+        let Some(archive) = archive.filter(|_| failure.reason == ReadFailureReason::PasswordNeeded)
+        else {
+            return Ok(None);
+        };
+        let document = catalog.document_at(&archive.path)?;
+        let content = document.map(|document| catalog.content_of(document.id)).transpose()?;
+        let member = Path::new(&file.path).strip_prefix(&archive.path);
+        let (Some(content), Ok(member)) = (content.flatten(), member) else { return Ok(None) };
+        Ok(catalog.reuse_unlocked(file.id, &locked_hash(&content, member), READER_VERSION)?)
+    }
+
+    /// What a file is. `None` when cancelled.
+    async fn identify(
         &mut self,
-        path: &Path,
-        kind: DocumentKind,
-        recognised: Vec<RecognisedPage>,
+        file: &QueuedFile,
+    ) -> Result<Option<Result<Identity, ReadFailure>>, IngestError> {
+        let path = PathBuf::from(&file.path);
+        if file.archive.is_none() {
+            let identified = blocking(move || identify(&path)).await;
+            return Ok(Some(identified.map_err(|error| ReadFailure::from(&error))));
+        }
+        // Unpacking is work for the reading process.
+        let identified = self.read_meanwhile(file.urgent, move |mut reader| {
+            Box::pin(async move {
+                let identified = reader.identify(&path).await;
+                (reader, identified)
+            })
+        });
+        let Some(identified) = identified.await? else { return Ok(None) };
+        if is_there(Path::new(on_disk(file))) && !is_unchanged(file) {
+            self.read_again(file).await?;
+            return Ok(None);
+        }
+        // A change of the archive is met when the archive is looked at.
+        let identity = |MemberIdentity { kind, hash }| Identity { kind, hash, settled: true };
+        Ok(Some(identified.map(identity)))
+    }
+
+    /// Puts a file back that is not what it was when it was found, and looks at the disk. A member
+    /// is then read after its archive.
+    async fn read_again(&mut self, file: &QueuedFile) -> Result<(), IngestError> {
+        let catalog = self.parts.catalog.clone();
+        catalog.finish_without_document(file, &ReadOutcome::Again, now())?;
+        let path = Path::new(on_disk(file));
+        if let Some(folder) = folder_of(&catalog.folders()?, path) {
+            self.look_at(folder, path, file.urgent).await?;
+        }
+        if let Some(archive) = &file.archive {
+            catalog.read_again(&archive.path)?;
+        }
+        Ok(())
+    }
+
+    /// Has a reader work, and does what becomes urgent in between, for a large file takes
+    /// minutes. `None` when cancelled.
+    async fn read_meanwhile<T: Send>(
+        &mut self,
         urgent: bool,
-    ) -> Result<Option<Result<ReadDocument, ReadFailure>>, IngestError> {
+        work: impl FnOnce(Box<dyn DocumentReader>) -> Reading<T>,
+    ) -> Result<Option<T>, IngestError> {
         let place = usize::from(urgent);
-        let mut reader = self.readers[place].take().unwrap_or_else(|| (self.parts.reader)());
-        let read = {
-            let mut reading = reader.read(path, kind, recognised);
-            loop {
-                tokio::select! {
-                    read = &mut reading => break Some(read),
-                    () = self.cancel.cancelled() => break None,
-                    () = stirred(self.watch.as_mut()), if !urgent => {
-                        self.serve().await?;
-                    }
+        let reader = self.readers[place].take().unwrap_or_else(|| (self.parts.reader)());
+        let mut reading = work(reader);
+        loop {
+            tokio::select! {
+                (reader, read) = &mut reading => {
+                    self.readers[place] = Some(reader);
+                    return Ok(Some(read));
+                }
+                () = self.cancel.cancelled() => return Ok(None),
+                () = stirred(self.watch.as_mut()), if !urgent => {
+                    self.serve().await?;
                 }
             }
-        };
-        self.readers[place] = Some(reader);
-        Ok(read)
+        }
     }
 
     /// Follows the disk and does what that makes urgent. It reads files while a file is
@@ -788,20 +911,51 @@ impl Indexer {
         })
     }
 
+    /// A document with chunks that are as long as they should be, as far as that is known by now,
+    /// and the version of it.
+    async fn measured(&mut self, document: ReadDocument, urgent: bool) -> (ReadDocument, u32) {
+        // What is to be found of an archive are its members.
+        if !document.members.is_empty() {
+            return (document, READER_VERSION);
+        }
+        match self.embedder_to_measure(urgent).await {
+            Measure::Embedder(embedder) => (measured(document, embedder).await, READER_VERSION),
+            Measure::Never => (document, READER_VERSION),
+            Measure::Later => {
+                self.unmeasured = true;
+                (document, UNMEASURED_VERSION)
+            }
+        }
+    }
+
     /// The embedder, which the chunks of new documents will need in any case. What is `urgent`
-    /// does not wait until it is loaded: the estimate of the reading process will do.
-    async fn embedder_to_measure(&mut self, urgent: bool) -> Option<Arc<dyn Embedder>> {
+    /// does not wait until it is loaded: the estimate of the reading process will do for now.
+    async fn embedder_to_measure(&mut self, urgent: bool) -> Measure {
         if self.no_vectors || self.no_measure {
-            return None;
+            return Measure::Never;
         }
         let source = self.parts.embedder.clone();
         // In a task of its own, which goes on loading when it is not waited for.
         let loading = tokio::spawn(async move { source.get().await.ok() });
         let patience = if urgent { A_MOMENT } else { Duration::MAX };
-        let loaded = tokio::time::timeout(patience, loading).await.ok()?;
-        let embedder = loaded.ok().flatten();
-        self.no_measure = embedder.is_none();
-        embedder
+        let Ok(loaded) = tokio::time::timeout(patience, loading).await else {
+            return Measure::Later;
+        };
+        match loaded.ok().flatten() {
+            Some(embedder) => Measure::Embedder(embedder),
+            None => {
+                self.no_measure = true;
+                Measure::Never
+            }
+        }
+    }
+
+    /// Queues what was cut by an estimate to be cut by the embedder, which is there now.
+    fn measure_again(&mut self) -> Result<(), IngestError> {
+        if std::mem::take(&mut self.unmeasured) {
+            self.parts.catalog.queue_outdated(READER_VERSION)?;
+        }
+        Ok(())
     }
 
     /// Indexes chunks of documents in use that the lexical index lost.
@@ -851,6 +1005,7 @@ impl Indexer {
         self.commits += 1;
         self.parts.index.add_vectors(embedded).await?;
         catalog.mark_embedded(&ids)?;
+        self.measure_again()?;
         (self.parts.problem)(None);
         Ok(true)
     }
@@ -932,16 +1087,27 @@ impl Indexer {
         // What was not done now is met in the next round.
         succession.met = last;
         succession.held.extend(ids);
+        self.parts.catalog.set_successor_vectors(succession.held.len())?;
+        (self.parts.changed)();
         Ok(Advance::Further)
     }
 
-    /// Puts the index in order after so many changed chunks or commits.
+    /// Puts the index in order after so many changed chunks or commits. In a large library that
+    /// takes seconds, so what is saved meanwhile comes first, and it is begun again afterwards.
     async fn maintain(&mut self, chunks: usize, commits: usize) -> Result<bool, IngestError> {
         if self.changed_chunks < chunks && self.commits < commits {
             return Ok(false);
         }
-        self.parts.index.maintain().await?;
-        (self.changed_chunks, self.commits) = (0, 0);
+        let index = self.parts.index.clone();
+        let gives_way = self.interruptions < MOST_INTERRUPTIONS;
+        tokio::select! {
+            maintained = index.maintain() => {
+                maintained?;
+                (self.changed_chunks, self.commits, self.interruptions) = (0, 0, 0);
+            }
+            () = stirred(self.watch.as_mut()), if gives_way => self.interruptions += 1,
+            () = self.cancel.cancelled() => {}
+        }
         Ok(true)
     }
 
@@ -983,7 +1149,7 @@ async fn vectors(
     chunks: Vec<QueuedChunk>,
 ) -> Result<Vec<EmbeddedChunk>, ModelError> {
     let embedder = embedder.clone();
-    blocking(move || {
+    let made = spawn_blocking(move || {
         let counter = embedder.token_counter();
         let inputs: Vec<String> =
             chunks.iter().map(|chunk| embedded_text(chunk, counter)).collect();
@@ -995,8 +1161,14 @@ async fn vectors(
             vector,
         });
         Ok(embedded.collect())
+    });
+    made.await.unwrap_or_else(|panic| {
+        Err(ModelError::new(
+            ErrorCode::ModelFailed,
+            format!("The embedding model broke: {panic}."),
+            "Get it again, or choose another one.",
+        ))
     })
-    .await
 }
 
 pub(crate) async fn stirred(watch: Option<&mut FolderWatch>) {
@@ -1009,6 +1181,35 @@ pub(crate) async fn stirred(watch: Option<&mut FolderWatch>) {
 /// What a look depends on: others have changed it when it differs.
 fn places_of(folders: &[FolderRecord]) -> Vec<(FolderId, String, FolderRules)> {
     folders.iter().map(|folder| (folder.id, folder.path.clone(), folder.rules.clone())).collect()
+}
+
+/// A reader at work, which gives the reader back with what it has found.
+type Reading<T> = Pin<Box<dyn Future<Output = (Box<dyn DocumentReader>, T)> + Send>>;
+
+/// The path on the disk of what holds a file: of its archive, or its own.
+fn on_disk(file: &QueuedFile) -> &str {
+    file.archive.as_ref().map_or(&file.path, |archive| &archive.path)
+}
+
+/// Whether a file, or the archive that it is in, is what it was when it was found.
+fn is_unchanged(file: &QueuedFile) -> bool {
+    fs::symlink_metadata(on_disk(file))
+        .is_ok_and(|metadata| (metadata.len(), stamp(&metadata)) == (file.size, file.stamp))
+}
+
+/// What a member that opens with a password only is known by: the SHA-256 of its archive, and its
+/// path below it.
+pub(crate) fn locked_hash(archive: &[u8], member: &Path) -> Vec<u8> {
+    let member = member.to_string_lossy();
+    Sha256::new().chain_update(archive).chain_update(member.as_bytes()).finalize().to_vec()
+}
+
+/// What a document holds, where it is an archive, without what programs keep for themselves.
+pub(crate) fn members(document: &ReadDocument) -> Vec<Member> {
+    let members = document.members.iter().filter(|member| !is_of_programs(&member.path));
+    members
+        .map(|member| Member { path: member.path.clone(), failure: member.failure.clone() })
+        .collect()
 }
 
 /// What a file is.
@@ -1045,27 +1246,4 @@ fn outcome(failure: &ReadFailure) -> ReadOutcome {
         ReadFailureReason::PasswordNeeded => ReadOutcome::PasswordNeeded(failure.message.clone()),
         _ => ReadOutcome::Failed(failure.message.clone()),
     }
-}
-
-/// What both indices find a chunk by: the document's title and the headings first,
-/// because many passages name their subject only there, then its words.
-pub fn searchable_text(chunk: &QueuedChunk) -> String {
-    let title = Path::new(&chunk.title);
-    // A path stands in for a missing title; its file name is what people chose.
-    let title = title
-        .file_stem()
-        .filter(|_| title.is_absolute())
-        .map_or(chunk.title.clone().into(), std::ffi::OsStr::to_string_lossy);
-    let mut input = String::with_capacity(chunk.text.len() + 64);
-    let mut last = "";
-    for part in std::iter::once(title.as_ref()).chain(chunk.heading.iter().map(String::as_str)) {
-        // The first chunk of a section begins with its heading already.
-        if !part.is_empty() && part != last && !chunk.text.starts_with(part) {
-            input.push_str(part);
-            input.push('\n');
-        }
-        last = part;
-    }
-    input.push_str(&chunk.text);
-    input
 }

@@ -8,6 +8,7 @@
 
 mod discover;
 mod indexer;
+mod language;
 mod lock;
 mod look;
 mod measure;
@@ -19,9 +20,11 @@ mod watch;
 pub use discover::{Discovered, discover, modified_nanoseconds};
 pub use indexer::{
     DocumentReader, Indexer, IndexerParts, IngestError, PAUSED_SETTING, READER_VERSION, Successor,
-    Until, searchable_text,
+    Until,
 };
+pub use language::{language_of, languages};
 pub use lock::LibraryLock;
 pub use look::{is_gone, look};
+pub use measure::searchable_text;
 pub use rules::{BadPattern, check_patterns};
 pub use unlock::{UnlockError, unlock};

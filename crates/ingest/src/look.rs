@@ -8,6 +8,7 @@ use std::{
 };
 
 use lectern_catalog::{Catalog, CatalogError, FolderRecord, Look};
+use lectern_extract::archive_of;
 use tokio::task::spawn_blocking;
 
 use crate::discover::{self, Discovered, discover, is_mounted};
@@ -113,8 +114,8 @@ pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() || found.is_file())
 }
 
-/// Whether the file at `path`, which one of `folders` holds, is no more, and not just away with its
-/// drive: a look at the folder would forget it. Folders on other computers are not asked.
+/// Whether the file at `path`, which one of `folders` holds, or the archive that it is in, is no
+/// more, and not just away with its drive: a look at the folder would forget it. Folders on other computers are not asked.
 pub fn is_gone(
     catalog: &Catalog,
     folders: &[FolderRecord],
@@ -124,7 +125,7 @@ pub fn is_gone(
         return Ok(false);
     };
     let missing = fs::symlink_metadata(path).is_err_and(|error| discover::is_gone(&error));
-    if !missing {
+    if !missing || archive_of(path).is_some() {
         return Ok(false);
     }
     let root = Path::new(&folder.path);

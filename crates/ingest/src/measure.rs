@@ -1,13 +1,11 @@
 //! Chunks, and what the embedder sees of them, cut to the embedder's measure.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use lectern_catalog::QueuedChunk;
 use lectern_domain::{Embedder, TokenCounter};
 use lectern_extract::{chunk_by, worker::ReadDocument};
 use tokio::task::spawn_blocking;
-
-use crate::searchable_text;
 
 /// The document with its chunks cut by the embedder's own count, where it tells. The reading
 /// process has no embedder and estimates.
@@ -19,6 +17,32 @@ pub(crate) async fn measured(document: ReadDocument, embedder: Arc<dyn Embedder>
         None => document,
     };
     spawn_blocking(cut).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// What both indices find a chunk by: the file's name, the document's title and the headings first, because
+/// many passages name their subject only there, then its words.
+pub fn searchable_text(chunk: &QueuedChunk) -> String {
+    // What people chose, as words. A title says little in many a file: `Document1`, `Annual report`.
+    let name = Path::new(&chunk.path).file_stem().unwrap_or_default().to_string_lossy();
+    let name = name.split(['_', ' ']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let title = chunk.title.as_deref().filter(|title| letters(title) != letters(&name));
+    let headings = chunk.heading.iter().map(String::as_str);
+    let mut input = String::with_capacity(chunk.text.len() + 64);
+    let mut last = "";
+    for part in [Some(name.as_str()), title].into_iter().flatten().chain(headings) {
+        // The first chunk of a section begins with its heading already.
+        if !part.is_empty() && part != last && !chunk.text.starts_with(part) {
+            input.push_str(part);
+            input.push('\n');
+        }
+        last = part;
+    }
+    input.push_str(&chunk.text);
+    input
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// What the embedder sees of a chunk: what the indices find it by, without the outer headings
@@ -37,7 +61,6 @@ pub(crate) fn embedded_text(chunk: &QueuedChunk, counter: Option<&dyn TokenCount
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::path::Path;
 
     use lectern_domain::{ChunkId, DocumentId, DocumentKind, ModelError};
     use lectern_extract::worker::read_document;
@@ -93,15 +116,48 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_is_found_by_name_title_and_headings_each_once() {
+        type Case<'a> = (&'a str, Option<&'a str>, &'a [&'a str], &'a str, &'a str);
+        let cases: &[Case] = &[
+            ("/f/lease.pdf", None, &[], "text", "lease\ntext"),
+            // Two reports that have one title, and a title that is the name.
+            (
+                "/f/3M_2018_10K.pdf",
+                Some("10-K"),
+                &["Item 7"],
+                "text",
+                "3M 2018 10K\n10-K\nItem 7\ntext",
+            ),
+            ("/f/annual-report.md", Some("Annual report"), &[], "text", "annual-report\ntext"),
+            // The first heading is the title, and the chunk begins with the second.
+            ("/f/a.md", Some("Lease"), &["Lease", "Rent"], "Rent\ntext", "a\nLease\nRent\ntext"),
+            ("", Some("Lease"), &[], "text", "Lease\ntext"),
+            ("", None, &[], "text", "text"),
+        ];
+        for (path, title, heading, text, expected) in cases {
+            let chunk = QueuedChunk {
+                id: ChunkId(1),
+                document: DocumentId(1),
+                path: (*path).to_owned(),
+                title: title.map(str::to_owned),
+                heading: heading.iter().map(ToString::to_string).collect(),
+                text: (*text).to_owned(),
+            };
+            assert_eq!(searchable_text(&chunk), *expected);
+        }
+    }
+
+    #[test]
     fn the_outer_headings_give_way_to_the_words() {
         let chunk = QueuedChunk {
             id: ChunkId(1),
             document: DocumentId(1),
-            title: "The title".into(),
+            path: "/somewhere/the_title.pdf".into(),
+            title: Some("The title".into()),
             heading: vec!["An outer heading".into(), "Inner".into()],
             text: "four words and more".into(),
         };
-        let whole = "The title\nAn outer heading\nInner\nfour words and more";
+        let whole = "the title\nAn outer heading\nInner\nfour words and more";
         let cases = [
             (10, whole),
             (9, "An outer heading\nInner\nfour words and more"),

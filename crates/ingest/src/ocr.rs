@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use lectern_catalog::{Catalog, QueuedScan};
 use lectern_domain::{DocumentKind, ErrorCode, ModelError};
 use lectern_extract::{
-    RecognisedPage,
+    RecognisedPage, archive_of,
     worker::{ReadFailure, ReadFailureReason},
 };
 
 use crate::discover::stamp;
-use crate::indexer::{DocumentReader, Identity, Indexer, IngestError, blocking, identify, stirred};
+use crate::indexer::{DocumentReader, Indexer, IngestError, blocking, identify, stirred};
 
 /// A file that was found to be what the catalogue says, so that its next page need not be preceded by
 /// reading all of it.
@@ -64,7 +64,12 @@ impl Indexer {
         }
         self.let_the_person_pass().await;
         let path = PathBuf::from(&scan.path);
-        let Some(kind) = self.verify(&path, &scan).await else {
+        let cancel = self.cancel.clone();
+        let verified = tokio::select! {
+            verified = self.verify(reader.as_mut(), &path, &scan) => verified,
+            () = cancel.cancelled() => return Ok(false),
+        };
+        let Some(kind) = verified else {
             self.parts.catalog.read_again(&scan.path)?;
             return Ok(true);
         };
@@ -111,8 +116,14 @@ impl Indexer {
     }
 
     /// The kind of the file at `path`, where its content is the one that was read.
-    async fn verify(&mut self, path: &Path, scan: &QueuedScan) -> Option<DocumentKind> {
-        let metadata = std::fs::symlink_metadata(path).ok()?;
+    async fn verify(
+        &mut self,
+        reader: &mut dyn DocumentReader,
+        path: &Path,
+        scan: &QueuedScan,
+    ) -> Option<DocumentKind> {
+        let archive = archive_of(path);
+        let metadata = std::fs::symlink_metadata(archive.unwrap_or(path)).ok()?;
         let now = (metadata.len(), stamp(&metadata));
         let known = self.recognition.verified.take().filter(|known| {
             (known.size, known.stamp) == now && known.path == path && known.hash == scan.hash
@@ -120,8 +131,14 @@ impl Indexer {
         let verified = match known {
             Some(known) => known,
             None => {
-                let file = path.to_owned();
-                let Identity { kind, hash, .. } = blocking(move || identify(&file)).await.ok()?;
+                let (kind, hash) = match archive {
+                    Some(_) => reader.identify(path).await.ok().map(|m| (m.kind, m.hash))?,
+                    None => {
+                        let file = path.to_owned();
+                        let identity = blocking(move || identify(&file)).await.ok()?;
+                        (identity.kind, identity.hash)
+                    }
+                };
                 let (size, stamp) = now;
                 Verified { path: path.to_owned(), hash, kind, size, stamp }
             }

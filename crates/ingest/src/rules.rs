@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use ignore::{
@@ -80,6 +81,13 @@ pub fn check_patterns(patterns: &[String]) -> Result<(), BadPattern> {
             .map_err(|error| BadPattern { pattern: pattern.clone(), reason: error.to_string() })?;
     }
     Ok(())
+}
+
+/// Whether the member of an archive at `path`, below the archive, is what a program made for itself.
+pub(crate) fn is_of_programs(path: &str) -> bool {
+    static PATTERNS: LazyLock<Gitignore> =
+        LazyLock::new(|| patterns(Path::new(""), DEFAULTS.into_iter()));
+    PATTERNS.matched_path_or_any_parents(path, false).is_ignore()
 }
 
 /// Tells what belongs to the library and what does not, inside one folder.

@@ -94,6 +94,19 @@ async fn without_an_embedder_words_are_searchable_and_vectors_come_later() {
 }
 
 #[tokio::test]
+async fn an_embedder_that_panics_is_one_that_fails() {
+    let world = World::new();
+    world.write("a.md", "Words.");
+    world.embedder.breaks.store(true, Ordering::SeqCst);
+    let Err(IngestError::Embedder(error)) = world.run().await else { panic!("it did not fail") };
+    assert!(error.message.contains("a bug of the embedder"), "{error}");
+    assert_eq!(world.indexed(), ["a\nWords."]);
+    world.embedder.breaks.store(false, Ordering::SeqCst);
+    world.run().await.unwrap();
+    assert_eq!(world.catalog.counts(None).unwrap().embedded_chunks, 1);
+}
+
+#[tokio::test]
 async fn a_failing_index_loses_nothing() {
     let world = World::new();
     world.write("a.md", "Words.");
@@ -239,18 +252,55 @@ async fn what_was_just_edited_does_not_wait_for_what_is_being_read() {
 }
 
 #[tokio::test]
+async fn what_was_just_edited_does_not_wait_until_the_index_is_in_order() {
+    let world = World::new();
+    world.write("old.md", "From before.");
+    world.run().await.unwrap();
+    // As after many commits.
+    world.catalog.set_setting("commits", "1000").unwrap();
+    world.index.untidy.store(true, Ordering::SeqCst);
+    let mut begun = world.index.maintenance.subscribe();
+    let mut indexer = world.indexer(CancellationToken::new());
+    let running = tokio::spawn(async move { indexer.run(Until::Cancelled).await });
+    for (number, name) in ["a.md", "b.md", "c.md"].into_iter().enumerate() {
+        begun.wait_for(|begun| *begun == number + 1).await.unwrap();
+        world.write(name, &format!("New words {number}."));
+        world.wait_for(|world| world.states().contains(&format!("{name} ready"))).await;
+    }
+    // Then it is brought to its end, or it would never be.
+    begun.wait_for(|begun| *begun == 4).await.unwrap();
+    world.write("d.md", "The last words.");
+    world.index.untidy.store(false, Ordering::SeqCst);
+    running.abort();
+    let _ = running.await;
+    world.run().await.unwrap();
+    assert_eq!(
+        world.states(),
+        ["a.md", "b.md", "c.md", "d.md", "old.md"].map(|name| format!("{name} ready"))
+    );
+    assert_eq!(world.index.twice.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn what_was_just_edited_is_found_by_its_words_while_the_embedder_is_loaded() {
     let world = World::new();
     world.write("note.md", "A short note.");
     let folder = &world.catalog.folders().unwrap()[0];
     lectern_ingest::look(&world.catalog, folder, &world.folder()).await.unwrap();
     assert!(world.catalog.hurry(world.folder().join("note.md").to_str().unwrap(), 1).unwrap());
-    world.embedder.loading.store(true, Ordering::SeqCst);
+    world.embedder.loading.send_replace(true);
     let mut indexer = world.indexer(CancellationToken::new());
     let running = tokio::spawn(async move { indexer.run(Until::Idle).await });
     world.wait_for(|world| world.states() == ["note.md ready"]).await;
     assert_eq!(world.indexed().len(), 1);
-    running.abort();
+    assert_eq!(world.reads.load(Ordering::SeqCst), 1);
+    // Its chunks were cut by an estimate; the embedder cuts them once it is there.
+    world.embedder.loading.send_replace(false);
+    running.await.unwrap().unwrap();
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
+    assert_eq!(world.indexed().len(), 1);
+    world.run().await.unwrap();
+    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

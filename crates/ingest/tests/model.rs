@@ -10,12 +10,13 @@ mod common;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
+    io::{Cursor, Read as _},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
-use common::World;
+use common::{World, archive};
 use lectern_catalog::{FileState, FolderRules};
 use lectern_domain::{ChunkId, DocumentId};
 use lectern_ingest::{Until, look};
@@ -24,9 +25,25 @@ use tokio_util::sync::CancellationToken;
 /// Longer than the library takes to settle on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const NAMES: [&str; 10] =
-    ["a.txt", "b.txt", "c.md", "d.md", "e.log", ".h.md", "bad.md", "x.log", "f", "~$g.md"];
-const FOLDERS: [&str; 7] = ["", "one", "two", "one/in", "node_modules", ".hidden", "two/deep/er"];
+const NAMES: [&str; 13] = [
+    "a.txt", "b.txt", "c.md", "d.md", "e.log", ".h.md", "bad.md", "x.log", "f", "~$g.md", "z.zip",
+    "z.zip", "in.zip",
+];
+const FOLDERS: [&str; 8] =
+    ["", "one", "two", "one/in", "node_modules", ".hidden", "two/deep/er", "one/in.zip"];
+const MEMBERS: [&str; 9] = [
+    "a.txt",
+    "c.md",
+    "in/b.txt",
+    "in//b.txt",
+    ".h.md",
+    "node_modules/a.txt",
+    "in.zip",
+    "in.zip/d.txt",
+    "__MACOSX/a.txt",
+];
+/// As an archive begins.
+const NO_ARCHIVE: &[u8] = b"PK\x03\x04 and no more";
 const PATTERNS: [&str; 6] = ["*.md", "*.log", "bad.md", "!bad.md", "in", "!x.log"];
 
 /// A small generator (SplitMix64) of the same numbers everywhere.
@@ -87,8 +104,33 @@ impl Disk {
         self.folder.join(folder)
     }
 
-    /// Some content: often the same, so that files are copies of each other.
-    fn content(&mut self) -> String {
+    /// Something to be written to `path`.
+    fn content(&mut self, path: &Path) -> Vec<u8> {
+        let is_archive = path.extension().is_some_and(|extension| extension == "zip");
+        match self.random.below(8) {
+            0 => NO_ARCHIVE.to_vec(),
+            1.. if is_archive => self.archive(2),
+            _ => self.text().into_bytes(),
+        }
+    }
+
+    fn archive(&mut self, depth: usize) -> Vec<u8> {
+        let mut members: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        for _ in 0..self.random.below(4) {
+            let name = self.random.pick(&MEMBERS);
+            let content = match self.random.below(6) {
+                0 => Vec::new(),
+                1 if name == "in.zip" => NO_ARCHIVE.to_vec(),
+                _ if depth > 0 && name == "in.zip" => self.archive(depth - 1),
+                _ => self.text().into_bytes(),
+            };
+            members.insert(name, content);
+        }
+        archive(&members.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Some text: often the same, so that files are copies of each other.
+    fn text(&mut self) -> String {
         match self.random.below(3) {
             0 => format!("Word{} is written here.", self.random.below(8)),
             1 => format!("Of one length {:04}.", self.random.below(10_000)),
@@ -103,13 +145,17 @@ impl Disk {
         match what {
             0..=4 => {
                 fs::create_dir_all(path.parent().unwrap()).ok();
-                let content = self.content();
+                let content = self.content(&path);
                 fs::write(&path, content).ok();
             }
             5 | 6 => {
                 // Twice within one tick of the clock, of the same length.
                 for _ in 0..2 {
-                    let content = format!("Of one length {:04}.", self.random.below(10_000));
+                    let text = format!("Of one length {:04}.", self.random.below(10_000));
+                    let content = match path.extension() {
+                        Some(name) if name == "zip" => archive(&[("a.txt", text)]),
+                        _ => text.into_bytes(),
+                    };
                     if path.exists() {
                         fs::write(&path, content).ok();
                     }
@@ -117,7 +163,7 @@ impl Disk {
             }
             7 => {
                 // As editors save.
-                let (content, new) = (self.content(), path.with_extension("tmp~"));
+                let (content, new) = (self.content(&path), path.with_extension("tmp~"));
                 if path.exists() {
                     fs::write(&new, content).ok();
                     fs::rename(&new, &path).ok();
@@ -140,9 +186,10 @@ impl Disk {
                 // A new folder full of files, moved in at once.
                 let new = self.outside.join("new");
                 fs::create_dir_all(new.join("in")).ok();
-                for name in ["a.txt", "in/b.txt", "in/c.md"] {
-                    let content = self.content();
-                    fs::write(new.join(name), content).ok();
+                for name in ["a.txt", "in/b.txt", "in/c.md", "in/z.zip"] {
+                    let path = new.join(name);
+                    let content = self.content(&path);
+                    fs::write(path, content).ok();
                 }
                 if fs::rename(&new, &folder).is_err() {
                     fs::remove_dir_all(&new).ok();
@@ -200,7 +247,11 @@ impl Disk {
                 world.wake.notify_one();
             }
             24 => {
-                // Forgotten on purpose.
+                // Forgotten on purpose; it may be in an archive.
+                let path = match self.random.below(2) {
+                    0 => path.join(self.random.pick(&MEMBERS)),
+                    _ => path.clone(),
+                };
                 world.catalog.remove_path(path.to_str().unwrap()).unwrap();
                 self.excluded.insert(path.clone());
                 world.wake.notify_one();
@@ -239,14 +290,38 @@ impl Disk {
                 self.walk(&path, files);
                 continue;
             }
-            let text = fs::read_to_string(&path).unwrap();
-            let size = text.len() as u64;
-            let state = if text.is_empty() || self.rules.max_bytes.is_some_and(|max| size > max) {
-                "skipped".to_owned()
+            let content = fs::read(&path).unwrap();
+            if self.rules.max_bytes.is_some_and(|max| content.len() as u64 > max) {
+                files.insert(self.name(&path), "skipped".to_owned());
             } else {
-                text
-            };
-            files.insert(self.name(&path), state);
+                self.read(&path, content, files);
+            }
+        }
+    }
+
+    /// What becomes of a file.
+    fn read(&self, path: &Path, content: Vec<u8>, files: &mut BTreeMap<String, String>) {
+        if !content.starts_with(b"PK") {
+            let text = String::from_utf8(content).unwrap();
+            let state = if text.is_empty() { "skipped".to_owned() } else { text };
+            files.insert(self.name(path), state);
+            return;
+        }
+        let (mut names, mut members) = (Vec::new(), BTreeMap::new());
+        let is_whole = unpack(content, "", &mut names, &mut members);
+        let is_named = path.extension().is_some_and(|extension| extension == "zip");
+        let state = match is_whole {
+            true if names.is_empty() => "skipped".to_owned(),
+            true => names.join("\n\n"),
+            false if is_named => "failed".to_owned(),
+            false => "skipped".to_owned(),
+        };
+        files.insert(self.name(path), state);
+        for (name, state) in members {
+            let member = path.join(name);
+            if !member.ancestors().any(|above| self.excluded.contains(above)) {
+                files.insert(self.name(&member), state);
+            }
         }
     }
 
@@ -279,6 +354,48 @@ impl Disk {
             || [".txt", ".log"].iter().any(|end| name.ends_with(end));
         out || !kind
     }
+}
+
+/// What is in an archive: the names that it tells, in its order, and what becomes of each member.
+/// Returns whether it is an archive.
+fn unpack(
+    content: Vec<u8>,
+    prefix: &str,
+    names: &mut Vec<String>,
+    members: &mut BTreeMap<String, String>,
+) -> bool {
+    let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(content)) else { return false };
+    // Of one path the last one counts, at the place of the first.
+    let mut found: Vec<(String, Vec<u8>)> = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let name = member.name().unwrap().replace("//", "/");
+        let mut content = Vec::new();
+        member.read_to_end(&mut content).unwrap();
+        let wanted = !name.split('/').any(|step| step.starts_with('.') || step == "__MACOSX");
+        match found.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = content,
+            None if wanted => found.push((name, content)),
+            None => {}
+        }
+    }
+    for (name, content) in found {
+        let path = format!("{prefix}{name}");
+        let is_named_archive = content.starts_with(b"PK");
+        if is_named_archive && unpack(content.clone(), &format!("{path}/"), names, members) {
+            continue;
+        }
+        names.push(path.clone());
+        let state = match String::from_utf8(content).unwrap() {
+            _ if is_named_archive => "failed".to_owned(),
+            text if text.is_empty() => "skipped".to_owned(),
+            text => text,
+        };
+        if !path.contains("node_modules") {
+            members.insert(path, state);
+        }
+    }
+    true
 }
 
 #[cfg(unix)]

@@ -41,6 +41,9 @@ pub struct Model {
     /// What an embedder of this kind wants before a text that is searched.
     #[serde(default)]
     pub passage_prefix: String,
+    /// Whether an embedder's first token stands for the text, and not the mean of all.
+    #[serde(default)]
+    pub first_token: bool,
     /// How far apart an embedder's cosines lie for a question: those of its best passage less those of
     /// the sixtieth, on average over English questions (`docs/benchmarks.md`).
     #[serde(default)]
@@ -63,7 +66,8 @@ pub struct Model {
     /// The size of all its files together, in bytes; about so many where the SHA-256 of one
     /// of them is not known.
     pub bytes: u64,
-    /// The sizes that its pace and its memory depend on; of chat models.
+    /// The sizes that its pace and its memory depend on; of chat models and embedders. An
+    /// embedder's vectors have its width.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
     /// How able a chat model is beside the others, the higher the abler. A judgement by size
@@ -246,12 +250,9 @@ mod tests {
         let mut seen = HashSet::new();
         for model in catalogue() {
             let id = &model.id;
-            let is_chat = model.role == ModelRole::Chat;
-            assert_eq!(
-                (model.shape.is_some(), model.ability.is_some()),
-                (is_chat, is_chat),
-                "{id}"
-            );
+            assert_eq!(model.ability.is_some(), model.role == ModelRole::Chat, "{id}");
+            let has_shape = matches!(model.role, ModelRole::Chat | ModelRole::Embedder);
+            assert_eq!(model.shape.is_some(), has_shape, "{id}");
             let (Some(shape), Some(ability)) = (model.shape, model.ability) else { continue };
             assert!(lectern_gguf::ARCHITECTURES.contains(&model.architecture.as_str()), "{id}");
             assert!(seen.insert(ability), "{id} is as able as another one");
@@ -268,6 +269,7 @@ mod tests {
         for (id, query, passage, tokens) in [
             ("all-minilm-l6-v2", "", "", 256),
             ("multilingual-e5-small", "query: ", "passage: ", 512),
+            ("snowflake-arctic-embed-l-v2.0", "query: ", "", 8192),
         ] {
             let model = model(id).unwrap();
             assert_eq!(model.role, ModelRole::Embedder, "{id}");

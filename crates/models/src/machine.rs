@@ -1,5 +1,8 @@
 //! What this computer has for models, how each would run on it, and which to take.
 
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
+
 use lectern_domain::ErrorCode;
 use lectern_gguf::Shape;
 use sysinfo::System;
@@ -20,6 +23,8 @@ const SHARE: u64 = 80;
 const RECOMMENDED_SHARE: u64 = 60;
 /// A person waits so long for the first word without minding.
 pub const QUICK_SECONDS: f64 = 8.;
+/// How long a card's program is waited for.
+const CARD_PATIENCE: Duration = Duration::from_secs(5);
 /// Slower than this nobody reads along.
 pub const QUICK_TOKENS_PER_SECOND: f64 = 4.;
 
@@ -73,23 +78,56 @@ impl Machine {
     }
 }
 
-/// What Linux says of graphics cards in its files; other systems are not asked, since that
-/// takes programs of the cards' makers.
+/// The graphics cards, asked for once: it can take a second.
 fn graphics() -> Vec<Graphics> {
-    let entries = |path: &str| std::fs::read_dir(path).into_iter().flatten().flatten();
-    let nvidia = entries("/proc/driver/nvidia/gpus").filter_map(|card| {
-        let content = std::fs::read_to_string(card.path().join("information")).ok()?;
-        let name = content.lines().find_map(|line| line.strip_prefix("Model:"))?;
-        Some(Graphics { name: name.trim().to_owned(), memory_bytes: None })
+    static CARDS: LazyLock<Vec<Graphics>> = LazyLock::new(|| {
+        let entries = |path: &str| std::fs::read_dir(path).into_iter().flatten().flatten();
+        let named = entries("/proc/driver/nvidia/gpus").filter_map(|card| {
+            let content = std::fs::read_to_string(card.path().join("information")).ok()?;
+            let name = content.lines().find_map(|line| line.strip_prefix("Model:"))?;
+            Some(Graphics { name: name.trim().to_owned(), memory_bytes: None })
+        });
+        let named: Vec<Graphics> = named.collect();
+        // Only its own program says how much memory a card of NVIDIA has.
+        let asked = if cfg!(windows) || !named.is_empty() { nvidia_smi() } else { None };
+        let amd = entries("/sys/class/drm").filter_map(|card| {
+            let memory =
+                std::fs::read_to_string(card.path().join("device/mem_info_vram_total")).ok()?;
+            let is_card = card.file_name().to_str().is_some_and(|name| !name.contains('-'));
+            let name = "AMD Radeon".to_owned();
+            is_card.then(|| Graphics { name, memory_bytes: memory.trim().parse().ok() })
+        });
+        let apple = cfg!(all(target_os = "macos", target_arch = "aarch64"))
+            .then(|| Graphics { name: "Apple".into(), memory_bytes: None });
+        asked.unwrap_or(named).into_iter().chain(amd).chain(apple).collect()
     });
-    let amd = entries("/sys/class/drm").filter_map(|card| {
-        let memory =
-            std::fs::read_to_string(card.path().join("device/mem_info_vram_total")).ok()?;
-        let is_card = card.file_name().to_str().is_some_and(|name| !name.contains('-'));
-        let name = "AMD Radeon".to_owned();
-        is_card.then(|| Graphics { name, memory_bytes: memory.trim().parse().ok() })
-    });
-    nvidia.chain(amd).collect()
+    CARDS.clone()
+}
+
+/// What `nvidia-smi` says, if it is there and answers: a broken driver may never do.
+fn nvidia_smi() -> Option<Vec<Graphics>> {
+    let mut program = std::process::Command::new("nvidia-smi");
+    program.args(["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]);
+    #[cfg(windows)]
+    {
+        const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+        std::os::windows::process::CommandExt::creation_flags(&mut program, CREATE_NO_WINDOW);
+    }
+    let (answer, answered) = mpsc::channel();
+    std::thread::spawn(move || answer.send(program.output()));
+    let output = answered.recv_timeout(CARD_PATIENCE).ok()?.ok()?;
+    output.status.success().then(|| cards(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Names and mebibytes, a line for each card.
+fn cards(listed: &str) -> Vec<Graphics> {
+    let line = |line: &str| {
+        let (name, memory) = line.rsplit_once(',')?;
+        let memory: Option<u64> = memory.trim().parse().ok();
+        let memory_bytes = memory.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
+        Some(Graphics { name: name.trim().to_owned(), memory_bytes })
+    };
+    listed.lines().filter_map(line).collect()
 }
 
 /// Whether a model can run on a computer, and how well.
@@ -124,9 +162,10 @@ impl Fit {
     /// How `model` would run on `machine` with a context of at most so many tokens. `pace` is the
     /// processor's; without it nothing is predicted.
     pub fn of(model: &Model, machine: &Machine, pace: Option<&Pace>, context: u64) -> Self {
-        let size = model.shape.map(|shape| Size { shape, bytes: model.bytes });
+        let shape = model.shape.filter(|_| model.role == ModelRole::Chat);
+        let size = shape.map(|shape| Size { shape, bytes: model.bytes });
         let tokens = context.min(model.context_tokens as u64);
-        let memory_bytes = memory_bytes(model.bytes, model.shape.as_ref(), tokens);
+        let memory_bytes = memory_bytes(model.bytes, shape.as_ref(), tokens);
         let timed = size.zip(pace).map(|(size, pace)| {
             let prompt = QUESTION_TOKENS.min(tokens);
             (pace.first_token_seconds(&size, prompt), pace.tokens_per_second(&size))
@@ -347,6 +386,14 @@ mod tests {
         ] {
             assert_eq!(recommended(machine.clone(), pace), expected, "{machine:?}");
         }
+    }
+
+    #[test]
+    fn cards_are_listed_with_their_memory() {
+        let card = |name: &str, memory_bytes| Graphics { name: name.into(), memory_bytes };
+        let listed = "NVIDIA H200, 143771\nNVIDIA GB10, [N/A]\n\n";
+        let expected = [card("NVIDIA H200", Some(143_771 << 20)), card("NVIDIA GB10", None)];
+        assert_eq!(cards(listed), expected);
     }
 
     #[test]

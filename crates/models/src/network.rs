@@ -24,6 +24,10 @@ pub struct Patience {
     pub failures: u32,
     /// How long a connection may be silent.
     pub silence: Duration,
+    /// How long one connection is watched before a second one is tried beside it.
+    pub probe: Duration,
+    /// What a second connection fetches at once, in bytes, from as far ahead.
+    pub segment: u64,
 }
 
 impl Default for Patience {
@@ -33,6 +37,8 @@ impl Default for Patience {
             longest: Duration::from_secs(120),
             failures: 6,
             silence: Duration::from_secs(30),
+            probe: Duration::from_secs(3),
+            segment: 64 << 20,
         }
     }
 }

@@ -36,6 +36,8 @@ const WINDOW: usize = 4;
 /// What lies between the products, in multiply-adds of a wide product, for each number of a
 /// token in each layer.
 const BETWEEN_PRODUCTS: f64 = 18_000.;
+/// The same for embedders, whose layers do less and whose numbers stay in the cache.
+const BETWEEN_PASSAGES: f64 = 6_000.;
 /// What a layer takes beside its weights when it writes a token, in seconds.
 const LAYER_SECONDS: f64 = 1.0e-4;
 
@@ -84,6 +86,16 @@ impl Pace {
         let attention = 2. * rows * rows * heads / self.attention;
         let between = rows * columns * BETWEEN_PRODUCTS / self.products[1];
         layers as f64 * (linear + attention + between) + self.token_seconds(model)
+    }
+
+    /// Seconds in which an embedder reads so many passages of so many tokens each.
+    pub fn passages_seconds(&self, shape: &Shape, passages: u64, tokens: f64) -> f64 {
+        // What an embedder does not have that a chat model has: a gate in each layer.
+        let weights = shape.layer_weights() - shape.width * shape.feed_forward;
+        let linear = weights as f64 / self.products_at(shape.width);
+        let attention = 2. * tokens * (shape.heads * shape.head_width) as f64 / self.attention;
+        let between = shape.width as f64 * BETWEEN_PASSAGES / self.products[1];
+        passages as f64 * tokens * shape.layers as f64 * (linear + attention + between)
     }
 
     /// Tokens that are written in a second, after a prompt of usual length.

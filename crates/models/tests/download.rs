@@ -36,6 +36,9 @@ const IMPATIENT: Patience = Patience {
     longest: Duration::from_millis(5),
     failures: 3,
     silence: Duration::from_millis(300),
+    // One connection is enough.
+    probe: Duration::from_secs(3600),
+    segment: 1 << 20,
 };
 
 fn hub_source() -> Source {
@@ -84,9 +87,13 @@ impl World {
 
     /// As a process that starts sees it.
     fn downloads(&self) -> Downloads {
+        self.downloads_with(IMPATIENT)
+    }
+
+    fn downloads_with(&self, patience: Patience) -> Downloads {
         let index = format!("{}/simple", self.hub.url);
         let network =
-            Network::new(&self.hub.url, &index, self.hub.certificate.as_deref(), IMPATIENT);
+            Network::new(&self.hub.url, &index, self.hub.certificate.as_deref(), patience);
         Downloads::new(self.store(), move || network)
     }
 
@@ -196,6 +203,40 @@ async fn what_cannot_be_made_good_stops_with_the_reason_and_is_resumed() {
     }
 }
 
+/// Whatever becomes of a second connection, the file is the one it should be.
+#[tokio::test]
+async fn a_second_connection_fetches_what_lies_ahead() {
+    use Fault::*;
+    // The first answer is the first connection's, the next one the second's.
+    let cases: Vec<(&str, Vec<Fault>)> = vec![
+        ("both go well", vec![]),
+        ("the second is cut", vec![Cut(usize::MAX), Cut(50_000)]),
+        ("the second is cut at once", vec![Cut(usize::MAX), Cut(0)]),
+        ("the second is silent", vec![Cut(usize::MAX), Silence(70_000)]),
+        ("the second is refused", vec![Cut(usize::MAX), Status(429, None)]),
+        ("the second gets the whole file", vec![Cut(usize::MAX), WholeAnyway]),
+        ("the second gets another part", vec![Cut(usize::MAX), WrongPart]),
+        ("the second gets a wrong byte", vec![Cut(usize::MAX), WrongByte]),
+        ("the first is cut", vec![Cut(1_300_000)]),
+        ("the first is cut before", vec![Cut(300_000)]),
+    ];
+    let patience = Patience { probe: Duration::ZERO, segment: 400_000, ..IMPATIENT };
+    for (name, faults) in cases {
+        let world = World::new().await;
+        world.hub.misbehave(faults);
+        let downloads = world.downloads_with(patience);
+        downloads.get("tiny", &CancellationToken::new()).await.unwrap_or_else(|error| {
+            panic!("{name}: {error}");
+        });
+        world.assert_whole();
+        let asked = world.hub.asked();
+        assert!(asked.len() > 1, "{name}: there was one connection only");
+        // What lies ahead is asked for on condition that it is the same file.
+        let of_others = asked.iter().filter(|asked| asked.range.is_some());
+        assert!(of_others.into_iter().all(|asked| asked.if_range.is_some()), "{name}: {asked:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_not_there_or_not_for_everybody_is_not_asked_for_again() {
     let world = World::with(
@@ -243,6 +284,29 @@ async fn what_only_the_hub_knows_is_checked_by_its_word() {
     let error = world.get().await.unwrap_err();
     assert!(matches!(error, ModelsError::NoChecksum { .. }), "{error}");
     assert_eq!(world.kept(), 0);
+}
+
+/// What the hub keeps in Git it names by its content there, and gives no SHA-256 of.
+#[tokio::test]
+async fn small_files_of_the_hub_are_checked_by_their_names_in_git() {
+    const BLOB: &str = "ce013625030ba8dba906f756967f9e9ca394464a";
+    for (content, comes) in [(b"hello\n", true), (b"hallo\n", false)] {
+        let world = World::with(model(None, vec![hub_source()]), Hub::new().await);
+        world.hub.put_small(PATH, content, BLOB);
+        match world.get().await {
+            Ok(()) => {
+                assert!(comes);
+                assert_eq!(
+                    world.store().model("tiny").unwrap().files[0].sha256,
+                    Some(sha256(content))
+                );
+            }
+            Err(error) => {
+                assert!(!comes && matches!(error, ModelsError::Damaged { .. }), "{error}");
+                assert_eq!(world.kept(), 0);
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -492,6 +556,39 @@ async fn a_process_that_downloads() {
     Downloads::new(store, move || network).get("tiny", &CancellationToken::new()).await.unwrap();
 }
 
+/// A process that downloads as its environment says.
+fn process(hub: &str, folder: &Path, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "a_process_that_downloads", "--ignored", "--quiet"])
+        .env("TEST_HUB", hub)
+        .env("TEST_FOLDER", folder)
+        .envs(variables.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_system_s_proxy_and_certificates_are_used() {
+    // Nobody but the proxy knows that host.
+    let world = World::new().await;
+    let proxy: [(&str, &str); 2] = [("http_proxy", &world.hub.url), ("no_proxy", "")];
+    let done = process("http://hub.invalid", world.folder.path(), &proxy).status().unwrap();
+    assert!(done.success());
+    assert!(world.hub.as_proxy() > 0);
+    world.assert_whole();
+
+    for (certificate, comes) in [(Certificate::Good, true), (Certificate::Expired, false)] {
+        let hub = Hub::encrypted(certificate).await;
+        let world = World::with(model(Some(&content()), vec![hub_source()]), hub);
+        let file = world.hub.certificate.as_ref().unwrap().to_str().unwrap();
+        let variables = [("SSL_CERT_FILE", file), ("no_proxy", "localhost")];
+        let done = process(&world.hub.url, world.folder.path(), &variables).status().unwrap();
+        assert_eq!(done.success(), comes, "{certificate:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_it_resumes_and_verifies() {
     let world = World::new().await;
@@ -500,16 +597,7 @@ async fn killed_at_any_moment_it_resumes_and_verifies() {
         word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (word >> 8) % below
     };
-    let start = || {
-        Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_process_that_downloads", "--ignored", "--quiet"])
-            .env("TEST_HUB", &world.hub.url)
-            .env("TEST_FOLDER", world.folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
+    let start = || process(&world.hub.url, world.folder.path(), &[]).spawn().unwrap();
     let mut finished = 0;
     for kill in 0..50 {
         let mut child = start();

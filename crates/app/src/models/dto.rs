@@ -1,7 +1,7 @@
 //! What the application says of models: those there are, how they would run here,
 //! and how far their downloads are. Numbers and names only; the words are each face's own.
 
-use lectern_models::ModelRole;
+pub use lectern_models::ModelRole;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -118,6 +118,8 @@ pub struct ModelEntry {
     pub downloadable: bool,
     /// Whether it is the one in use for its role.
     pub in_use: bool,
+    /// What it costs to change to it; of embedders that are not in use.
+    pub change: Option<EmbedderChange>,
     /// Whether it is the one recommended for its role.
     pub recommended: bool,
     /// How it would run here.
@@ -126,6 +128,20 @@ pub struct ModelEntry {
     pub download: Option<Download>,
     /// Why its files that are here cannot be used.
     pub problem: Option<AppError>,
+}
+
+/// What changing to another embedder costs. It is done in the background; the one in use answers
+/// until it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct EmbedderChange {
+    /// Passages of the library that it has to read.
+    #[ts(type = "number")]
+    pub passages: u64,
+    /// About how many seconds that takes here; `null` where its pace is not known.
+    pub seconds: Option<f64>,
+    /// Whether it is under way.
+    pub started: bool,
 }
 
 /// Whether a model can run on this computer, and how well.
@@ -297,6 +313,8 @@ pub struct RemovalPreview {
     pub frees_bytes: u64,
     /// Whether questions are answered with it at present.
     pub in_use: bool,
+    /// Other libraries that use it, by their folders.
+    pub used_by: Vec<String>,
     /// Whether it may be removed: not while it is the library's embedder.
     pub removable: bool,
 }

@@ -1,16 +1,17 @@
 //! Models: choosing, getting, keeping and changing them.
 
 mod dto;
+mod libraries;
 mod settings;
 mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use dto::*;
 use lectern_domain::{ChatModel, ErrorCode};
-use lectern_models::{Choice, Downloads, ModelRole, ModelStore, Pace, Places, Slot};
+use lectern_models::{Choice, Downloads, Model, ModelStore, Pace, Places, Size, Slot};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::{App, AppError, AppEvent, Result, error};
 
 /// How often it is looked whether the model is idle, and whether another process has changed
 /// the settings.
-const LOOK: Duration = Duration::from_secs(2);
+pub(crate) const LOOK: Duration = Duration::from_secs(2);
 
 /// The setting that holds the chat model's identity.
 const CHAT_SETTING: &str = "chat_model";
@@ -175,21 +176,28 @@ impl App {
         self.model_entry(&id).await
     }
 
-    /// Answers questions with another chat model from now on, in this library. The old one is
-    /// let go; an answer that is being written is finished by it.
+    /// Uses another model for what it is made for, in this library. A chat model answers from now
+    /// on: the old one is let go, and an answer that is being written is finished by it. An
+    /// embedder reads the library in the background ([`EmbedderChange`]) and takes the place of
+    /// the other one when it has.
     pub fn use_model(&self, id: &str) -> Result<()> {
         let parts = self.model_parts();
         let model = parts.store.model(id).map_err(model_error)?;
-        if model.role != ModelRole::Chat {
+        let is_chosen = matches!(model.role, ModelRole::Chat | ModelRole::Embedder);
+        if !is_chosen {
             return Err(AppError::new(
                 ErrorCode::InvalidInput,
-                format!("{} does not write answers", model.name),
-                "Choose a chat model; `lectern models list` says which are.",
+                format!("{} is used where it is installed", model.name),
+                "Choose a chat model or an embedder; `lectern models list` says which there are.",
             ));
         }
         parts.store.find(id).map_err(model_error)?;
-        self.catalog().set_setting(CHAT_SETTING, id)?;
-        self.choose_chat(id.to_owned(), &self.model_settings()?);
+        if model.role == ModelRole::Embedder {
+            self.want_embedder(id)?;
+        } else {
+            self.catalog().set_setting(CHAT_SETTING, id)?;
+            self.choose_chat(id.to_owned(), &self.model_settings()?);
+        }
         self.models_changed();
         Ok(())
     }
@@ -202,8 +210,9 @@ impl App {
             id: id.to_owned(),
             frees_bytes: parts.store.frees(id).map_err(model_error)?,
             in_use: self.chat_id() == id,
+            used_by: self.used_by(id),
             // Both that answers and that is to take its place.
-            removable: self.inner.parts.embedder != id && self.embedder()? != id,
+            removable: self.wanted_embedder()? != id && self.embedder()? != id,
         })
     }
 
@@ -212,9 +221,17 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`ErrorCode::InvalidInput`] where it is the library's embedder.
-    pub async fn remove_model(&self, id: &str) -> Result<RemovedModel> {
-        let RemovalPreview { in_use, removable, .. } = self.removal_preview(id)?;
+    /// [`ErrorCode::InvalidInput`] where it is the library's embedder, or where another library
+    /// uses it, unless it is to go anyway.
+    pub async fn remove_model(&self, id: &str, anyway: bool) -> Result<RemovedModel> {
+        let RemovalPreview { in_use, removable, used_by, .. } = self.removal_preview(id)?;
+        if !used_by.is_empty() && !anyway {
+            return Err(AppError::new(
+                ErrorCode::InvalidInput,
+                format!("{id} is used by another library: {}", used_by.join(", ")),
+                "Choose another model there first, or say `--anyway`.",
+            ));
+        }
         if !removable {
             return Err(AppError::new(
                 ErrorCode::InvalidInput,
@@ -249,6 +266,7 @@ impl App {
     fn models_changed(&self) {
         // Nobody listening is fine.
         let _ = self.inner.events.send(AppEvent::Models);
+        self.make_known();
         self.inner.changed.notify_one();
         // The indexer may have waited for an embedder.
         self.inner.wake.notify_one();
@@ -318,6 +336,15 @@ impl App {
         }
     }
 
+    /// Seconds until a model speaks after a prompt of so many tokens, as far as the processor's
+    /// pace was measured and kept: nobody who asks waits for that.
+    pub(crate) fn seconds_to_read(&self, model: &Model, tokens: usize) -> Option<f64> {
+        let parts = self.model_parts();
+        let pace = kept_pace(&parts.store.root().join("pace.json"))?;
+        let size = Size { shape: model.shape?, bytes: model.bytes };
+        Some(pace.first_token_seconds(&size, tokens as u64))
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -326,13 +353,15 @@ impl App {
     }
 }
 
-/// The pace that is kept in a file, if it is this computer's; otherwise it is measured and kept.
-fn pace_of(file: &PathBuf) -> Pace {
-    let kept = std::fs::read(file).ok();
-    let kept = kept.and_then(|content| serde_json::from_slice::<Pace>(&content).ok());
-    if let Some(pace) = kept
-        && pace.is_of_this_computer()
-    {
+/// The pace that is kept in a file, if it is this computer's.
+fn kept_pace(file: &Path) -> Option<Pace> {
+    let kept = std::fs::read(file).ok()?;
+    serde_json::from_slice::<Pace>(&kept).ok().filter(Pace::is_of_this_computer)
+}
+
+/// The pace that is kept, or measured now and kept.
+fn pace_of(file: &Path) -> Pace {
+    if let Some(pace) = kept_pace(file) {
         return pace;
     }
     let pace = Pace::measure();

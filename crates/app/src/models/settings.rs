@@ -44,6 +44,7 @@ impl App {
     /// Brings the chat model's place to what is set; called when the library is opened, before
     /// anything is computed.
     pub(crate) fn open_models(&self) -> Result<()> {
+        self.make_known();
         let settings = self.apply_model_settings()?;
         if let Some(threads) = settings.threads {
             use_threads(threads);

@@ -3,15 +3,20 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use lectern_extract::estimate_tokens;
 use lectern_models as models;
 use lectern_models::{Model, ModelRole, ModelsError, Pace};
 
 use super::settings::USUAL_CONTEXT;
 use super::{
-    Download, DownloadState, Fit, FoundModel, GraphicsCard, Machine, ModelEntry, Models,
-    OtherProgram, Recommendation, RecommendationReason, Verdict, model_error,
+    Device, Download, DownloadState, EmbedderChange, Fit, FoundModel, GraphicsCard, Machine,
+    ModelEntry, ModelSettings, Models, OtherProgram, Recommendation, RecommendationReason, Verdict,
+    model_error,
 };
 use crate::{App, Result};
+
+/// So many passages stand for all of them.
+const SAMPLE: u32 = 64;
 
 impl App {
     pub(super) fn view(&self, pace: Option<&Pace>) -> Result<Models> {
@@ -19,9 +24,14 @@ impl App {
         let settings = self.model_settings()?;
         let machine = self.machine();
         let context = self.context();
-        let embedder = self.embedder()?;
+        let (embedder, wanted) = (self.embedder()?, self.wanted_embedder()?);
+        let passages = self.catalog().counts(None)?.chunks;
+        let passage_tokens = self.passage_tokens()?;
         let free_disk_bytes = models::free_bytes(parts.store.root());
-        let fit = |model: &Model| models::Fit::of(model, &machine, pace, context);
+        let runs_on_card = self.runs_on_card(&settings, &machine);
+        let fit = |model: &Model| {
+            models::Fit::of(model, &machine, pace.filter(|_| !runs_on_card), context)
+        };
 
         let all = parts.store.models();
         let (recommended, reason) =
@@ -51,6 +61,15 @@ impl App {
             if model.tests_only && !installed && !in_use {
                 continue;
             }
+            let change = (model.role == ModelRole::Embedder && !in_use).then(|| EmbedderChange {
+                passages,
+                seconds: passage_tokens.zip(pace).zip(model.shape).map(
+                    |((tokens, pace), shape)| {
+                        rounded(pace.passages_seconds(&shape, passages, tokens))
+                    },
+                ),
+                started: wanted == model.id,
+            });
             let here = download.map_or(0, |progress| progress.bytes);
             let needed = if installed { 0 } else { model.bytes.saturating_sub(here) };
             entries.push(ModelEntry {
@@ -69,6 +88,7 @@ impl App {
                 linked_to: linked_to.map(|path| path.display().to_string()),
                 downloadable: !imported && model.downloadable(),
                 in_use,
+                change,
                 recommended: match model.role {
                     ModelRole::Chat => recommended.as_ref() == Some(&model.id),
                     _ => model.default,
@@ -141,6 +161,12 @@ impl App {
         (machine, fit)
     }
 
+    /// Whether a graphics card answers, whose pace nobody has measured.
+    fn runs_on_card(&self, settings: &ModelSettings, machine: &models::Machine) -> bool {
+        let has_card = !machine.graphics.is_empty() && self.model_parts().devices.len() > 1;
+        has_card && settings.device != Device::Cpu
+    }
+
     /// This computer, with the memory of the loaded model as if it were free: another one would
     /// take its place.
     fn machine(&self) -> models::Machine {
@@ -154,6 +180,13 @@ impl App {
             machine.available_bytes = free.min(machine.memory_bytes);
         }
         machine
+    }
+
+    /// How many tokens a passage of the library has, by an estimate of some of them.
+    fn passage_tokens(&self) -> Result<Option<f64>> {
+        let texts = self.catalog().sample_texts(SAMPLE)?;
+        let tokens: usize = texts.iter().map(|text| estimate_tokens(text)).sum();
+        Ok((!texts.is_empty()).then(|| tokens as f64 / texts.len() as f64))
     }
 
     fn context(&self) -> u64 {

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    io::{Cursor, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -17,7 +18,10 @@ use lectern_domain::{
     ChunkId, ChunkIndex, ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk, Embedder, ErrorCode,
     IndexError, IndexedChunk, ModelError, Scope, Source,
 };
-use lectern_extract::worker::{ReadDocument, ReadFailure, ReadFailureReason, read_document};
+use lectern_extract::worker::{
+    MemberIdentity, ReadDocument, ReadFailure, ReadFailureReason, identify_member, read_document,
+    unlock_document, unpack_member,
+};
 use lectern_extract::{RecognisedLine, RecognisedPage};
 use lectern_ingest::{
     DocumentReader, Indexer, IndexerParts, IngestError, LibraryLock, Successor, Until,
@@ -32,6 +36,10 @@ pub struct MemoryIndex {
     pub vectors: Mutex<BTreeMap<ChunkId, DocumentId>>,
     pub twice: AtomicUsize,
     pub broken: AtomicBool,
+    /// How often it was begun to put it in order.
+    pub maintenance: watch::Sender<usize>,
+    /// Putting it in order does not end.
+    pub untidy: AtomicBool,
 }
 
 #[async_trait]
@@ -81,6 +89,10 @@ impl ChunkIndex for MemoryIndex {
         Ok(self.vectors.lock().unwrap().keys().copied().collect())
     }
     async fn maintain(&self) -> Result<(), IndexError> {
+        self.maintenance.send_modify(|begun| *begun += 1);
+        if self.untidy.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
     async fn purge(&self, _: &[String]) -> Result<(), IndexError> {
@@ -110,8 +122,10 @@ impl Embedder for LengthEmbedder {
 pub struct LazyEmbedder {
     pub id: &'static str,
     pub missing: AtomicBool,
-    /// It is being loaded and never ready.
-    pub loading: AtomicBool,
+    /// It panics when it is asked for vectors.
+    pub breaks: AtomicBool,
+    /// It is being loaded.
+    pub loading: watch::Sender<bool>,
 }
 
 #[async_trait]
@@ -120,13 +134,31 @@ impl Source<dyn Embedder> for LazyEmbedder {
         self.id.to_owned()
     }
     async fn get(&self) -> Result<Arc<dyn Embedder>, ModelError> {
-        if self.loading.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
+        self.loading.subscribe().wait_for(|loading| !*loading).await.unwrap();
         if self.missing.load(Ordering::SeqCst) {
             return Err(ModelError::new(ErrorCode::ModelMissing, "no embedder", "fetch it"));
         }
+        if self.breaks.load(Ordering::SeqCst) {
+            return Ok(Arc::new(BreakingEmbedder));
+        }
         Ok(Arc::new(LengthEmbedder))
+    }
+}
+
+struct BreakingEmbedder;
+
+impl Embedder for BreakingEmbedder {
+    fn id(&self) -> &str {
+        "length"
+    }
+    fn dimensions(&self) -> usize {
+        1
+    }
+    fn embed_passages(&self, _: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        panic!("a bug of the embedder")
+    }
+    fn embed_query(&self, _: &str) -> Result<Vec<f32>, ModelError> {
+        panic!("a bug of the embedder")
     }
 }
 
@@ -164,6 +196,14 @@ pub struct LocalReader {
 
 #[async_trait]
 impl DocumentReader for LocalReader {
+    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+        identify_member(path)
+    }
+
+    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
+        unpack_member(path)
+    }
+
     async fn read(
         &mut self,
         path: &Path,
@@ -175,6 +215,15 @@ impl DocumentReader for LocalReader {
             self.gate.wait_for(|open| *open).await.unwrap();
         }
         read_document(path, kind, &recognised)
+    }
+
+    async fn unlock(
+        &mut self,
+        path: &Path,
+        kind: DocumentKind,
+        password: &str,
+    ) -> Result<ReadDocument, ReadFailure> {
+        unlock_document(path, kind, password)
     }
 
     fn can_recognise(&self) -> bool {
@@ -200,6 +249,16 @@ impl DocumentReader for LocalReader {
         let line = RecognisedLine { text, place: [10.0, 10.0, 500.0, 0.0, 0.0, 20.0], centres };
         Ok(RecognisedPage { number: page, lines: vec![line], failure: None })
     }
+}
+
+/// A zip archive of these members.
+pub fn archive<B: AsRef<[u8]>>(members: &[(&str, B)]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_ref()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
 }
 
 /// A library, a folder, and an indexer made anew for each run, as by a new process.
@@ -245,15 +304,20 @@ impl World {
         self.directory.path().canonicalize().unwrap().join("folder")
     }
 
-    pub fn write(&self, name: &str, content: &str) {
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.folder().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
+    pub fn reader(&self) -> LocalReader {
+        let (reads, ocr) = (self.reads.clone(), self.ocr.clone());
+        LocalReader { reads, ocr, gate: self.gate.subscribe() }
+    }
+
     pub fn indexer(&self, cancel: CancellationToken) -> Indexer {
-        let (changed, reads, ocr) = (self.changed.clone(), self.reads.clone(), self.ocr.clone());
-        let gate = self.gate.subscribe();
+        let changed = self.changed.clone();
+        let (reads, ocr, gate) = (self.reads.clone(), self.ocr.clone(), self.gate.subscribe());
         Indexer::new(
             IndexerParts {
                 lock: LibraryLock::try_acquire(self.directory.path()).unwrap().unwrap(),

@@ -45,6 +45,8 @@ struct Served {
     etag: Option<String>,
     /// Whether the hub says size and SHA-256 before it redirects.
     linked: bool,
+    /// The content's name in Git: the hub keeps small files itself.
+    blob: Option<String>,
 }
 
 /// A request for bytes.
@@ -61,6 +63,7 @@ struct State {
     pages: BTreeMap<String, (String, String)>,
     faults: VecDeque<Fault>,
     asked: Vec<Asked>,
+    as_proxy: usize,
 }
 
 pub struct Hub {
@@ -135,8 +138,16 @@ impl Hub {
     /// Puts a file into a repository, or changes it.
     pub fn put(&self, path: &str, content: &[u8]) {
         let etag = Some(format!("\"{}\"", &sha256(content)[..16]));
-        let served = Served { content: Arc::new(content.to_vec()), etag, linked: true };
+        let served = Served { content: Arc::new(content.to_vec()), etag, linked: true, blob: None };
         self.state.lock().unwrap().files.insert(path.to_owned(), served);
+    }
+
+    /// Puts a small file into a repository, which the hub sends itself under its name in Git.
+    pub fn put_small(&self, path: &str, content: &[u8], blob: &str) {
+        self.put(path, content);
+        let mut state = self.state.lock().unwrap();
+        let served = state.files.get_mut(path).unwrap();
+        (served.etag, served.blob) = (Some(format!("\"{blob}\"")), Some(blob.to_owned()));
     }
 
     /// From now on the file has no entity tag, as on a simple mirror.
@@ -163,6 +174,11 @@ impl Hub {
     /// What was asked for since the last call.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
+    }
+
+    /// How many requests came to it as to a proxy.
+    pub fn as_proxy(&self) -> usize {
+        self.state.lock().unwrap().as_proxy
     }
 
     /// How many faults are still to come.
@@ -267,7 +283,12 @@ impl Visit {
             }
         }
         let head = String::from_utf8(head).unwrap();
-        let path = head.split(' ').nth(1).unwrap().to_owned();
+        let mut path = head.split(' ').nth(1).unwrap().to_owned();
+        // A proxy is asked for a whole address.
+        if let Some(address) = path.strip_prefix("http://") {
+            path = address[address.find('/').unwrap()..].to_owned();
+            self.state.lock().unwrap().as_proxy += 1;
+        }
         let field = |name: &str| {
             head.lines().find_map(|line| {
                 let (key, value) = line.split_once(':')?;
@@ -309,7 +330,7 @@ impl Visit {
                 .await;
         };
         let digest = sha256(&served.content);
-        if at_storage.is_none() {
+        if at_storage.is_none() && served.blob.is_none() {
             // The hub itself has no bytes: it says what they are and where.
             let linked = if served.linked {
                 let size = served.content.len();
@@ -355,7 +376,11 @@ impl Visit {
         let start: Option<usize> = range
             .filter(|_| unchanged && !matches!(fault, Some(Fault::WholeAnyway)))
             .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-        let etag = served.etag.as_ref().map(|etag| format!("ETag: {etag}\r\n")).unwrap_or_default();
+        let mut etag =
+            served.etag.as_ref().map(|etag| format!("ETag: {etag}\r\n")).unwrap_or_default();
+        if served.blob.is_some() {
+            etag += "X-Repo-Commit: 0123\r\n";
+        }
         let (status, first) = match start {
             Some(start) if start >= length => {
                 let head = format!(

@@ -1,6 +1,6 @@
 import { t, type MessageKey } from '../messages/index.svelte';
-import type { Download, Fit, ModelEntry } from '../types';
-import { fileSize } from './format';
+import type { Download, EmbedderChange, Fit, ModelEntry } from '../types';
+import { count, fileSize } from './format';
 
 /** English words for each token, about; Chinese characters are near to one. */
 const WORDS = 0.75;
@@ -15,6 +15,21 @@ export function expectation({ first_token_seconds: first, tokens_per_second: pac
 /** Whether and how well a model fits this computer, in a few words. */
 export function verdictText({ verdict, disk_full: full }: Fit): string {
   return t(full ? 'models.verdict.disk_full' : `models.verdict.${verdict}`);
+}
+
+/** What it costs to change to an embedder, or that it is under way; empty where there is nothing to read. */
+export function changeText({ passages, seconds, started }: EmbedderChange): string {
+  if (started) return t('models.change.started');
+  if (passages === 0) return '';
+  if (seconds === null) return t('models.change', { passages: count(passages) });
+  return t('models.change.time', { passages: count(passages), time: duration(seconds) });
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return t('models.time.seconds', { count: Math.max(1, Math.round(seconds)) });
+  const minutes = seconds / 60;
+  if (minutes < 90) return t('models.time.minutes', { count: Math.round(minutes) });
+  return t('models.time.hours', { count: Math.round(minutes / 60) });
 }
 
 /** A model's size, and how its weights are stored. */

@@ -8,6 +8,7 @@ import type { Manner } from "./Manner";
 import type { Rating } from "./Rating";
 import type { Timing } from "./Timing";
 import type { Tokens } from "./Tokens";
+import type { UnreadFile } from "./UnreadFile";
 
 /**
  * A complete answer.
@@ -83,9 +84,17 @@ milliseconds: Timing,
  */
 conversation: number | null, 
 /**
- * Files that were not searchable yet when it was asked.
+ * Files in scope that were not read yet when it was asked.
  */
 pending: number, 
+/**
+ * Files in scope that could not be read.
+ */
+failed?: number, 
+/**
+ * The first of these files.
+ */
+unread?: Array<UnreadFile>, 
 /**
  * Sentences that were dropped because no source bears them out.
  */

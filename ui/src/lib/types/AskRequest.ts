@@ -47,4 +47,13 @@ only_supported: boolean,
  * What to search for, where the person has put it into words of their own; otherwise a
  * question that goes on with a conversation is put so that it stands alone.
  */
-standalone_question: string | null, };
+standalone_question: string | null, 
+/**
+ * Documents that the person adds: their best passages come first, wherever else is looked.
+ */
+with?: Array<string>, 
+/**
+ * Answer from the passages of this answer, by its id, without searching again. Where one of
+ * them has changed, it is searched again.
+ */
+passages_of?: number | null, };

@@ -60,5 +60,6 @@ export type { SupportLevel } from './SupportLevel';
 export type { TextRange } from './TextRange';
 export type { Timing } from './Timing';
 export type { Tokens } from './Tokens';
+export type { UnreadFile } from './UnreadFile';
 export type { Verdict } from './Verdict';
 export type { WhyNot } from './WhyNot';

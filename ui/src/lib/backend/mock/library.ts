@@ -164,6 +164,7 @@ export class MockLibrary {
       bytes_on_disk: 2_400_000 + chunks * 9_000,
       embedder: 'multilingual-e5-small',
       next_embedder: this.#beginning.library === 'next' ? 'bge-m3' : null,
+      next_embedded_chunks: this.#beginning.library === 'next' ? Math.round(chunks / 3) : 0,
       model: this.#beginning.chatModel() ?? 'qwen3-4b-q4_k_m',
       model_installed: this.#beginning.chatModel() !== null,
       paused: this.paused,

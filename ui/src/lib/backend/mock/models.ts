@@ -44,6 +44,7 @@ function model(
     linked_to: null,
     downloadable: true,
     in_use: false,
+    change: null,
     recommended: false,
     fit: fits,
     download: null,
@@ -205,6 +206,7 @@ export class MockModels {
       id,
       frees_bytes: entry.linked_to === null ? entry.bytes : 0,
       in_use: entry.in_use,
+      used_by: [],
       removable: entry.role !== 'embedder',
     };
   }

@@ -1,0 +1,53 @@
+//! How much memory this process can still have: a program that is given none ends, so it is looked
+//! at before a model is loaded.
+
+use std::fs;
+
+use sysinfo::System;
+
+/// The bytes that are free: what the system has, or what a limit on this process leaves.
+pub(crate) fn free_bytes() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let free = system.available_memory();
+    // Of a container or a service.
+    let of_group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    free.min(of_group).min(address_space().unwrap_or(u64::MAX))
+}
+
+/// What a limit on the addresses (`ulimit -v`) leaves, where there is one. Only Linux is asked.
+fn address_space() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let taken = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let taken: u64 = taken.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(limit(&limits)?.saturating_sub(taken.saturating_mul(1024)))
+}
+
+/// The limit on addresses in bytes, of `/proc/self/limits`.
+fn limit(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_or_none() {
+        let limits = |soft: &str| {
+            format!(
+                "Max resident set  unlimited  unlimited  bytes\nMax address space         {soft}           unlimited            bytes\n"
+            )
+        };
+        assert_eq!(limit(&limits("4096000")), Some(4_096_000));
+        assert_eq!(limit(&limits("unlimited")), None);
+        assert_eq!(limit(""), None);
+    }
+
+    #[test]
+    fn something_is_free() {
+        assert!(free_bytes() > 0);
+    }
+}

@@ -1,0 +1,87 @@
+//! Ten switches between two models leave no more in the memory than the first. A program of its
+//! own, since it looks at the memory of the process.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt;
+use lectern_domain::{ChatMessage, ChatModel, ChatRequest, ChatRole};
+use lectern_gguf::fixture::GgufFile;
+use lectern_inference::{ChatOptions, MistralChat};
+
+/// Memory of this process, in kilobytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+/// As the program has it: the old one is dropped, then the new one is loaded and asked.
+async fn load_and_ask(gguf: &Path) -> MistralChat {
+    let options = ChatOptions {
+        id: "test".into(),
+        gguf: gguf.to_owned(),
+        context_tokens: 1_024,
+        cpu_only: false,
+    };
+    let model = MistralChat::load(options).await.expect("run `make models` first");
+    let content = "Write a long story about the sea and the towns on its coast.".into();
+    let messages = vec![ChatMessage { role: ChatRole::User, content }];
+    let request = ChatRequest { messages, max_tokens: 8, temperature: 0.0, sources: None };
+    let mut reply = model.generate(request).await.unwrap();
+    while let Some(delta) = reply.next().await {
+        delta.unwrap();
+    }
+    model
+}
+
+/// The memory once it has come to rest: what a reply leaves is given back after its end.
+async fn at_rest(enough: u64) -> u64 {
+    let mut least = resident();
+    for _ in 0..50 {
+        if least <= enough {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        least = least.min(resident());
+    }
+    least
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_switches_leave_no_more_than_the_first() {
+    let root = std::env::var_os("LECTERN_MODELS").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lectern/models"),
+        PathBuf::from,
+    );
+    let whole = root.join("smollm2-135m-instruct-q4_1/model.gguf");
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.gguf");
+    // The same weights in another file: another model.
+    std::fs::copy(&whole, &other).unwrap();
+    // One that cannot be loaded stands between them now and then, and leaves nothing either.
+    let broken = folder.path().join("broken.gguf");
+    std::fs::write(&broken, GgufFile::new("llama").bytes()).unwrap();
+    let mut first = 0;
+    for switch in 0..10 {
+        let model = load_and_ask([&whole, &other][switch % 2]).await;
+        if switch == 0 {
+            first = at_rest(0).await;
+        }
+        let limit = first + first / 10;
+        let now = at_rest(limit).await;
+        assert!(now <= limit, "{now} kB after switch {switch}, {first} kB after the first");
+        drop(model);
+        if switch % 3 == 0 {
+            let options = ChatOptions {
+                id: "broken".into(),
+                gguf: broken.clone(),
+                context_tokens: 1_024,
+                cpu_only: false,
+            };
+            assert!(MistralChat::load(options).await.is_err());
+        }
+    }
+}
