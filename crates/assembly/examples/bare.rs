@@ -34,6 +34,7 @@ async fn main() {
         directory: installed.directory.clone(),
         query_prefix: model.query_prefix.clone(),
         passage_prefix: model.passage_prefix.clone(),
+        first_token: false,
         max_tokens: model.context_tokens,
     })
     .unwrap();
