@@ -46,12 +46,14 @@ fn main() -> ExitCode {
                 .build(),
         );
     #[cfg(not(target_os = "linux"))]
-    let builder =
-        builder.plugin(tauri_plugin_autostart::Builder::new().args([autostart::ARGUMENT]).build());
+    let builder = builder
+        .plugin(tauri_plugin_global_shortcut::Builder::new().build())
+        .plugin(tauri_plugin_autostart::Builder::new().args([autostart::ARGUMENT]).build());
     let built = builder
         .manage(Words::default())
         .manage(Tray::default())
         .manage(opened::Waiting::default())
+        .manage(shortcut::Held::default())
         .on_menu_event(|handle, event| menu::chosen(handle, &event))
         .setup(|tauri| {
             menu::show(tauri.handle());

@@ -66,7 +66,8 @@ pub fn follow(
     words: impl IntoIterator<Item = String>,
     directory: impl Into<OsString>,
 ) {
-    let named = Named::read(words, Path::new(&directory.into()));
+    let directory: OsString = directory.into();
+    let named = Named::read(words, Path::new(&directory));
     if named == Named::default() {
         return;
     }

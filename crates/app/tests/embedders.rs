@@ -18,7 +18,10 @@ use lectern_domain::{
     Embedder, IndexError, IndexStore, IndexedChunk, ModelError, Scope, Source,
 };
 use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{ReadDocument, ReadFailure, read_document, unlock_document};
+use lectern_extract::worker::{
+    MemberIdentity, ReadDocument, ReadFailure, identify_member, read_document, unlock_document,
+    unpack_member,
+};
 use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, Model, ModelStore, ModelsError, Pace, Places};
 use tokio::sync::OnceCell;
@@ -128,6 +131,12 @@ struct LocalReader;
 
 #[async_trait]
 impl DocumentReader for LocalReader {
+    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
+        identify_member(path)
+    }
+    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
+        unpack_member(path)
+    }
     async fn read(
         &mut self,
         path: &Path,

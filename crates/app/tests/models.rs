@@ -95,6 +95,7 @@ fn catalogue() -> Vec<Model> {
         model("large", "chat", 2_000_000, 20),
         model("endless", "chat", 1 << 60, 30),
         model("embedder", "embedder", 1_000, 0),
+        model("ocr", "ocr", 1_000, 0),
     ]
 }
 
@@ -253,7 +254,8 @@ async fn only_a_chat_model_that_is_here_can_be_used() {
     let world = World::new();
     for (id, code) in [
         ("large", ErrorCode::ModelMissing),
-        ("embedder", ErrorCode::InvalidInput),
+        ("embedder", ErrorCode::ModelMissing),
+        ("ocr", ErrorCode::InvalidInput),
         ("../small", ErrorCode::InvalidInput),
     ] {
         let error = world.app.use_model(id).unwrap_err();

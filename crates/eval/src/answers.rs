@@ -280,6 +280,7 @@ mod tests {
             id: id.to_string(),
             question: String::new(),
             lang: None,
+            parallel_id: None,
             relevant: Vec::new(),
             answers: Vec::new(),
             answerable: id % 3 != 0,

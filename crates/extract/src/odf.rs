@@ -5,6 +5,7 @@ use roxmltree::{Document, Node};
 
 use crate::compose::{Composer, DraftBlock, clean, collapse, table_text};
 use crate::package::Package;
+use crate::sheets::MAX_SPREAD;
 use crate::xml::{MAX_DEPTH, attribute, child, damaged, name, parse};
 use crate::{ReadError, text};
 
@@ -299,18 +300,50 @@ impl Walker {
 
     fn table(&mut self, table: Node<'_, '_>, depth: usize) {
         let mut rows: Vec<Vec<String>> = Vec::new();
+        let mut merged: Vec<Merged> = Vec::new();
         let mut pending: Vec<Node<'_, '_>> = vec![table];
         // Rows stand in the table or in its groups, and never below another table's cell.
         while let Some(node) = pending.pop() {
             if name(node) == "table-row" {
-                let cells = node.children().filter(|node| name(*node) == "table-cell");
-                let mut row = Vec::new();
+                let is_cell = |node: &Node<'_, '_>| {
+                    matches!(name(*node), "table-cell" | "covered-table-cell")
+                };
+                let cells: Vec<_> = node.children().filter(is_cell).collect();
+                // A title across a whole row stays one.
+                let is_title = cells.len() > 1
+                    && cells.iter().skip(1).all(|cell| name(*cell) == "covered-table-cell");
+                let mut row: Vec<String> = Vec::new();
                 for cell in cells {
+                    if name(cell) == "covered-table-cell" {
+                        let times = repeats(cell, "number-columns-repeated").min(MAX_REPEATS);
+                        for _ in 0..times {
+                            let covers = |area: &&Merged| area.covers(rows.len(), row.len());
+                            let area = merged.iter().rev().find(covers);
+                            let text = area.filter(|area| !is_title || area.row < rows.len());
+                            row.push(text.map_or_else(String::new, |area| area.text.clone()));
+                        }
+                        continue;
+                    }
                     let mut inner = Self::default();
                     inner.blocks_of(cell, depth + 1);
                     let texts: Vec<_> = inner.blocks.into_iter().map(|block| block.text).collect();
                     let times = repeats(cell, "number-columns-repeated").min(MAX_REPEATS);
-                    row.extend(std::iter::repeat_n(texts.join(" "), times));
+                    let text = texts.join(" ");
+                    let area = Merged {
+                        row: rows.len(),
+                        rows: repeats(cell, "number-rows-spanned").min(MAX_REPEATS),
+                        column: row.len(),
+                        columns: repeats(cell, "number-columns-spanned").min(MAX_REPEATS),
+                        text: text.clone(),
+                    };
+                    if (area.rows > 1 || area.columns > 1) && text.len() <= MAX_SPREAD {
+                        merged.retain(|area| area.row + area.rows > rows.len());
+                        merged.push(area);
+                    }
+                    row.extend(std::iter::repeat_n(text, times));
+                }
+                while is_title && row.len() > 1 && row.last().is_some_and(String::is_empty) {
+                    row.pop();
                 }
                 rows.push(row);
                 continue;
@@ -319,6 +352,23 @@ impl Walker {
             pending.extend(inner.into_iter().rev());
         }
         self.blocks.push(DraftBlock::new(BlockKind::Table, table_text(&rows)));
+    }
+}
+
+/// A cell of a table that goes over others: its text is that of each of them, so that every row
+/// says by itself what it is about.
+struct Merged {
+    row: usize,
+    rows: usize,
+    column: usize,
+    columns: usize,
+    text: String,
+}
+
+impl Merged {
+    fn covers(&self, row: usize, column: usize) -> bool {
+        (self.row..self.row + self.rows).contains(&row)
+            && (self.column..self.column + self.columns).contains(&column)
     }
 }
 
@@ -371,6 +421,12 @@ mod tests {
             (
                 "<t:p>x<o:annotation><dc:creator>Ana</dc:creator><t:p>Why?</t:p></o:annotation></t:p>",
                 "¶ x\n\n¶ [Ana: Why?]",
+            ),
+            (
+                "<b:table><b:table-row><b:table-cell b:number-columns-spanned='3'><t:p>Prices</t:p></b:table-cell><b:covered-table-cell b:number-columns-repeated='2'/></b:table-row>\
+                 <b:table-row><b:table-cell b:number-rows-spanned='2'><t:p>Tea</t:p></b:table-cell><b:table-cell b:number-columns-spanned='2'><t:p>x</t:p></b:table-cell><b:covered-table-cell/></b:table-row>\
+                 <b:table-row><b:covered-table-cell/><b:table-cell><t:p>1</t:p></b:table-cell><b:table-cell><t:p>2</t:p></b:table-cell></b:table-row></b:table>",
+                "▦ Prices\nTea | x | x\nTea | 1 | 2",
             ),
             (
                 "<b:table><b:table-header-rows><b:table-row><b:table-cell><t:p>a</t:p></b:table-cell><b:table-cell><t:p>b</t:p></b:table-cell></b:table-row></b:table-header-rows>\

@@ -31,7 +31,7 @@ const MAX_MERGED: usize = 2000;
 const MAX_DIGITS: usize = 15;
 
 /// A merged cell with a longer text, in bytes, is read once.
-const MAX_SPREAD: usize = 80;
+pub(crate) const MAX_SPREAD: usize = 80;
 
 /// Sheets are the pages; a sheet's name is a heading, and its regions are tables whose anchors
 /// are rows. Values are read as they are stored, but for shares, which are shown as percentages, and

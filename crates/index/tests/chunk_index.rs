@@ -102,6 +102,41 @@ async fn text_is_found_as_soon_as_it_is_added_in_any_script() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_outweighs_the_words_that_only_ask_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = open(directory.path()).await;
+    // Most texts are in another language, so that English function words are rare.
+    let german =
+        (0..40).map(|n| text(1_000 + n * 10, "Die Miete ist jeden Monat am ersten Tag fällig."));
+    index.add_texts(german.collect()).await.unwrap();
+    let english = [
+        (10, "The roof is repaired by the landlord."),
+        (20, "Who is it that does this, and what is it that they do, and for whom?"),
+        (30, "Roof tiles and their colours."),
+        (40, "谁来支付屋顶的维修费用"),
+        (50, "屋顶的颜色"),
+    ];
+    index.add_texts(english.map(|(id, words)| text(id, words)).into()).await.unwrap();
+    let cases: [(&str, &[i64]); 4] = [
+        // 20 has most of the words, and none that is asked for; of the others one has `is` and `the` besides.
+        ("Who is it that repairs the roof?", &[10, 30]),
+        ("the roof", &[10, 30]),
+        // Nothing else is said.
+        ("who is it that does this?", &[20, 10]),
+        ("屋顶是谁的", &[40, 50]),
+    ];
+    for maintained in [false, true] {
+        for (query, expected) in cases {
+            assert_eq!(find(&index, query).await, expected, "{query:?}, maintained: {maintained}");
+            let scope = documents(1..=5);
+            let found = ids(&index.lexical(query, 10, &scope).await.unwrap());
+            assert_eq!(found, expected, "{query:?} in scope, maintained: {maintained}");
+        }
+        index.maintain().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn vectors_are_found_by_cosine_similarity() {
     let directory = tempfile::tempdir().unwrap();
     let index = open(directory.path()).await;

@@ -59,7 +59,7 @@ pub async fn unlock(
         .collect();
     let new = opened.iter().map(|(path, hash, read, members)| {
         let (extraction, chunks) = (&read.extraction, read.chunks.as_slice());
-        (path.as_ref(), NewDocument { hash, reader: READER_VERSION, extraction, chunks, members })
+        (&**path, NewDocument { hash, reader: READER_VERSION, extraction, chunks, members })
     });
     let held = catalog.keep_unlocked(&new.collect::<Vec<_>>(), now())?;
     if held { Ok(()) } else { Err(UnlockError::NotLocked) }

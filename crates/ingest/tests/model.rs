@@ -249,7 +249,7 @@ impl Disk {
             24 => {
                 // Forgotten on purpose; it may be in an archive.
                 let path = match self.random.below(2) {
-                    0 => path.join(self.random.pick(&MEMBERS)),
+                    0 => path.join(self.random.pick(&MEMBERS)).components().collect(),
                     _ => path.clone(),
                 };
                 world.catalog.remove_path(path.to_str().unwrap()).unwrap();

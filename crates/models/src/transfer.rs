@@ -191,6 +191,7 @@ impl Transfer<'_> {
         }
         let origin =
             Origin { validator: validator(response.headers()), sha256: expected.sha256.clone() };
+        part.origin = origin.clone();
         let path = part.path.clone();
         self.blocking(move || origin.keep(&path)).await?;
         self.receive(response, part, &expected, second).await?;

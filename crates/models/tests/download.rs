@@ -157,6 +157,12 @@ async fn what_goes_wrong_on_the_way_is_made_good() {
         world.get().await.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(world.hub.faults_left(), 0, "{name}");
         world.assert_whole();
+        // What is here is gone on with on condition that the file is the same.
+        let asked = world.hub.asked();
+        assert!(
+            asked.iter().all(|asked| asked.range.is_some() == asked.if_range.is_some()),
+            "{name}"
+        );
     }
 }
 

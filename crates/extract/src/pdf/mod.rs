@@ -12,10 +12,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lectern_domain::{BlockKind, DocumentKind, Extraction};
+use lectern_domain::{BlockKind, DocumentKind, Extraction, Rect};
 
 use crate::ReadError;
-use crate::compose::{Composer, collapse};
+use crate::compose::{Composer, DraftBox, collapse};
 use crate::ocr::{self, RecognisedPage};
 use layout::Paragraph;
 
@@ -85,9 +85,22 @@ pub struct PageContent {
     pub broken: bool,
     /// What the document calls the page (`iv`, `A-3`), where it says so.
     pub label: Option<String>,
+    /// What people wrote to the page beside its text.
+    pub comments: Vec<Comment>,
     /// Whether the engine has put text that runs from right to left into an order of its own, in
     /// which letters may be lost.
     pub reordered: bool,
+}
+
+/// A comment on a part of a page, which the page itself does not show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comment {
+    /// Who wrote it, where that is said.
+    pub author: Option<String>,
+    /// What.
+    pub text: String,
+    /// What it is about, as [`Glyph::rect`].
+    pub rect: [f32; 4],
 }
 
 /// What an engine found out about a document.
@@ -137,6 +150,7 @@ pub trait PdfEngine {
 #[derive(Default)]
 struct LaidOutPage {
     paragraphs: Vec<Paragraph>,
+    comments: Vec<Comment>,
     has_pictures: bool,
     label: Option<String>,
     /// How many of its characters are known.
@@ -174,8 +188,8 @@ impl LaidOutPage {
             false if content.broken => Some(Doubt::Cut(known)),
             false => content.reordered.then_some(Doubt::Reordered),
         };
-        let PageContent { has_pictures, label, .. } = content;
-        Self { paragraphs, has_pictures, label, known, doubt }
+        let PageContent { has_pictures, label, comments, .. } = content;
+        Self { paragraphs, comments, has_pictures, label, known, doubt }
     }
 
     /// Whether something is wrong with its text, or it should have some.
@@ -205,7 +219,11 @@ impl LaidOutPage {
         if better {
             let label = self.label.take().or(other.label);
             let has_pictures = self.has_pictures || other.has_pictures;
-            *self = Self { label, has_pictures, ..other };
+            let mut comments = std::mem::take(&mut self.comments);
+            if comments.is_empty() {
+                comments = other.comments;
+            }
+            *self = Self { label, has_pictures, comments, ..other };
         }
     }
 }
@@ -367,7 +385,8 @@ fn take_recognised(pages: &mut [LaidOutPage], recognised: &[RecognisedPage]) {
         let glyphs = ocr::glyphs(&found.lines);
         let read = LaidOutPage::new(found.number, PageContent { glyphs, ..PageContent::default() });
         if page.paragraphs.is_empty() || read.known * 2 >= page.known {
-            *page = LaidOutPage { label: page.label.take(), doubt: None, ..read };
+            let comments = std::mem::take(&mut page.comments);
+            *page = LaidOutPage { label: page.label.take(), comments, doubt: None, ..read };
         }
     }
 }
@@ -406,6 +425,15 @@ fn compose(
         for paragraph in &page.paragraphs {
             let kind = levels.level(paragraph).map_or(paragraph.kind, BlockKind::Heading);
             composer.clean_block(kind, &paragraph.text, &paragraph.boxes);
+        }
+        for comment in &page.comments {
+            let author = comment.author.iter().map(|author| format!("{author}: "));
+            let text = author.chain([comment.text.clone()]).collect::<String>();
+            let text = crate::compose::clean(&format!("[{text}]"), BlockKind::Paragraph);
+            let [x0, y0, x1, y1] = comment.rect;
+            let rect = Rect { page: number, x0, y0, x1, y1 };
+            let place = DraftBox { start: 0, end: text.chars().count() as u32, rect };
+            composer.clean_block(BlockKind::Paragraph, &text, &[place]);
         }
     }
     composer.warnings.truncate(NAMED_PAGES);

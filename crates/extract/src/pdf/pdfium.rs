@@ -6,14 +6,15 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use lectern_domain::is_cjk;
 use pdfium_render::prelude::{
-    PdfDocument, PdfDocumentMetadataTagType, PdfFontWeight, PdfPage, PdfPageAnnotationType,
-    PdfPageObjectType, PdfPageObjectsCommon as _, PdfPageRenderRotation, PdfPageTextChar, PdfPages,
-    PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
+    PdfDocument, PdfDocumentMetadataTagType, PdfFontWeight, PdfPage, PdfPageAnnotation,
+    PdfPageAnnotationCommon as _, PdfPageAnnotationType, PdfPageObjectType,
+    PdfPageObjectsCommon as _, PdfPageRenderRotation, PdfPageTextChar, PdfPages, PdfRect, Pdfium,
+    PdfiumError, PdfiumInternalError,
 };
 use unicode_normalization::char::is_combining_mark;
 
 use super::glyphs::{GlyphCollector, is_rtl, style_of_name};
-use super::{Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfFile, PdfInfo};
+use super::{Comment, Direction, Glyph, MAX_OUTLINE, PageContent, PdfEngine, PdfFile, PdfInfo};
 use crate::ReadError;
 
 /// The build of the library that `scripts/fetch_pdfium.py` fetches, as `pdfium.json` has it; a test
@@ -169,6 +170,7 @@ fn outline(document: &PdfDocument<'_>) -> Vec<(u8, String)> {
 fn read_page(pages: &PdfPages<'_>, index: usize) -> Option<PageContent> {
     let index = i32::try_from(index).ok()?;
     let mut page = pages.get(index).ok()?;
+    let comments = comments(&page);
     // What people filled in and wrote on the page becomes part of it, in memory only.
     if has_written_annotations(&page) {
         // A page that cannot be flattened is read without it.
@@ -179,6 +181,7 @@ fn read_page(pages: &PdfPages<'_>, index: usize) -> Option<PageContent> {
     }
     let mut content = PageContent {
         label: page.label().map(str::to_owned).filter(|label| !label.is_empty()),
+        comments,
         ..PageContent::default()
     };
     match page.text() {
@@ -198,6 +201,39 @@ fn read_page(pages: &PdfPages<'_>, index: usize) -> Option<PageContent> {
         }
     }
     Some(content)
+}
+
+/// Comments that are shown when somebody opens them only.
+fn comments(page: &PdfPage<'_>) -> Vec<Comment> {
+    use PdfPageAnnotationType::{
+        Caret, Circle, Highlight, Ink, Line, Polygon, Polyline, Square, Squiggly, Strikeout, Text,
+        Underline,
+    };
+    let frame = Frame::of(page);
+    let comment = |annotation: PdfPageAnnotation<'_>| {
+        let is_comment = matches!(
+            annotation.annotation_type(),
+            Text | Highlight
+                | Underline
+                | Squiggly
+                | Strikeout
+                | Caret
+                | Ink
+                | Line
+                | Square
+                | Circle
+                | Polygon
+                | Polyline
+        );
+        let text = annotation.contents().filter(|text| is_comment && !text.trim().is_empty())?;
+        let bounds = annotation.bounds().ok()?;
+        let (ax, ay) = frame.point(bounds.left().value, bounds.bottom().value);
+        let (bx, by) = frame.point(bounds.right().value, bounds.top().value);
+        let rect = [ax.min(bx), ay.min(by), ax.max(bx), ay.max(by)];
+        let author = annotation.creator().filter(|author| !author.trim().is_empty());
+        rect.iter().all(|value| value.is_finite()).then_some(Comment { author, text, rect })
+    };
+    page.annotations().iter().filter_map(comment).take(MAX_COMMENTS).collect()
 }
 
 /// Whether the page has annotations that show words of their own.
@@ -265,6 +301,9 @@ struct Found {
     /// Whether it is painted before its origin, as a mark on the letter before, and so moves nothing.
     overhangs: bool,
 }
+
+/// At most so many comments of a page are read.
+const MAX_COMMENTS: usize = 500;
 
 /// At most so many marks stand on one letter.
 const MARKS: usize = 4;

@@ -532,6 +532,39 @@ fn what_people_filled_in_is_read() {
 }
 
 #[test]
+fn comments_stand_below_their_page() {
+    let lines = text_page(&["The rent is due."]);
+    let mut document = document(&[&lines, &text_page(&["The end."])], &Dictionary::new());
+    let comment = |kind: &str, words: &str, author: Option<&str>| {
+        let mut comment = dictionary! {
+            "Type" => "Annot", "Subtype" => kind, "F" => 4,
+            "Contents" => Object::string_literal(words),
+            "Rect" => vec![72.into(), 500.into(), 272.into(), 520.into()],
+        };
+        if let Some(author) = author {
+            comment.set("T", Object::string_literal(author));
+        }
+        comment
+    };
+    let comments = [
+        comment("Text", "When exactly?", Some("Ada")),
+        comment("Highlight", "Agreed.", None),
+        comment("Highlight", " ", Some("Ada")),
+        comment("Popup", "When exactly?", None),
+        comment("Link", "A link", None),
+    ];
+    let comments: Vec<Object> =
+        comments.into_iter().map(|comment| document.add_object(comment).into()).collect();
+    let page = document.page_iter().next().unwrap();
+    document.get_dictionary_mut(page).unwrap().set("Annots", comments);
+    let extraction = read_with(bytes(document), &[], &[&pdfium()]).unwrap();
+    let text = "The rent is due.\n\n[Ada: When exactly?]\n\n[Agreed.]\n\nThe end.";
+    assert_eq!(extraction.text, text);
+    let rects = crate::rects(&extraction.boxes, CharRange::new(18, 37));
+    assert_eq!((rects.len(), rects[0].page, rects[0].x0, rects[0].x1), (1, 1, 72.0, 272.0));
+}
+
+#[test]
 fn pages_have_the_names_that_the_document_gives_them() {
     let mut document =
         document(&[&text_page(&["Preface."]), &text_page(&["Chapter."])], &Dictionary::new());

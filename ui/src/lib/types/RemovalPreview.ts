@@ -17,6 +17,10 @@ frees_bytes: number,
  */
 in_use: boolean, 
 /**
+ * Other libraries that use it, by their folders.
+ */
+used_by: Array<string>, 
+/**
  * Whether it may be removed: not while it is the library's embedder.
  */
 removable: boolean, };

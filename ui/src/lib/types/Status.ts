@@ -48,6 +48,10 @@ embedder: string,
  */
 next_embedder: string | null, 
 /**
+ * Chunks that have its vectors by now; 0 where there is none.
+ */
+next_embedded_chunks: number, 
+/**
  * The chat model in use.
  */
 model: string, 

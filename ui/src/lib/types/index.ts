@@ -17,6 +17,7 @@ export type { Device } from './Device';
 export type { DocumentText } from './DocumentText';
 export type { Download } from './Download';
 export type { DownloadState } from './DownloadState';
+export type { EmbedderChange } from './EmbedderChange';
 export type { Explanation } from './Explanation';
 export type { FileNeed } from './FileNeed';
 export type { FileState } from './FileState';
