@@ -297,5 +297,6 @@ pub fn save_text(handle: AppHandle, name: String, text: String) -> Result<Option
 pub fn samples(handle: AppHandle) -> Option<PathBuf> {
     let bundled = handle.path().resource_dir().ok()?.join("samples");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples");
-    [bundled, source].into_iter().find(|path| path.is_dir())
+    // As the library names it, so that the page knows it again.
+    [bundled, source].iter().find_map(|path| path.canonicalize().ok())
 }

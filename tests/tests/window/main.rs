@@ -8,6 +8,7 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -24,6 +25,7 @@ struct Driver {
     session: Vec<(String, String)>,
     address: String,
     http: ureq::Agent,
+    library: PathBuf,
 }
 
 impl Driver {
@@ -56,7 +58,8 @@ impl Driver {
         let said = BufReader::new(group.stdout.take().unwrap()).lines().map_while(Result::ok);
         let names = ["DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"].map(str::to_owned);
         let session = names.into_iter().zip(said).collect();
-        let driver = Self { group, session, address: format!("http://127.0.0.1:{port}"), http };
+        let address = format!("http://127.0.0.1:{port}");
+        let driver = Self { group, session, address, http, library: library.path() };
         wait_for("WebKitWebDriver", || {
             driver.http.get(&format!("{}/status", driver.address)).call().ok()
         });
@@ -75,13 +78,28 @@ impl Driver {
         assert!(second.status().unwrap().success());
     }
 
+    /// Whether the program runs on the library.
+    fn is_running(&self) -> bool {
+        let library = format!("LECTERN_LIBRARY={}", self.library.display());
+        let program = program("lectern-desktop").to_string_lossy().into_owned();
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|process| {
+            let reads = |file: &str| std::fs::read(process.path().join(file)).unwrap_or_default();
+            let is_ours =
+                reads("environ").split(|byte| *byte == 0).any(|word| word == library.as_bytes());
+            is_ours && reads("cmdline").starts_with(program.as_bytes())
+        })
+    }
+
     /// The hands of a person on the display.
     fn desktop(&self) -> Desktop {
         let (_, display) = &self.session[0];
         Desktop::connect(display)
     }
 
+    /// Opens the window, once no program runs on the library: one that is just ending would be told to
+    /// show its window instead.
     fn open(&self) -> Window<'_> {
+        wait_for("the program to end", || (!self.is_running()).then_some(()));
         let options = json!({"binary": program("lectern-desktop"), "args": []});
         let reply: Value = self
             .http
@@ -374,14 +392,22 @@ fn a_citation_opens_its_page_with_the_very_words_marked() {
     driver.desktop().drop_files(std::slice::from_ref(&folder));
     has_read_all(&library);
 
-    let question = "Which torque do the mounting bolts of the TL-40 need?";
-    window.type_into("[data-testid=composer] textarea", question);
-    window.click("[data-testid=send]");
-    window.text_of("[data-testid=answer][data-state=done]");
-    let id = window.invoke("conversations", &json!({}))[0]["id"].clone();
-    let answer = window.invoke("conversation", &json!({"id": id}))["answers"][0].clone();
+    // So small a model answers some of them only.
+    let questions = ["What is the rated flow of the TL-40?", "Who makes the TL-40?"];
+    let answers = questions.map(|question| {
+        window.click("[data-testid=new]");
+        window.type_into("[data-testid=composer] textarea", question);
+        window.click("[data-testid=send]");
+        window.text_of("[data-testid=answer][data-state=done]");
+        let id = window.invoke("conversations", &json!({}))[0]["id"].clone();
+        let answer = window.invoke("conversation", &json!({"id": id}))["answers"][0].clone();
+        assert_eq!(answer["question"], question);
+        answer
+    });
+    let cited = answers.iter().find(|answer| answer["citations"] != json!([]));
+    let answer = cited.unwrap_or_else(|| panic!("nothing is cited in {answers:?}"));
+    window.click(&format!("button[title='{}']", answer["question"].as_str().unwrap()));
     let citations = answer["citations"].as_array().unwrap();
-    assert!(!citations.is_empty(), "{answer}");
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     for citation in citations {
         window.click(&format!("[data-testid=citation-{}]", citation["n"]));
