@@ -10,8 +10,11 @@ pub(crate) fn free_bytes() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let free = system.available_memory();
-    // Of a container or a service.
-    let of_group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    // Of a container or a service. Not its free memory: of that the cache of files is taken,
+    // which the system gives back.
+    let of_group = system
+        .cgroup_limits()
+        .map_or(u64::MAX, |limits| limits.total_memory.saturating_sub(limits.rss));
     free.min(of_group).min(address_space().unwrap_or(u64::MAX))
 }
 

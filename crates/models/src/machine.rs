@@ -66,7 +66,8 @@ impl Machine {
             (system.total_memory(), system.available_memory());
         if let Some(limits) = system.cgroup_limits() {
             memory_bytes = memory_bytes.min(limits.total_memory);
-            available_bytes = available_bytes.min(limits.free_memory);
+            // Not its free memory: of that the cache of files is taken, which the system gives back.
+            available_bytes = available_bytes.min(limits.total_memory.saturating_sub(limits.rss));
         }
         let logical = || std::thread::available_parallelism().map_or(1, usize::from);
         Self {

@@ -55,4 +55,12 @@ modified: string,
 /**
  * `pdf`, `md`, …; of a file that was not read, what its name promises.
  */
-kind: string | null, };
+kind: string | null, 
+/**
+ * Its language as an ISO 639-1 code (`en`), where that can be told.
+ */
+language?: string, 
+/**
+ * What a person calls it, or a folder above it, by name.
+ */
+tags?: Array<string>, };

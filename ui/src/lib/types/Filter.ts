@@ -17,6 +17,14 @@ not_in: Array<string>,
  */
 type: Array<string>, 
 /**
+ * In one of these languages, as ISO 639-1 codes: `en`, `zh`, …
+ */
+language?: Array<string>, 
+/**
+ * With all of these tags.
+ */
+tag?: Array<string>, 
+/**
  * Changed on or after this date, `YYYY-MM-DD`.
  */
 since: string | null, 
