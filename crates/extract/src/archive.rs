@@ -498,7 +498,11 @@ impl Archive {
             let name = ends.map(|end| &path[..end]).find(|name| archive.members.has(name));
             let name = name.ok_or(ReadError::Missing)?;
             path = &path[name.len() + 1..];
-            archive = archive.open_inner(name, nesting, budget, password)?;
+            archive = match archive.open_inner(name, nesting, budget, password) {
+                // Nothing lies below a member that is no archive.
+                Err(ReadError::Unsupported) => return Err(ReadError::Missing),
+                opened => opened?,
+            };
         }
         Err(ReadError::TooDeep)
     }
