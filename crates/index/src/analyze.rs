@@ -437,7 +437,6 @@ mod tests {
                 "Wie hoch ist die Miete für das Haus?",
                 ["hoch miet haus", "", "wie ist die fur das", ""],
             ),
-            ("Quel est le loyer de la maison ?", ["loyer maison", "", "quel est le de la", ""]),
             ("违约金", ["违约 约金", "", "", "违 约 金"]),
             ("税", ["税", "", "", ""]),
             ("税 率", ["税 率", "", "", ""]),
