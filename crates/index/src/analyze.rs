@@ -6,9 +6,9 @@
 //! characters, which is the usual way to find Chinese without a dictionary: a
 //! dictionary may cut the query and the text differently, pairs cannot.
 //!
-//! A text keeps all its words, and a query too, but those that only build its sentence count less. Where they
-//! are in most texts BM25 knows by itself that they say little, but not where the texts are in several languages:
-//! there they are what the texts of one language share, and outweigh what is asked for.
+//! A text keeps all its words. Of a query those that only build its sentence are left out, unless there is nothing
+//! else. Where they are in most texts BM25 knows by itself that they say little, but not where the texts are in
+//! several languages: there they are what the texts of one language share, and outweigh what is asked for.
 
 use std::collections::HashSet;
 
@@ -54,8 +54,6 @@ pub(crate) struct QueryTerms {
     pub(crate) strong: String,
     /// Pairs of characters of which one only builds the sentence.
     pub(crate) halves: String,
-    /// Words and pairs that only build the sentence.
-    pub(crate) function: String,
     /// The query's Han characters one by one. They find what the pairs miss, where a word is shortened or
     /// split, and say less.
     pub(crate) characters: String,
@@ -65,24 +63,21 @@ pub(crate) struct QueryTerms {
 pub(crate) fn query_terms(query: &str) -> QueryTerms {
     let stemmers = Stemmers::of(query);
     let is_function = |c: char| FUNCTION_CHARACTERS.contains(c);
-    let (said, function) = by_function(query, &stemmers);
-    let function = terms(&function, Side::Query, &stemmers);
-    let (mut pairs_of_function, rest): (Vec<_>, Vec<_>) = terms(&said, Side::Query, &stemmers)
-        .into_iter()
-        .partition(|term| term.chars().all(is_function) || FUNCTION_PAIRS.contains(&term.as_str()));
+    let builds = |term: &str| term.chars().all(is_function) || FUNCTION_PAIRS.contains(&term);
+    let mut said = terms(&what_is_said(query, &stemmers), Side::Query, &stemmers);
+    said.retain(|term| !builds(term));
     let (halves, strong): (Vec<_>, Vec<_>) =
-        rest.into_iter().partition(|term| term.chars().any(is_function) && is_pair(term));
-    pairs_of_function.extend(function);
+        said.into_iter().partition(|term| term.chars().any(is_function) && is_pair(term));
     let lists = if !strong.is_empty() {
-        [strong, halves, pairs_of_function]
+        [strong, halves]
     } else if !halves.is_empty() {
-        [halves, Vec::new(), pairs_of_function]
+        [halves, Vec::new()]
     } else {
         // A query of nothing else is meant.
-        [terms(query, Side::Query, &stemmers), Vec::new(), Vec::new()]
+        [terms(query, Side::Query, &stemmers), Vec::new()]
     };
     let mut seen = HashSet::new();
-    let [strong, halves, function] = lists.map(|mut terms| {
+    let [strong, halves] = lists.map(|mut terms| {
         terms.retain(|term| seen.len() < QUERY_TERMS && seen.insert(term.clone()));
         terms
     });
@@ -95,7 +90,6 @@ pub(crate) fn query_terms(query: &str) -> QueryTerms {
     QueryTerms {
         strong: strong.join(" "),
         halves: halves.join(" "),
-        function: function.join(" "),
         characters: characters.join(" "),
     }
 }
@@ -106,8 +100,8 @@ fn is_pair(term: &str) -> bool {
     matches!(pair, (Some(first), Some(_), None) if is_unspaced(first))
 }
 
-/// The query's words between spaces, those that are asked for, and those that only build its sentence.
-fn by_function(query: &str, stemmers: &Stemmers) -> (String, String) {
+/// The query without the words between spaces that only build its sentence.
+fn what_is_said(query: &str, stemmers: &Stemmers) -> String {
     let words: Vec<&str> = query.split_whitespace().collect();
     let bare: Vec<String> = words.iter().map(|word| bare(word)).collect();
     let known: Vec<&str> = bare.iter().map(String::as_str).collect();
@@ -119,14 +113,11 @@ fn by_function(query: &str, stemmers: &Stemmers) -> (String, String) {
             && word.chars().filter(|c| c.is_uppercase()).nth(1).is_some()
             && !word.chars().any(char::is_lowercase)
     };
-    let (function, said): (Vec<_>, Vec<_>) = words
+    let said = words
         .into_iter()
         .zip(&bare)
-        .partition(|(word, bare)| known.contains(&bare.as_str()) && !is_name(word));
-    let joined = |words: Vec<(&str, &String)>| {
-        words.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(" ")
-    };
-    (joined(said), joined(function))
+        .filter(|(word, bare)| !known.contains(&bare.as_str()) || is_name(word));
+    said.map(|(word, _)| word).collect::<Vec<_>>().join(" ")
 }
 
 /// A word in lower case without the marks around it, and without an English `'s`.
@@ -420,35 +411,32 @@ mod tests {
     }
 
     #[test]
-    fn a_query_has_what_is_asked_for_and_what_only_builds_its_sentence() {
-        // What is asked for; halves; what builds the sentence; single characters.
-        let cases: &[(&str, [&str; 4])] = &[
-            ("", ["", "", "", ""]),
-            ("\"AND (", ["and", "", "", ""]),
-            ("* : \" ( ) ~ ^ \\ [ ] { }", ["", "", "", ""]),
-            ("rent rents Rent", ["rent", "", "", ""]),
-            ("Who pays the rent, and when?", ["pay rent", "", "who the and when", ""]),
-            ("What's the tenant's name?", ["tenant name", "", "what the", ""]),
-            ("What is it?", ["what is it", "", "", ""]),
-            ("What does the WHO recommend?", ["who recommend", "", "what doe the", ""]),
-            ("WHO PAYS THE RENT", ["pay rent", "", "who the", ""]),
-            ("an all-in-one plan", ["all in one allinon plan", "", "an", ""]),
-            (
-                "Wie hoch ist die Miete für das Haus?",
-                ["hoch miet haus", "", "wie ist die fur das", ""],
-            ),
-            ("违约金", ["违约 约金", "", "", "违 约 金"]),
-            ("税", ["税", "", "", ""]),
-            ("税 率", ["税 率", "", "", ""]),
-            ("违约金是多少", ["违约 约金", "金是", "是多 多少", "违 约 金"]),
-            ("税是多少", ["税是", "", "是多 多少", "税"]),
-            ("是什么", ["是什 什么", "", "", ""]),
-            ("ライセンスの期限", ["ライ イセ セン ンス スの の期 期限", "", "", "期 限"]),
-            ("期限はいつですか", ["期限 限は はい つで", "", "いつ です すか", "期 限"]),
+    fn a_query_has_what_is_asked_for_without_what_only_builds_its_sentence() {
+        // What is asked for; halves; single characters.
+        let cases: &[(&str, [&str; 3])] = &[
+            ("", ["", "", ""]),
+            ("\"AND (", ["and", "", ""]),
+            ("* : \" ( ) ~ ^ \\ [ ] { }", ["", "", ""]),
+            ("rent rents Rent", ["rent", "", ""]),
+            ("Who pays the rent, and when?", ["pay rent", "", ""]),
+            ("What's the tenant's name?", ["tenant name", "", ""]),
+            ("What is it?", ["what is it", "", ""]),
+            ("What does the WHO recommend?", ["who recommend", "", ""]),
+            ("WHO PAYS THE RENT", ["pay rent", "", ""]),
+            ("an all-in-one plan", ["all in one allinon plan", "", ""]),
+            ("Wie hoch ist die Miete für das Haus?", ["hoch miet haus", "", ""]),
+            ("违约金", ["违约 约金", "", "违 约 金"]),
+            ("税", ["税", "", ""]),
+            ("税 率", ["税 率", "", ""]),
+            ("违约金是多少", ["违约 约金", "金是", "违 约 金"]),
+            ("税是多少", ["税是", "", "税"]),
+            ("是什么", ["是什 什么", "", ""]),
+            ("ライセンスの期限", ["ライ イセ セン ンス スの の期 期限", "", "期 限"]),
+            ("期限はいつですか", ["期限 限は はい つで", "", "期 限"]),
         ];
         for (query, expected) in cases {
-            let QueryTerms { strong, halves, function, characters } = query_terms(query);
-            assert_eq!([&*strong, &halves, &function, &characters], *expected, "{query:?}");
+            let QueryTerms { strong, halves, characters } = query_terms(query);
+            assert_eq!([&*strong, &halves, &characters], *expected, "{query:?}");
         }
     }
 

@@ -34,9 +34,8 @@ const VECTORS: &str = "vectors_";
 
 const MIB: usize = 1 << 20;
 
-/// What counts a word that only builds its sentence, beside one that is asked for; a pair of characters of which
-/// one does; and a Han character beside a pair of them. Measured; see `docs/benchmarks.md`.
-const FUNCTION_WEIGHT: f32 = 0.3;
+/// What counts a pair of characters of which one only builds the sentence, and a Han character, beside a pair that is
+/// asked for. Measured; see `docs/benchmarks.md`.
 const HALF_WEIGHT: f32 = 0.5;
 const CHARACTER_WEIGHT: f32 = 0.25;
 
@@ -49,9 +48,6 @@ const SHORT_FILTER: usize = 64;
 
 /// So many times the candidates are looked for everywhere where those of a scope are wanted.
 const WIDER: usize = 4;
-
-/// More rows of the documents that were found are not looked at for weak terms.
-const WEAK_ROWS: usize = 100_000;
 
 /// Fewer vectors are compared one by one, which is exact and needs nothing to be built. It takes some 20 ms for
 /// so many; see `docs/benchmarks.md`.
@@ -103,10 +99,7 @@ pub struct VectorIndex {
 /// What a search goes by.
 #[derive(Clone, Copy)]
 enum Search<'a> {
-    /// The terms that are asked for.
     Terms(&'a QueryTerms),
-    /// All other terms of the query, among some documents.
-    WeakTerms(&'a QueryTerms),
     Vector(&'a [f32]),
 }
 
@@ -210,36 +203,8 @@ impl LanceIndex {
             Scope::All => self.best_of_filter(search, k, None, Reach::Index).await?.rows,
             Scope::Documents(documents) => self.best_of_documents(search, k, documents).await?,
         };
-        if let Search::Terms(terms) = search {
-            rows.truncate(k);
-            rows = self.with_weak_terms(terms, rows).await?;
-        }
         rows.truncate(k);
         Ok(rows.into_iter().map(|row| row.found).collect())
-    }
-
-    /// Adds what the weak terms of a query are worth to what its strong ones have found. They are in most texts,
-    /// so that looking for them everywhere would take long, and found nothing.
-    async fn with_weak_terms(
-        &self,
-        terms: &QueryTerms,
-        mut rows: Vec<FoundRow>,
-    ) -> Result<Vec<FoundRow>, IndexError> {
-        if rows.is_empty() || weak_query(terms).is_none() {
-            return Ok(rows);
-        }
-        let documents: BTreeSet<i64> = rows.iter().map(|row| row.document).collect();
-        let mut weak: HashMap<ChunkId, f32> = HashMap::new();
-        for filter in filters(DOCUMENT, &ranges(documents.into_iter())) {
-            let found = self.rows(Search::WeakTerms(terms), WEAK_ROWS, Some(&filter), None).await;
-            weak.extend(
-                found.map_err(failure)?.into_iter().map(|row| (row.found.chunk, row.found.score)),
-            );
-        }
-        for row in &mut rows {
-            row.found.score += weak.get(&row.found.chunk).copied().unwrap_or(0.0);
-        }
-        Ok(unique_best_first(rows))
     }
 
     async fn best_of_documents(
@@ -251,7 +216,7 @@ impl LanceIndex {
         let documents: BTreeSet<i64> = documents.iter().map(|document| document.0).collect();
         let ranges = ranges(documents.iter().copied());
         let is_indexed = match search {
-            Search::Terms(_) | Search::WeakTerms(_) => false,
+            Search::Terms(_) => false,
             Search::Vector(_) => self.probes().await?.is_some(),
         };
         if ranges.len() > SHORT_FILTER || is_indexed {
@@ -319,14 +284,11 @@ impl LanceIndex {
         probes: Option<usize>,
     ) -> Result<Vec<FoundRow>, lancedb::Error> {
         let mut batches = match search {
-            Search::Terms(terms) | Search::WeakTerms(terms) => {
-                let weak =
-                    matches!(search, Search::WeakTerms(_)).then(|| weak_query(terms)).flatten();
-                let query = weak.unwrap_or_else(|| any_of(&terms.strong, 1.0).into());
+            Search::Terms(terms) => {
                 let mut request = self
                     .texts
                     .query()
-                    .full_text_search(FullTextSearchQuery::new_query(query))
+                    .full_text_search(FullTextSearchQuery::new_query(lexical_query(terms)))
                     .select(Select::columns(&[CHUNK, DOCUMENT, "_score"]))
                     .limit(limit);
                 if let Some(filter) = filter {
@@ -351,7 +313,7 @@ impl LanceIndex {
             let scores = batch.column(2).as_primitive::<Float32Type>().values();
             for ((&chunk, &document), &score) in chunks.iter().zip(documents).zip(scores) {
                 let score = match search {
-                    Search::Terms(_) | Search::WeakTerms(_) => score,
+                    Search::Terms(_) => score,
                     Search::Vector(_) => vectors::cosine(score),
                 };
                 rows.push(FoundRow {
@@ -490,16 +452,19 @@ fn any_of(terms: &str, weight: f32) -> MatchQuery {
         .with_boost(weight)
 }
 
-/// Any of the terms that are not asked for by themselves; `None` where there is none.
-fn weak_query(terms: &QueryTerms) -> Option<FtsQuery> {
-    let QueryTerms { halves, function, characters, .. } = terms;
-    let weights = [HALF_WEIGHT, FUNCTION_WEIGHT, CHARACTER_WEIGHT];
-    let weighted = [halves, function, characters].into_iter().zip(weights);
-    let queries: Vec<(Occur, FtsQuery)> = weighted
+/// Any of the terms that are asked for, by BM25.
+fn lexical_query(terms: &QueryTerms) -> FtsQuery {
+    let QueryTerms { strong, halves, characters } = terms;
+    let weighted = [(strong, 1.0), (halves, HALF_WEIGHT), (characters, CHARACTER_WEIGHT)];
+    let mut queries: Vec<(Occur, FtsQuery)> = weighted
+        .into_iter()
         .filter(|(terms, _)| !terms.is_empty())
         .map(|(terms, weight)| (Occur::Should, any_of(terms, weight).into()))
         .collect();
-    (!queries.is_empty()).then(|| BooleanQuery::new(queries).into())
+    match queries.len() {
+        1 => queries.remove(0).1,
+        _ => BooleanQuery::new(queries).into(),
+    }
 }
 
 /// What the table of texts and the table of vectors are to be.

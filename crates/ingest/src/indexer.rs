@@ -77,6 +77,10 @@ const MAINTAIN_AFTER: usize = 5_000;
 /// After so many commits, however small.
 const MAINTAIN_AFTER_COMMITS: usize = 200;
 
+/// So few where the work ends: a search visits what each commit added by itself, and nobody may
+/// come to put that in order.
+const FEW_COMMITS: usize = 8;
+
 /// So often in a row that gives way to what has just changed on the disk, which may never end.
 const MOST_INTERRUPTIONS: usize = 3;
 
@@ -394,6 +398,7 @@ impl Indexer {
                 }
             }
             if self.until == Until::Idle {
+                self.maintain(MAINTAIN_AFTER, FEW_COMMITS).await?;
                 self.keep_copy().await?;
                 return embedder_failed.map_or(Ok(()), |error| Err(error.into()));
             }
