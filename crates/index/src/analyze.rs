@@ -5,10 +5,6 @@
 //! between words, and Korean, whose particles stick to its words, become overlapping pairs of
 //! characters, which is the usual way to find Chinese without a dictionary: a
 //! dictionary may cut the query and the text differently, pairs cannot.
-//!
-//! A text keeps all its words. Of a query those that only build its sentence are left out, unless there is nothing
-//! else. Where they are in most texts BM25 knows by itself that they say little, but not where the texts are in
-//! several languages: there they are what the texts of one language share, and outweigh what is asked for.
 
 use std::collections::HashSet;
 
@@ -30,101 +26,36 @@ const QUERY_TERMS: usize = 256;
 /// ways of writing them.
 const FUNCTION_CHARACTERS: &str = "的了在是和与與及或之于於以其这這那有也就都而着著被把对對从從到由让讓吗嗎呢吧啊什么麼哪些谁誰几幾个個多少怎如何为為";
 
-/// Pairs of Hiragana that do the same in Japanese, where they are not a part of a word.
-const FUNCTION_PAIRS: [&str; 84] = [
-    "です", "ます", "でし", "まし", "した", "する", "して", "され", "れる", "れた", "られ", "いる",
-    "いた", "いて", "てい", "ある", "あり", "あっ", "った", "って", "なる", "なり", "なっ", "から",
-    "まで", "より", "など", "ので", "のに", "には", "では", "とは", "にお", "おい", "おけ", "ける",
-    "ても", "でも", "だっ", "この", "その", "あの", "どの", "これ", "それ", "あれ", "どれ", "ここ",
-    "そこ", "どこ", "なに", "なん", "いつ", "だれ", "どう", "どん", "どの", "とい", "いう", "いっ",
-    "こと", "もの", "よう", "ため", "につ", "つい", "によ", "よる", "よっ", "すか", "たか", "るか",
-    "のか", "のは", "のが", "たの", "るの", "さい", "せん", "ませ", "しょ", "ょう", "うか", "たち",
-];
-
 /// The terms of a text, in order, separated by single spaces.
 pub(crate) fn text_terms(text: &str) -> String {
-    terms(text, Side::Text, &Stemmers::of(text)).join(" ")
+    terms(text, Side::Text).join(" ")
 }
 
-/// What a query is searched by, each a list of distinct terms separated by single spaces. Every character of the
-/// query is text, none is syntax.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a query is searched by. Every character of the query is text, none is syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueryTerms {
-    /// What is asked for; empty when there is nothing.
-    pub(crate) strong: String,
-    /// Pairs of characters of which one only builds the sentence.
-    pub(crate) halves: String,
-    /// The query's Han characters one by one. They find what the pairs miss, where a word is shortened or
-    /// split, and say less.
+    /// The distinct terms, separated by single spaces; empty when there is none.
+    pub(crate) terms: String,
+    /// Its Han characters one by one, likewise. They find what the pairs miss, where a word is
+    /// shortened or split, and say less.
     pub(crate) characters: String,
 }
 
 /// The terms of a query.
 pub(crate) fn query_terms(query: &str) -> QueryTerms {
-    let stemmers = Stemmers::of(query);
-    let is_function = |c: char| FUNCTION_CHARACTERS.contains(c);
-    let builds = |term: &str| term.chars().all(is_function) || FUNCTION_PAIRS.contains(&term);
-    let mut said = terms(&what_is_said(query, &stemmers), Side::Query, &stemmers);
-    said.retain(|term| !builds(term));
-    let (halves, strong): (Vec<_>, Vec<_>) =
-        said.into_iter().partition(|term| term.chars().any(is_function) && is_pair(term));
-    let lists = if !strong.is_empty() {
-        [strong, halves]
-    } else if !halves.is_empty() {
-        [halves, Vec::new()]
-    } else {
-        // A query of nothing else is meant.
-        [terms(query, Side::Query, &stemmers), Vec::new()]
-    };
-    let mut seen = HashSet::new();
-    let [strong, halves] = lists.map(|mut terms| {
-        terms.retain(|term| seen.len() < QUERY_TERMS && seen.insert(term.clone()));
-        terms
-    });
-    let characters = [&strong, &halves].into_iter().flatten();
-    let characters = characters
-        .filter(|term| is_pair(term))
-        .flat_map(|term| term.chars())
-        .filter(|&c| is_han(c) && !is_function(c));
-    let characters = distinct(characters.map(String::from).collect());
-    QueryTerms {
-        strong: strong.join(" "),
-        halves: halves.join(" "),
-        characters: characters.join(" "),
+    let of_function = |term: &str| term.chars().all(|c| FUNCTION_CHARACTERS.contains(c));
+    let mut terms = distinct(terms(query, Side::Query));
+    // A query of nothing else is meant.
+    if !terms.iter().all(|term| of_function(term)) {
+        terms.retain(|term| !of_function(term));
     }
-}
-
-fn is_pair(term: &str) -> bool {
-    let mut characters = term.chars();
-    let pair = (characters.next(), characters.next(), characters.next());
-    matches!(pair, (Some(first), Some(_), None) if is_unspaced(first))
-}
-
-/// The query without the words between spaces that only build its sentence.
-fn what_is_said(query: &str, stemmers: &Stemmers) -> String {
-    let words: Vec<&str> = query.split_whitespace().collect();
-    let bare: Vec<String> = words.iter().map(|word| bare(word)).collect();
-    let known: Vec<&str> = bare.iter().map(String::as_str).collect();
-    let known = stemmers.function_words(&known);
-    let is_shouted = !query.chars().any(char::is_lowercase);
-    // WHO and IT are names.
-    let is_name = |word: &str| {
-        !is_shouted
-            && word.chars().filter(|c| c.is_uppercase()).nth(1).is_some()
-            && !word.chars().any(char::is_lowercase)
-    };
-    let said = words
-        .into_iter()
-        .zip(&bare)
-        .filter(|(word, bare)| !known.contains(&bare.as_str()) || is_name(word));
-    said.map(|(word, _)| word).collect::<Vec<_>>().join(" ")
-}
-
-/// A word in lower case without the marks around it, and without an English `'s`.
-fn bare(word: &str) -> String {
-    let word: String = word.nfkc().collect::<String>().replace('’', "'").to_lowercase();
-    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-    word.strip_suffix("'s").unwrap_or(word).to_owned()
+    let characters = terms
+        .iter()
+        .filter(|term| term.chars().nth(1).is_some())
+        .flat_map(|term| term.chars())
+        .filter(|&c| is_han(c) && !FUNCTION_CHARACTERS.contains(c));
+    let characters = distinct(characters.map(String::from).collect());
+    QueryTerms { terms: terms.join(" "), characters: characters.join(" ") }
 }
 
 /// The first [`QUERY_TERMS`] of them, each once.
@@ -144,7 +75,8 @@ enum Side {
     Query,
 }
 
-fn terms(text: &str, side: Side, stemmers: &Stemmers) -> Vec<String> {
+fn terms(text: &str, side: Side) -> Vec<String> {
+    let stemmers = Stemmers::of(text);
     let characters: Vec<char> = text.nfkc().filter(|&character| !is_invisible(character)).collect();
     let mut terms = Vec::new();
     let mut position = 0;
@@ -152,7 +84,7 @@ fn terms(text: &str, side: Side, stemmers: &Stemmers) -> Vec<String> {
         if is_unspaced(character) {
             position = unspaced_run(&characters, position, side, &mut terms);
         } else if is_word(character) {
-            position = compound(&characters, position, stemmers, &mut terms);
+            position = compound(&characters, position, &stemmers, &mut terms);
         } else {
             position += 1;
         }
@@ -404,39 +336,30 @@ mod tests {
             ("يدفع المستأجرون الإيجار في اليوم الأول من كل شهر.", "متى يدفع المستأجر؟", "يدفع"),
         ];
         for (text, query, term) in cases {
-            for terms in [text_terms(text), query_terms(query).strong] {
+            for terms in [text_terms(text), query_terms(query).terms] {
                 assert!(terms.split(' ').any(|other| other == term), "{term} in {terms}");
             }
         }
     }
 
     #[test]
-    fn a_query_has_what_is_asked_for_without_what_only_builds_its_sentence() {
-        // What is asked for; halves; single characters.
-        let cases: &[(&str, [&str; 3])] = &[
-            ("", ["", "", ""]),
-            ("\"AND (", ["and", "", ""]),
-            ("* : \" ( ) ~ ^ \\ [ ] { }", ["", "", ""]),
-            ("rent rents Rent", ["rent", "", ""]),
-            ("Who pays the rent, and when?", ["pay rent", "", ""]),
-            ("What's the tenant's name?", ["tenant name", "", ""]),
-            ("What is it?", ["what is it", "", ""]),
-            ("What does the WHO recommend?", ["who recommend", "", ""]),
-            ("WHO PAYS THE RENT", ["pay rent", "", ""]),
-            ("an all-in-one plan", ["all in one allinon plan", "", ""]),
-            ("Wie hoch ist die Miete für das Haus?", ["hoch miet haus", "", ""]),
-            ("违约金", ["违约 约金", "", "违 约 金"]),
-            ("税", ["税", "", ""]),
-            ("税 率", ["税 率", "", ""]),
-            ("违约金是多少", ["违约 约金", "金是", "违 约 金"]),
-            ("税是多少", ["税是", "", "税"]),
-            ("是什么", ["是什 什么", "", ""]),
-            ("ライセンスの期限", ["ライ イセ セン ンス スの の期 期限", "", "期 限"]),
-            ("期限はいつですか", ["期限 限は はい つで", "", "期 限"]),
+    fn a_query_has_distinct_terms_and_no_single_characters_unless_it_is_one() {
+        let cases = [
+            ("", "", ""),
+            ("\"AND (", "and", ""),
+            ("* : \" ( ) ~ ^ \\ [ ] { }", "", ""),
+            ("rent rents Rent", "rent", ""),
+            ("违约金", "违约 约金", "违 约 金"),
+            ("税", "税", ""),
+            ("税 率", "税 率", ""),
+            // What only makes it a question is left out, unless there is nothing else.
+            ("违约金是多少", "违约 约金 金是", "违 约 金"),
+            ("是什么", "是什 什么", ""),
+            ("ライセンスの期限", "ライ イセ セン ンス スの の期 期限", "期 限"),
         ];
-        for (query, expected) in cases {
-            let QueryTerms { strong, halves, characters } = query_terms(query);
-            assert_eq!([&*strong, &halves, &characters], *expected, "{query:?}");
+        for (query, terms, characters) in cases {
+            let found = query_terms(query);
+            assert_eq!((&*found.terms, &*found.characters), (terms, characters), "{query:?}");
         }
     }
 
@@ -453,7 +376,7 @@ mod tests {
         for (query, text) in cases {
             let text_terms = text_terms(text);
             let found = query_terms(query)
-                .strong
+                .terms
                 .split(' ')
                 .any(|term| text_terms.split(' ').any(|other| other == term));
             assert!(found, "{query:?} in {text:?}");
@@ -464,8 +387,8 @@ mod tests {
     fn endless_words_and_endless_queries_are_cut() {
         let word = "x".repeat(10_000);
         assert_eq!(text_terms(&word).len(), WORD_CHARACTERS);
-        assert_eq!(text_terms(&word), query_terms(&word).strong);
+        assert_eq!(text_terms(&word), query_terms(&word).terms);
         let page: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
-        assert_eq!(query_terms(&page.join(" ")).strong.split(' ').count(), QUERY_TERMS);
+        assert_eq!(query_terms(&page.join(" ")).terms.split(' ').count(), QUERY_TERMS);
     }
 }

@@ -27,16 +27,14 @@ use crate::table::{
 use crate::vectors;
 
 /// To be raised whenever the tables or the terms of a text change.
-const FORM: &str = "3";
+const FORM: &str = "2";
 
 /// What the names of tables of vectors begin with.
 const VECTORS: &str = "vectors_";
 
 const MIB: usize = 1 << 20;
 
-/// What counts a pair of characters of which one only builds the sentence, and a Han character, beside a pair that is
-/// asked for. Measured; see `docs/benchmarks.md`.
-const HALF_WEIGHT: f32 = 0.5;
+/// What a Han character counts beside a pair of them.
 const CHARACTER_WEIGHT: f32 = 0.25;
 
 /// The most documents or chunks, or ranges of them, that one filter names.
@@ -85,6 +83,12 @@ struct Best {
     rows: Vec<FoundRow>,
     /// Nothing else matches.
     is_complete: bool,
+}
+
+impl Best {
+    fn chunks(self) -> Vec<ChunkMatch> {
+        self.rows.into_iter().map(|row| row.found).collect()
+    }
 }
 
 /// How vectors are searched through their index.
@@ -152,10 +156,10 @@ impl LanceIndex {
         })
     }
 
-    /// What a query asks for, the terms of the table's rows, separated by spaces; so that another program can ask
-    /// the same of the same table.
+    /// What a query is searched by, the terms of the table's rows, separated by spaces; so that another
+    /// program can ask the same of the same table.
     pub fn terms(query: &str) -> String {
-        analyze::query_terms(query).strong
+        analyze::query_terms(query).terms
     }
 
     /// The bytes that the index takes on disk, older versions included.
@@ -199,12 +203,12 @@ impl LanceIndex {
         if k == 0 {
             return Ok(Vec::new());
         }
-        let mut rows = match scope {
-            Scope::All => self.best_of_filter(search, k, None, Reach::Index).await?.rows,
+        let mut matches = match scope {
+            Scope::All => self.best_of_filter(search, k, None, Reach::Index).await?.chunks(),
             Scope::Documents(documents) => self.best_of_documents(search, k, documents).await?,
         };
-        rows.truncate(k);
-        Ok(rows.into_iter().map(|row| row.found).collect())
+        matches.truncate(k);
+        Ok(matches)
     }
 
     async fn best_of_documents(
@@ -212,7 +216,7 @@ impl LanceIndex {
         search: Search<'_>,
         k: usize,
         documents: &[DocumentId],
-    ) -> Result<Vec<FoundRow>, IndexError> {
+    ) -> Result<Vec<ChunkMatch>, IndexError> {
         let documents: BTreeSet<i64> = documents.iter().map(|document| document.0).collect();
         let ranges = ranges(documents.iter().copied());
         let is_indexed = match search {
@@ -227,14 +231,14 @@ impl LanceIndex {
             let decided = found.is_complete
                 || inside.get(k - 1).zip(last).is_some_and(|(kth, last)| kth.found.score > last);
             if decided {
-                return Ok(inside);
+                return Ok(inside.into_iter().map(|row| row.found).collect());
             }
         }
         let mut rows = Vec::new();
         for filter in filters(DOCUMENT, &ranges) {
             rows.extend(self.best_of_filter(search, k, Some(&filter), Reach::All).await?.rows);
         }
-        Ok(unique_best_first(rows))
+        Ok(unique_best_first(rows).into_iter().map(|row| row.found).collect())
     }
 
     /// At least the best `k` chunks, more where there is a tie at the `k`-th. A
@@ -401,7 +405,7 @@ impl ChunkIndex for LanceIndex {
         scope: &Scope,
     ) -> Result<Vec<ChunkMatch>, IndexError> {
         let terms = analyze::query_terms(query);
-        if terms.strong.is_empty() {
+        if terms.terms.is_empty() {
             return Ok(Vec::new());
         }
         Box::pin(self.best(Search::Terms(&terms), k, scope)).await
@@ -444,27 +448,20 @@ impl ChunkIndex for LanceIndex {
 }
 
 /// Any of the terms, by BM25.
-fn any_of(terms: &str, weight: f32) -> MatchQuery {
-    MatchQuery::new(terms.to_string())
-        .with_column(Some(TERMS.to_string()))
-        .with_fuzziness(Some(0))
-        .with_operator(Operator::Or)
-        .with_boost(weight)
-}
-
-/// Any of the terms that are asked for, by BM25.
-fn lexical_query(terms: &QueryTerms) -> FtsQuery {
-    let QueryTerms { strong, halves, characters } = terms;
-    let weighted = [(strong, 1.0), (halves, HALF_WEIGHT), (characters, CHARACTER_WEIGHT)];
-    let mut queries: Vec<(Occur, FtsQuery)> = weighted
-        .into_iter()
-        .filter(|(terms, _)| !terms.is_empty())
-        .map(|(terms, weight)| (Occur::Should, any_of(terms, weight).into()))
-        .collect();
-    match queries.len() {
-        1 => queries.remove(0).1,
-        _ => BooleanQuery::new(queries).into(),
+fn lexical_query(query: &QueryTerms) -> FtsQuery {
+    let any_of = |terms: &str, weight| {
+        MatchQuery::new(terms.to_string())
+            .with_column(Some(TERMS.to_string()))
+            .with_fuzziness(Some(0))
+            .with_operator(Operator::Or)
+            .with_boost(weight)
+    };
+    let terms = any_of(&query.terms, 1.0);
+    if query.characters.is_empty() {
+        return terms.into();
     }
+    let characters = any_of(&query.characters, CHARACTER_WEIGHT);
+    BooleanQuery::new([(Occur::Should, terms.into()), (Occur::Should, characters.into())]).into()
 }
 
 /// What the table of texts and the table of vectors are to be.

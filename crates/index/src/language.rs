@@ -1,7 +1,6 @@
-//! The stemmers that suit a text, and the words that say nothing in its language.
+//! The stemmers that suit a text.
 
 use frostem::{Algorithm, Stemmer};
-use lance_tokenizer::{RawTokenizer, StopWordFilter, TextAnalyzer, TokenStream};
 use whatlang::{Detector, Lang, Script};
 
 /// The languages that are told apart: those with a stemmer, and those that would be taken for one of
@@ -53,15 +52,15 @@ const WORTH_TRYING: f64 = 0.15;
 pub(crate) struct Stemmers {
     /// For words in Latin letters: of the text's language, or of English and the likeliest one where
     /// the text is too short to tell.
-    latin: Vec<Algorithm>,
+    latin: Vec<Stemmer>,
     /// For all other words.
-    other: Option<Algorithm>,
+    other: Option<Stemmer>,
 }
 
 impl Stemmers {
     /// The stemmers for the words of `text`.
     pub(crate) fn of(text: &str) -> Self {
-        let english = || vec![Algorithm::English];
+        let english = || vec![Stemmer::new(Algorithm::English)];
         let end = text.char_indices().nth(DETECTED_CHARACTERS).map_or(text.len(), |(at, _)| at);
         let languages = LANGUAGES.iter().map(|(language, _)| *language).collect();
         let Some(found) = Detector::with_allowlist(languages).detect(&text[..end]) else {
@@ -72,12 +71,12 @@ impl Stemmers {
             .find(|(language, _)| *language == found.lang())
             .and_then(|(_, algorithm)| *algorithm);
         if found.script() != Script::Latin {
-            return Self { latin: english(), other: algorithm };
+            return Self { latin: english(), other: algorithm.map(Stemmer::new) };
         }
         if found.confidence() < WORTH_TRYING || algorithm == Some(Algorithm::English) {
             return Self { latin: english(), other: None };
         }
-        let mut latin: Vec<Algorithm> = algorithm.into_iter().collect();
+        let mut latin: Vec<Stemmer> = algorithm.map(Stemmer::new).into_iter().collect();
         if !found.is_reliable() {
             latin.extend(english());
         }
@@ -92,46 +91,6 @@ impl Stemmers {
         if word.len() <= 2 || stemmers.is_empty() || !word.chars().any(char::is_alphabetic) {
             return vec![word.to_owned()];
         }
-        stemmers.iter().map(|of| Stemmer::new(*of).stem(word).into_owned()).collect()
+        stemmers.iter().map(|stemmer| stemmer.stem(word).into_owned()).collect()
     }
-
-    /// Those of `words`, in lower case, that only build sentences in the language of their text. Where
-    /// that is in doubt, it is the one that knows most of them.
-    pub(crate) fn function_words<'a>(&self, words: &[&'a str]) -> Vec<&'a str> {
-        let of_language = |algorithm: &Algorithm| {
-            let Some(filter) = function_words(*algorithm) else { return Vec::new() };
-            let mut rest = TextAnalyzer::builder(RawTokenizer::default()).filter(filter).build();
-            let mut says_nothing = |word: &str| !rest.token_stream(word).advance();
-            words.iter().copied().filter(|word| says_nothing(word)).collect::<Vec<_>>()
-        };
-        // The last of equals: English among Latin letters.
-        let known = self.latin.iter().chain(&self.other).map(of_language);
-        known.max_by_key(Vec::len).unwrap_or_default()
-    }
-}
-
-/// Snowball's list of a language's function words and its like, as the index comes with them.
-fn function_words(algorithm: Algorithm) -> Option<StopWordFilter> {
-    use lance_tokenizer::Language;
-    StopWordFilter::new(match algorithm {
-        Algorithm::Arabic => Language::Arabic,
-        Algorithm::Danish => Language::Danish,
-        Algorithm::Dutch => Language::Dutch,
-        Algorithm::English => Language::English,
-        Algorithm::Finnish => Language::Finnish,
-        Algorithm::French => Language::French,
-        Algorithm::German => Language::German,
-        Algorithm::Greek => Language::Greek,
-        Algorithm::Hungarian => Language::Hungarian,
-        Algorithm::Italian => Language::Italian,
-        Algorithm::Norwegian => Language::Norwegian,
-        Algorithm::Portuguese => Language::Portuguese,
-        Algorithm::Romanian => Language::Romanian,
-        Algorithm::Russian => Language::Russian,
-        Algorithm::Spanish => Language::Spanish,
-        Algorithm::Swedish => Language::Swedish,
-        Algorithm::Tamil => Language::Tamil,
-        Algorithm::Turkish => Language::Turkish,
-        _ => return None,
-    })
 }

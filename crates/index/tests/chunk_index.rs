@@ -102,40 +102,6 @@ async fn text_is_found_as_soon_as_it_is_added_in_any_script() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_outweighs_the_words_that_only_ask_for_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let index = open(directory.path()).await;
-    // Most texts are in another language, so that English function words are rare.
-    let german =
-        (0..40).map(|n| text(1_000 + n * 10, "Die Miete ist jeden Monat am ersten Tag fällig."));
-    index.add_texts(german.collect()).await.unwrap();
-    let english = [
-        (10, "The roof is repaired by the landlord."),
-        (20, "Who is it that does this, and what is it that they do, and for whom?"),
-        (30, "Roof tiles and their colours."),
-        (40, "谁来支付屋顶的维修费用"),
-        (50, "屋顶的颜色"),
-    ];
-    index.add_texts(english.map(|(id, words)| text(id, words)).into()).await.unwrap();
-    let cases: [(&str, &[i64]); 3] = [
-        // 20 has most of the words, and none that is asked for; of the others one has `is` and `the` besides.
-        ("Who is it that repairs the roof?", &[10, 30]),
-        // Nothing else is said.
-        ("who is it that does this?", &[20, 10]),
-        ("屋顶是谁的", &[40, 50]),
-    ];
-    for maintained in [false, true] {
-        for (query, expected) in cases {
-            assert_eq!(find(&index, query).await, expected, "{query:?}, maintained: {maintained}");
-            let scope = documents(1..=5);
-            let found = ids(&index.lexical(query, 10, &scope).await.unwrap());
-            assert_eq!(found, expected, "{query:?} in scope, maintained: {maintained}");
-        }
-        index.maintain().await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn vectors_are_found_by_cosine_similarity() {
     let directory = tempfile::tempdir().unwrap();
     let index = open(directory.path()).await;
@@ -480,19 +446,9 @@ async fn many_small_batches_are_found_alike_before_and_after_maintenance() {
         let vector = index.semantic(&[0.6, 0.8, 0.0], 50, &Scope::All).await.unwrap();
         [words, vector]
     };
-    // Statistics of words may count a removed text until it is gone from the disk.
-    let is_like = |one: &ChunkMatch, other: &ChunkMatch| {
-        one.chunk == other.chunk && (one.score - other.score).abs() < 0.001
-    };
     let first = scored().await;
     for maintained in [0, 1, 2] {
-        for (now, then) in scored().await.iter().zip(&first) {
-            assert_eq!(now.len(), then.len(), "after {maintained}");
-            assert!(
-                now.iter().zip(then).all(|(now, then)| is_like(now, then)),
-                "after {maintained}"
-            );
-        }
+        assert_eq!(scored().await, first, "after {maintained}");
         for id in [10, 999, 1_999] {
             assert_eq!(find(&index, &format!("id{id}")).await[0], id, "after {maintained}");
         }
