@@ -150,6 +150,9 @@ pub enum Command {
         /// Leave a step of the search out, to measure what it brings.
         #[arg(long, hide = true, value_enum, value_delimiter = ',')]
         without: Vec<Step>,
+        /// Lift passages by what others of their document have; see `docs/benchmarks.md`.
+        #[arg(long)]
+        lifting: bool,
     },
     /// List the conversations, show one, rate answers, or save the rated ones.
     Conversations {
@@ -341,8 +344,6 @@ pub enum DeviceName {
 pub enum Step {
     /// Words count by how many of the question's occur.
     Weighing,
-    /// What other passages of a document have lifts its passages.
-    Lifting,
     /// Neighbours become one passage.
     Joining,
     /// The list is varied.
