@@ -27,7 +27,7 @@ use crate::table::{
 use crate::vectors;
 
 /// To be raised whenever the tables or the terms of a text change.
-const FORM: &str = "2";
+const FORM: &str = "3";
 
 /// What the names of tables of vectors begin with.
 const VECTORS: &str = "vectors_";
