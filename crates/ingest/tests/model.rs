@@ -446,6 +446,8 @@ fn faults(world: &World) -> Option<String> {
         .files(None)
         .unwrap()
         .iter()
+        // An archive has nothing to be found but its members.
+        .filter(|file| file.chunks > 0)
         .filter_map(|file| world.catalog.document_at(&file.path).unwrap())
         .map(|document| document.id)
         .collect();
