@@ -32,7 +32,7 @@ async fn reads_indexes_and_embeds_all_there_is() {
     let counts = world.catalog.counts(None).unwrap();
     assert_eq!((counts.chunks, counts.embedded_chunks), (2, 2));
     // Headings and names are searchable with the words below them.
-    assert_eq!(world.indexed(), ["Alpha\n\nThe first.", "b\nThe second."]);
+    assert_eq!(world.indexed(), ["a\nAlpha\n\nThe first.", "b\nThe second."]);
 }
 
 #[tokio::test]
