@@ -297,10 +297,12 @@ async fn what_was_just_edited_is_found_by_its_words_while_the_embedder_is_loaded
     // Its chunks were cut by an estimate; the embedder cuts them once it is there.
     world.embedder.loading.send_replace(false);
     running.await.unwrap().unwrap();
-    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
+    // Once more where it was written within the tick of the clock in which it was read.
+    let reads = world.reads.load(Ordering::SeqCst);
+    assert!((2..=3).contains(&reads), "{reads}");
     assert_eq!(world.indexed().len(), 1);
     world.run().await.unwrap();
-    assert_eq!(world.reads.load(Ordering::SeqCst), 2);
+    assert_eq!(world.reads.load(Ordering::SeqCst), reads);
 }
 
 #[tokio::test]
