@@ -322,7 +322,11 @@ async fn evidence(
             continue;
         };
         let passages: Vec<&Passage> = together.iter().map(|source| &source.passage).collect();
-        let likelihood = Gaps::between(question, &passages).weigh(yes);
+        // What gaps tell was counted on single passages.
+        let likelihood = match options.asked_together {
+            1 => Gaps::between(question, &passages).weigh(yes),
+            _ => yes,
+        };
         found.push(Evidence { chunk: together[0].passage.chunk, yes, likelihood });
         if likelihood >= enough {
             break;

@@ -12,9 +12,9 @@ use crate::sentences::split;
 use crate::support::{Checker, Support};
 use crate::{Answer, AnswerInput, AnswerOptions, Passage, answer};
 
-/// A batch is asked about where a yes is at least so likely: a person who wants everything
-/// rather reads a finding too many.
-const MIN_EVIDENCE: f32 = 0.2;
+/// A document is left out where a yes is less likely: one alone seldom answers a question about all of
+/// them, and what is not borne out is not kept anyway.
+const MIN_EVIDENCE: f32 = 0.002;
 
 /// What the documents say to the question, sentence by sentence.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -333,7 +333,7 @@ mod tests {
 
     #[tokio::test]
     async fn keeps_nothing_of_documents_without_an_answer() {
-        let model = ScriptedModel::new(&["The rent is 900 euros. [1]"]).verdicts(&[Some(0.1)]);
+        let model = ScriptedModel::new(&["The rent is 900 euros. [1]"]).verdicts(&[Some(0.001)]);
         let mut findings = Findings::default();
         let passages = vec![passage("The rent is 900 euros.", 0)];
         let cancel = CancellationToken::new();
