@@ -272,7 +272,6 @@ fn the_first_start_leads_over_the_samples_to_an_answer() {
 }
 
 #[test]
-#[ignore = "it has not been seen to pass on a busy machine"]
 fn a_dropped_folder_is_asked_about_and_all_is_there_after_a_restart() {
     let _window = ONE_WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
     let library = Library::new();
