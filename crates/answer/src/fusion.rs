@@ -7,13 +7,10 @@
 //! reciprocal ranks the best of a bad list counts as much as the best of a good one.) Names and numbers that
 //! occur in a text of any language are found all the same, so words count less where those that were found share
 //! few of them: [`words_weight`].
-//!
-//! A page of a long document seldom says whose document it is, or of which year. What a question asks for and
-//! other passages of the document have lifts all of its passages: [`lift_by_document`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use lectern_domain::{ChunkId, ChunkMatch, DocumentId, is_cjk};
+use lectern_domain::{ChunkId, ChunkMatch, is_cjk};
 
 /// Where the first share of the question's words occurs or less, words count nothing, and in full from the second
 /// on. A text in the question's language has about half of them, of one in another up to a quarter, most of them names.
@@ -75,89 +72,20 @@ impl Leg {
     }
 }
 
-/// The words of a question, to be looked for in texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuestionWords {
-    /// The first of them, each with its number; see [`WORDS`].
-    numbers: HashMap<String, u32>,
-    is_unspaced: bool,
-}
-
-/// More words of one question are not told apart.
-const WORDS: usize = 64;
-
-impl QuestionWords {
-    /// The words of `question` by their beginnings, its numbers, and its pairs of characters where words have
-    /// no spaces between them.
-    pub fn of(question: &str) -> Self {
-        let mut numbers = HashMap::new();
-        for_words(question, |word| {
-            if numbers.len() < WORDS {
-                let next = numbers.len() as u32;
-                numbers.entry(word.to_owned()).or_insert(next);
-            }
-        });
-        Self { numbers, is_unspaced: question.chars().any(is_unspaced) }
-    }
-
-    /// Which of them occur in `text`: a bit each.
-    pub fn found_in(&self, text: &str) -> u64 {
-        let mut found = 0;
-        for_words(text, |word| {
-            if let Some(number) = self.numbers.get(word) {
-                found |= 1 << number;
-            }
-        });
-        found
-    }
-}
-
-/// What a search by words counts, from 0 to 1, that found texts with these words of the question, best first:
-/// little where hardly any occur in the best of them, as where they are in another language.
-pub fn words_weight(question: &QuestionWords, found: impl IntoIterator<Item = u64>) -> f32 {
-    let (nothing, full) = if question.is_unspaced { SHARES_OF_PAIRS } else { SHARES };
-    if question.numbers.is_empty() {
+/// What a search by words counts, from 0 to 1, that found `texts` for `query`: little where hardly any of its
+/// words occur in the best of them, as where they are in another language.
+pub fn words_weight<'a>(query: &str, texts: impl IntoIterator<Item = &'a str>) -> f32 {
+    let (nothing, full) = if query.chars().any(is_unspaced) { SHARES_OF_PAIRS } else { SHARES };
+    let query = words(query);
+    if query.is_empty() {
         return 1.0;
     }
-    let share = |found: u64| found.count_ones() as f32 / question.numbers.len() as f32;
-    let mut shares: Vec<f32> = found.into_iter().map(share).collect();
+    let share = |text| query.intersection(&words(text)).count() as f32 / query.len() as f32;
+    let mut shares: Vec<f32> = texts.into_iter().map(share).collect();
     shares.sort_unstable_by(|a, b| b.total_cmp(a));
     shares.truncate(TEXTS);
     let mean = shares.iter().sum::<f32>() / shares.len().max(1) as f32;
     ((mean - nothing) / (full - nothing)).clamp(0.0, 1.0)
-}
-
-/// Lifts passages by those words of the question that they lack and other passages of their document have,
-/// each by how few of the documents have it, and puts them in order. `of` says which document a chunk belongs
-/// to, and which of the words it has itself.
-pub fn lift_by_document(
-    fused: &mut [Fused],
-    of: impl Fn(ChunkId) -> Option<(DocumentId, u64)>,
-    unit: f32,
-) {
-    let mut documents: HashMap<DocumentId, u64> = HashMap::new();
-    for (document, words) in fused.iter().filter_map(|fused| of(fused.chunk)) {
-        *documents.entry(document).or_default() |= words;
-    }
-    let weights: Vec<f32> = (0..WORDS)
-        .map(|word| documents.values().filter(|words| *words >> word & 1 == 1).count())
-        .map(|having| if having == 0 { 0.0 } else { (documents.len() as f32 / having as f32).ln() })
-        .collect();
-    let weight = |words: u64| {
-        let weights = weights.iter().enumerate();
-        weights.filter(|(word, _)| words >> word & 1 == 1).map(|(_, weight)| weight).sum::<f32>()
-    };
-    let all = weight(u64::MAX);
-    if all <= 0.0 {
-        return;
-    }
-    for fused in fused.iter_mut() {
-        if let Some((document, own)) = of(fused.chunk) {
-            let others = documents.get(&document).map_or(0, |words| words & !own);
-            fused.score += unit * weight(others) / all;
-        }
-    }
-    in_order(fused);
 }
 
 /// Whether it is of a script without spaces between words, as in East and South-East Asia, or with particles that
@@ -168,9 +96,9 @@ fn is_unspaced(c: char) -> bool {
     c.is_alphanumeric() && (others || is_cjk(c))
 }
 
-/// Calls `each` with the words of a text by their beginnings, its numbers, and its pairs of characters where
-/// words have no spaces between them; in lower case.
-fn for_words(text: &str, mut each: impl FnMut(&str)) {
+/// The words of a text by their beginnings, its numbers, and its pairs of characters where words have no spaces
+/// between them.
+fn words(text: &str) -> HashSet<String> {
     #[derive(PartialEq, Clone, Copy)]
     enum Kind {
         Letter,
@@ -183,22 +111,18 @@ fn for_words(text: &str, mut each: impl FnMut(&str)) {
         c if c.is_numeric() => Some(Kind::Digit),
         _ => Some(Kind::Letter),
     };
+    let mut words = HashSet::new();
     let lower: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
-    let mut word = String::new();
-    let mut say = |characters: &[char]| {
-        word.clear();
-        word.extend(characters);
-        each(&word);
-    };
     for run in lower.chunk_by(|a, b| kind(*a) == kind(*b)) {
         match kind(run[0]) {
-            Some(Kind::Letter) => say(&run[..run.len().min(STEM_CHARACTERS)]),
-            Some(Kind::Digit) => say(run),
-            Some(Kind::Unspaced) if run.len() == 1 => say(run),
-            Some(Kind::Unspaced) => run.windows(2).for_each(&mut say),
+            Some(Kind::Letter) => words.extend([run.iter().take(STEM_CHARACTERS).collect()]),
+            Some(Kind::Digit) => words.extend([run.iter().collect()]),
+            Some(Kind::Unspaced) if run.len() == 1 => words.extend([run.iter().collect()]),
+            Some(Kind::Unspaced) => words.extend(run.windows(2).map(|pair| pair.iter().collect())),
             None => {}
         }
     }
+    words
 }
 
 /// Fuses `legs` into one order, best first. Equal scores are ordered by the best rank in any leg, then
@@ -224,12 +148,6 @@ pub fn fuse(legs: &[Leg]) -> Vec<Fused> {
             Fused { chunk, score, places }
         })
         .collect();
-    in_order(&mut fused);
-    fused
-}
-
-/// Best first, as [`fuse`] says.
-fn in_order(fused: &mut [Fused]) {
     let ranks = |fused: &Fused| -> Vec<u32> {
         fused.places.iter().map(|place| place.map_or(u32::MAX, |place| place.rank)).collect()
     };
@@ -240,6 +158,7 @@ fn in_order(fused: &mut [Fused]) {
         let score = !(bits ^ (((bits >> 31) as u32) >> 1) as i32);
         (score, ranks.iter().min().copied(), ranks, fused.chunk)
     });
+    fused
 }
 
 #[cfg(test)]
@@ -325,44 +244,9 @@ mod tests {
             ("?!", &["anything"], 1.0),
         ];
         for (query, texts, expected) in cases {
-            let question = QuestionWords::of(query);
-            let found = texts.iter().map(|text| question.found_in(text));
-            let weight = words_weight(&question, found);
+            let weight = words_weight(query, texts.iter().copied());
             assert!((weight - expected).abs() < 1e-5, "{query} in {texts:?}: {weight}");
         }
-    }
-
-    #[test]
-    fn what_other_passages_of_a_document_have_lifts_it() {
-        let question = QuestionWords::of("What was the revenue of Acme in 2021?");
-        // The covers, and pages that are alike.
-        let texts = [
-            (1, "Acme, annual report 2021"),
-            (1, "The revenue was 5 million."),
-            (2, "Acme, annual report 2020"),
-            (2, "The revenue was 6 million."),
-            (3, "Brown, annual report 2021"),
-            (3, "The revenue was 7 million."),
-        ];
-        let found = |order: &[i64], lifts: bool| {
-            let matches: Vec<(i64, f32)> = order.iter().map(|&id| (id, 2.0)).collect();
-            let mut fused = fuse(&[leg(1.0, &matches)]);
-            if lifts {
-                let of = |chunk: ChunkId| {
-                    let (document, text) = texts[chunk.0 as usize];
-                    Some((DocumentId(document), question.found_in(text)))
-                };
-                lift_by_document(&mut fused, of, 1.0);
-            }
-            fused.iter().map(|fused| fused.chunk.0).collect::<Vec<_>>()
-        };
-        let alike = [3, 5, 1, 0, 2, 4];
-        assert_eq!(found(&alike, false), alike);
-        // The page of the document that has the name and the year comes first.
-        assert_eq!(found(&alike, true)[0], 1);
-        // Nothing is lifted where there is one document, or only single passages.
-        assert_eq!(found(&[1, 0], true), [1, 0]);
-        assert_eq!(found(&[4, 1], true), [4, 1]);
     }
 
     #[test]

@@ -21,18 +21,15 @@ use lectern_app::{
 };
 use lectern_domain::{
     Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
-    ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk, Embedder, IndexError, IndexStore,
-    IndexedChunk, LineUnit, ModelError, Scope, Source, TokenUsage,
+    ChunkMatch, DocumentId, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk,
+    LineUnit, ModelError, Scope, Source, TokenUsage,
 };
-use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{
-    MemberIdentity, ReadDocument, ReadFailure, identify_member, read_document, unlock_document,
-    unpack_member,
-};
-use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+
+mod common;
+use common::LocalReader;
 
 /// Finds chunks by how many of the query's words they hold.
 #[derive(Default)]
@@ -166,37 +163,6 @@ impl ChatModel for Repeater {
         let usage = TokenUsage { prompt: 10, completion: 5 };
         let deltas = [Ok(ChatDelta::Text(said.join(" "))), Ok(ChatDelta::Done(usage))];
         Ok(stream::iter(deltas).boxed())
-    }
-}
-
-struct LocalReader;
-
-#[async_trait]
-impl DocumentReader for LocalReader {
-    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
-        identify_member(path)
-    }
-
-    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
-        unpack_member(path)
-    }
-
-    async fn read(
-        &mut self,
-        path: &Path,
-        kind: DocumentKind,
-        recognised: Vec<RecognisedPage>,
-    ) -> Result<ReadDocument, ReadFailure> {
-        read_document(path, kind, &recognised)
-    }
-
-    async fn unlock(
-        &mut self,
-        path: &Path,
-        kind: DocumentKind,
-        password: &str,
-    ) -> Result<ReadDocument, ReadFailure> {
-        unlock_document(path, kind, password)
     }
 }
 

@@ -14,18 +14,15 @@ use lectern_app::{
     ModelParts, Parts, SearchMode, SearchRequest, Status,
 };
 use lectern_domain::{
-    Access, ChatModel, ChunkId, ChunkIndex, ChunkMatch, DocumentId, DocumentKind, EmbeddedChunk,
-    Embedder, IndexError, IndexStore, IndexedChunk, ModelError, Scope, Source,
+    Access, ChatModel, ChunkId, ChunkIndex, ChunkMatch, DocumentId, EmbeddedChunk, Embedder,
+    IndexError, IndexStore, IndexedChunk, ModelError, Scope, Source,
 };
-use lectern_extract::RecognisedPage;
-use lectern_extract::worker::{
-    MemberIdentity, ReadDocument, ReadFailure, identify_member, read_document, unlock_document,
-    unpack_member,
-};
-use lectern_ingest::DocumentReader;
 use lectern_models::{Downloads, Model, ModelStore, ModelsError, Pace, Places};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+
+mod common;
+use common::LocalReader;
 
 /// Texts of all, and the vectors of one embedder.
 #[derive(Default)]
@@ -124,34 +121,6 @@ impl Source<dyn Embedder> for Numbers {
     }
     async fn get(&self) -> Result<Arc<dyn Embedder>, ModelError> {
         Ok(Arc::new(Self(self.0.clone(), self.1)))
-    }
-}
-
-struct LocalReader;
-
-#[async_trait]
-impl DocumentReader for LocalReader {
-    async fn identify(&mut self, path: &Path) -> Result<MemberIdentity, ReadFailure> {
-        identify_member(path)
-    }
-    async fn unpack(&mut self, path: &Path) -> Result<Vec<u8>, ReadFailure> {
-        unpack_member(path)
-    }
-    async fn read(
-        &mut self,
-        path: &Path,
-        kind: DocumentKind,
-        recognised: Vec<RecognisedPage>,
-    ) -> Result<ReadDocument, ReadFailure> {
-        read_document(path, kind, &recognised)
-    }
-    async fn unlock(
-        &mut self,
-        path: &Path,
-        kind: DocumentKind,
-        password: &str,
-    ) -> Result<ReadDocument, ReadFailure> {
-        unlock_document(path, kind, password)
     }
 }
 
