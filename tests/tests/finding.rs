@@ -231,12 +231,15 @@ fn a_search_keeps_to_languages_and_tags() {
     let miete = files.iter().find(|file| file["path"] == at("miete.md").as_str()).unwrap();
     assert_eq!((&miete["language"], &miete["tags"]), (&json!("de"), &json!(["home", "tax 2023"])));
 
-    // A tag belongs to the path: an edited file keeps it.
+    // A tag belongs to the path: an edited file keeps it, and a moved one takes it along.
     fs::write(folder.join("miete.md"), "Der Mieter zahlt die Miete von 950 Euro jeden Monat.")
         .unwrap();
     assert!(library.run(&["sync"]).status.success());
     assert_eq!(found(&["Miete tag:home lang:de"]), ["miete.md"]);
-    library.json(&["tag", &at("miete.md"), "--remove", "home"]);
+    fs::rename(folder.join("miete.md"), folder.join("moved.md")).unwrap();
+    assert!(library.run(&["sync"]).status.success());
+    assert_eq!(found(&["Miete tag:home lang:de"]), ["moved.md"]);
+    library.json(&["tag", &at("moved.md"), "--remove", "home"]);
     assert_eq!(found(&["Miete tag:home lang:de"]), [""; 0]);
     // What is forgotten leaves no tag.
     library.json(&["remove", folder.to_str().unwrap()]);

@@ -14,12 +14,29 @@ CREATE TABLE tag (
     PRIMARY KEY (path, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tag_by_name ON tag (name);
-CREATE TRIGGER tag_follows AFTER DELETE ON file BEGIN
+CREATE TABLE tag_left (
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    name     TEXT NOT NULL,
+    PRIMARY KEY (document, name)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER tag_leaves AFTER DELETE ON file BEGIN
     INSERT INTO tag SELECT DISTINCT file.path, tag.name FROM tag
         JOIN file ON file.document = old.document AND file.id > old.id
         WHERE tag.path = old.path AND NOT EXISTS
             (SELECT 1 FROM tag AS known WHERE known.path = file.path AND known.name = tag.name);
+    INSERT INTO tag_left SELECT old.document, name FROM tag
+        WHERE path = old.path AND old.document IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM file WHERE document = old.document)
+        AND NOT EXISTS (SELECT 1 FROM tag_left AS known
+            WHERE known.document = old.document AND known.name = tag.name);
     DELETE FROM tag WHERE path = old.path;
+END;
+CREATE TRIGGER tag_follows AFTER UPDATE OF document ON file
+WHEN old.document IS NULL AND new.document IS NOT NULL BEGIN
+    INSERT INTO tag SELECT new.path, name FROM tag_left
+        WHERE document = new.document AND NOT EXISTS
+            (SELECT 1 FROM tag AS known WHERE path = new.path AND known.name = tag_left.name);
+    DELETE FROM tag_left WHERE document = new.document;
 END;
 CREATE TRIGGER tag_of_folder AFTER DELETE ON folder BEGIN
     DELETE FROM tag WHERE path = old.path

@@ -1,5 +1,5 @@
 //! What a person calls files: tags of a file, or of all files below a folder. They belong to the path, so that
-//! a file keeps them when it is edited.
+//! a file keeps them when it is edited, and a file that is moved takes them along.
 
 use rusqlite::params;
 

@@ -881,3 +881,33 @@ fn the_members_of_an_archive_are_files_while_it_is_there() {
     catalog.drop_unused_documents().unwrap();
     assert_eq!(catalog.remains("/f").unwrap().documents, 0);
 }
+
+#[test]
+fn a_moved_file_takes_its_tags_along_whichever_end_is_seen_first() {
+    let tags = |catalog: &Catalog, path: &str| catalog.tags_at(path).unwrap();
+    let home = ["home".to_owned()];
+    for both_at_once in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let catalog = library(directory.path(), &[("/f/old.md", "Words.")]);
+        let folder = catalog.folders().unwrap()[0].id;
+        catalog.tag("/f/old.md", &home, &[]).unwrap();
+        if !both_at_once {
+            // The new path is seen, and read, before the old one is missed.
+            look(&catalog, folder, "/f", &[found("/f/old.md", 1), found("/f/new.md", 1)]).unwrap();
+            read(&catalog, take(&catalog), "Words.");
+            assert_eq!(tags(&catalog, "/f/new.md"), [""; 0], "a copy has tags of its own");
+        }
+        look(&catalog, folder, "/f", &[found("/f/new.md", 1)]).unwrap();
+        if both_at_once {
+            read(&catalog, take(&catalog), "Words.");
+        }
+        assert_eq!(tags(&catalog, "/f/new.md"), home, "both at once: {both_at_once}");
+        assert_eq!(tags(&catalog, "/f/old.md"), [""; 0]);
+        // Gone for good, it leaves nothing to what comes later.
+        look(&catalog, folder, "/f", &[]).unwrap();
+        catalog.drop_unused_documents().unwrap();
+        look(&catalog, folder, "/f", &[found("/f/later.md", 2)]).unwrap();
+        read(&catalog, take(&catalog), "Words.");
+        assert_eq!(tags(&catalog, "/f/later.md"), [""; 0]);
+    }
+}
