@@ -9,7 +9,7 @@ use std::{
 
 use lectern_answer::{
     Passage,
-    fusion::{Fused, Leg, LegPlace, QuestionWords, fuse, lift_by_document, words_weight},
+    fusion::{Fused, Leg, LegPlace, fuse, words_weight},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
@@ -36,10 +36,6 @@ const QUOTED_CANDIDATES: usize = 1_000;
 /// `docs/benchmarks.md`.
 const LEXICAL_UNIT: f32 = 20.0;
 
-/// What the words of the question that only other passages of a document have are worth at most, as a part of
-/// the embedder's whole spread. Measured; see `docs/benchmarks.md`.
-const DOCUMENT_UNIT: f32 = 1.0;
-
 /// So many of what words found tell whether they are in the question's language.
 const WEIGHED: usize = 10;
 
@@ -52,14 +48,11 @@ const LONGEST_JOINED: u32 = 2_000;
 /// Longer queries are cut: nothing a person types is longer.
 const LONGEST_QUERY: usize = 4_000;
 
-/// The steps of a search, for measurements of what each brings.
+/// The steps of a search. All of them are taken, but in measurements of what each brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SearchPlan {
     /// Words count by how many of the question's occur.
     pub weighs_words: bool,
-    /// What other passages of a document have lifts its passages. Not done by itself: it costs more
-    /// in short documents than it brings in long ones.
-    pub lifts: bool,
     /// Neighbours become one passage.
     pub joins_neighbours: bool,
     /// A text is listed once, and one document does not fill the list.
@@ -68,7 +61,7 @@ pub struct SearchPlan {
 
 impl Default for SearchPlan {
     fn default() -> Self {
-        Self { weighs_words: true, lifts: false, joins_neighbours: true, varies: true }
+        Self { weighs_words: true, joins_neighbours: true, varies: true }
     }
 }
 
@@ -247,15 +240,14 @@ impl App {
         let records = self.catalog().chunks(&Vec::from_iter(ids), &asked.filter)?;
         let records: HashMap<ChunkId, ChunkRecord> =
             records.into_iter().map(|record| (record.id, record)).collect();
-        let question = QuestionWords::of(&asked.query.text);
         let weight = if asked.vector.is_some() && asked.plan.weighs_words {
             let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
             // The text alone: names of files are often in another language than what is in them.
-            words_weight(&question, best.map(|record| question.found_in(&record.chunk.text)))
+            words_weight(&asked.query.text, best.map(|record| record.chunk.text.as_str()))
         } else {
             1.0
         };
-        let mut fused = fuse(&[
+        let fused = fuse(&[
             Leg {
                 unit: LEXICAL_UNIT,
                 asked: candidates,
@@ -271,13 +263,6 @@ impl App {
                 nothing: None,
             },
         ]);
-        if asked.plan.lifts {
-            let words: HashMap<ChunkId, (DocumentId, u64)> = records
-                .values()
-                .map(|record| (record.id, (record.document, words_of(&question, record))))
-                .collect();
-            lift_by_document(&mut fused, |chunk| words.get(&chunk).copied(), DOCUMENT_UNIT);
-        }
         Ok((fused, records))
     }
 
@@ -320,15 +305,6 @@ impl App {
             .map(|PageRect { page, x0, y0, x1, y1 }| Rect { page, x0, y0, x1, y1 })
             .collect())
     }
-}
-
-/// Which words of the question stand in a chunk, the headings above it, or the name and title of its document.
-fn words_of(question: &QuestionWords, record: &ChunkRecord) -> u64 {
-    let name = Path::new(&record.path).file_stem().unwrap_or_default().to_string_lossy();
-    let title = record.title.as_deref().unwrap_or_default();
-    let parts = record.chunk.heading.iter().map(String::as_str);
-    let parts = parts.chain([&*name, title, &record.chunk.text]);
-    parts.fold(0, |found, part| found | question.found_in(part))
 }
 
 /// A chunk as evidence.

@@ -150,9 +150,6 @@ pub enum Command {
         /// Leave a step of the search out, to measure what it brings.
         #[arg(long, hide = true, value_enum, value_delimiter = ',')]
         without: Vec<Step>,
-        /// Lift passages by what others of their document have; see `docs/benchmarks.md`.
-        #[arg(long)]
-        lifting: bool,
     },
     /// List the conversations, show one, rate answers, or save the rated ones.
     Conversations {

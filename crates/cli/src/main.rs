@@ -159,14 +159,13 @@ async fn execute(
                     .await?;
             if json { output::json(&report) } else { output::answers(&report) }
         }
-        Command::Eval { set, mode, save, baseline, across, without, lifting, .. } => {
+        Command::Eval { set, mode, save, baseline, across, without, .. } => {
             let baseline = baseline.as_deref().map(Report::read).transpose()?;
             app.add(&[lectern_eval::corpus(&set)?]).await?;
             work(app, false, false, quiet, cancel).await?;
             let has = |step| !without.contains(&step);
             let plan = SearchPlan {
                 weighs_words: has(Step::Weighing),
-                lifts: lifting,
                 joins_neighbours: has(Step::Joining),
                 varies: has(Step::Variety),
             };
