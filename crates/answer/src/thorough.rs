@@ -12,6 +12,10 @@ use crate::sentences::split;
 use crate::support::{Checker, Support};
 use crate::{Answer, AnswerInput, AnswerOptions, Passage, answer};
 
+/// To be raised whenever what a document is asked, or what is kept of the reply, changes: findings that were kept
+/// are then read anew.
+pub const FINDINGS_VERSION: u32 = 1;
+
 /// A document is left out where a yes is less likely: one alone seldom answers a question about all of
 /// them, and what is not borne out is not kept anyway.
 const MIN_EVIDENCE: f32 = 0.002;

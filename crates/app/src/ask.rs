@@ -9,7 +9,7 @@ use lectern_answer::{
     condense::{Turn, standalone_question, stands_alone},
     prompt,
     support::Support,
-    thorough::{Findings, wants_everything},
+    thorough::{FINDINGS_VERSION, Findings, wants_everything},
 };
 use lectern_catalog::{FileState, ScopeFilter};
 use lectern_domain::{CharRange, ChatModel, ConversationId, DocumentId, ErrorCode, TokenUsage};
@@ -500,7 +500,9 @@ impl App {
 /// What the findings in a document depend on besides its content.
 fn finding_key(model: &str, question: &str, options: &AnswerOptions) -> String {
     let AnswerOptions { manner, instructions, prompt_tokens, temperature, .. } = options;
-    format!("{model}\n{prompt_tokens} {temperature} {manner:?}\n{instructions}\n{question}")
+    format!(
+        "{FINDINGS_VERSION} {model}\n{prompt_tokens} {temperature} {manner:?}\n{instructions}\n{question}"
+    )
 }
 
 /// A question to all documents in scope.
