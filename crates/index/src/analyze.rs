@@ -5,6 +5,10 @@
 //! between words, and Korean, whose particles stick to its words, become overlapping pairs of
 //! characters, which is the usual way to find Chinese without a dictionary: a
 //! dictionary may cut the query and the text differently, pairs cannot.
+//!
+//! Words that only build the sentence of a query count less. Where they are in most texts BM25 knows by
+//! itself that they say little, but not where the texts are in several languages, or where those of a
+//! question (`when`, `吗`) hardly occur in texts that answer it.
 
 use std::collections::HashSet;
 
@@ -26,36 +30,118 @@ const QUERY_TERMS: usize = 256;
 /// ways of writing them.
 const FUNCTION_CHARACTERS: &str = "的了在是和与與及或之于於以其这這那有也就都而着著被把对對从從到由让讓吗嗎呢吧啊什么麼哪些谁誰几幾个個多少怎如何为為";
 
+/// Pairs of Hiragana that do the same in Japanese, where they are not a part of a word.
+const FUNCTION_PAIRS: [&str; 84] = [
+    "です", "ます", "でし", "まし", "した", "する", "して", "され", "れる", "れた", "られ", "いる",
+    "いた", "いて", "てい", "ある", "あり", "あっ", "った", "って", "なる", "なり", "なっ", "から",
+    "まで", "より", "など", "ので", "のに", "には", "では", "とは", "にお", "おい", "おけ", "ける",
+    "ても", "でも", "だっ", "この", "その", "あの", "どの", "これ", "それ", "あれ", "どれ", "ここ",
+    "そこ", "どこ", "なに", "なん", "いつ", "だれ", "どう", "どん", "うし", "とい", "いう", "いっ",
+    "こと", "もの", "よう", "ため", "につ", "つい", "によ", "よる", "よっ", "すか", "たか", "るか",
+    "のか", "のは", "のが", "たの", "るの", "さい", "せん", "ませ", "しょ", "ょう", "うか", "たち",
+];
+
 /// The terms of a text, in order, separated by single spaces.
 pub(crate) fn text_terms(text: &str) -> String {
-    terms(text, Side::Text).join(" ")
+    terms(text, Side::Text, &Stemmers::of(text)).join(" ")
 }
+
+/// What a term of a query counts, in parts of [`ASKED_FOR`]. Measured; see `docs/benchmarks.md`.
+type Weight = usize;
+
+/// A term that is asked for.
+const ASKED_FOR: Weight = 3;
+
+/// A pair of characters of which one only builds the sentence.
+const HALF: Weight = 2;
+
+/// A word or a pair that only builds the sentence.
+const FUNCTION: Weight = 1;
+
+/// A Han character beside the pairs it is in. It finds what they miss, where a word is shortened or
+/// split, and says less.
+const CHARACTER: Weight = 1;
 
 /// What a query is searched by. Every character of the query is text, none is syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct QueryTerms {
-    /// The distinct terms, separated by single spaces; empty when there is none.
-    pub(crate) terms: String,
-    /// Its Han characters one by one, likewise. They find what the pairs miss, where a word is
-    /// shortened or split, and say less.
-    pub(crate) characters: String,
+pub(crate) struct QueryTerms(Vec<(String, Weight)>);
+
+impl QueryTerms {
+    /// Whether there is no term, so that nothing can be found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How often the terms with the highest weight occur in [`repeated`](Self::repeated), and so how
+    /// many times too high its scores are.
+    pub(crate) fn scale(&self) -> usize {
+        let highest = self.0.iter().map(|(_, weight)| *weight).max().unwrap_or(1);
+        if self.0.iter().all(|(_, weight)| *weight == highest) { 1 } else { highest }
+    }
+
+    /// The terms, separated by single spaces, each as often as it counts: BM25 adds up what each
+    /// occurrence is worth, so that one search weighs them all.
+    pub(crate) fn repeated(&self) -> String {
+        let all_count_the_same = self.scale() == 1;
+        let repeated = self.0.iter().flat_map(|(term, weight)| {
+            std::iter::repeat_n(term.as_str(), if all_count_the_same { 1 } else { *weight })
+        });
+        repeated.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// The terms of a query.
 pub(crate) fn query_terms(query: &str) -> QueryTerms {
-    let of_function = |term: &str| term.chars().all(|c| FUNCTION_CHARACTERS.contains(c));
-    let mut terms = distinct(terms(query, Side::Query));
+    let stemmers = Stemmers::of(query);
+    let of_function = |c: char| FUNCTION_CHARACTERS.contains(c);
+    let only_build = words_of_function(query, &stemmers);
+    let only_build: HashSet<String> =
+        only_build.iter().flat_map(|word| terms(word, Side::Query, &stemmers)).collect();
+    let weight = |term: &str| match term {
+        term if only_build.contains(term) || FUNCTION_PAIRS.contains(&term) => FUNCTION,
+        term if term.chars().all(of_function) => FUNCTION,
+        term if is_pair(term) && term.chars().any(of_function) => HALF,
+        _ => ASKED_FOR,
+    };
+    let mut terms: Vec<(String, Weight)> = distinct(terms(query, Side::Query, &stemmers))
+        .into_iter()
+        .map(|term| {
+            let weight = weight(&term);
+            (term, weight)
+        })
+        .collect();
     // A query of nothing else is meant.
-    if !terms.iter().all(|term| of_function(term)) {
-        terms.retain(|term| !of_function(term));
+    if terms.iter().all(|(_, weight)| *weight == FUNCTION) {
+        terms.iter_mut().for_each(|(_, weight)| *weight = ASKED_FOR);
+        return QueryTerms(terms);
     }
     let characters = terms
         .iter()
-        .filter(|term| term.chars().nth(1).is_some())
-        .flat_map(|term| term.chars())
-        .filter(|&c| is_han(c) && !FUNCTION_CHARACTERS.contains(c));
+        .filter(|(term, weight)| is_pair(term) && *weight > FUNCTION)
+        .flat_map(|(term, _)| term.chars())
+        .filter(|&c| is_han(c) && !of_function(c));
     let characters = distinct(characters.map(String::from).collect());
-    QueryTerms { terms: terms.join(" "), characters: characters.join(" ") }
+    terms.extend(characters.into_iter().map(|character| (character, CHARACTER)));
+    QueryTerms(terms)
+}
+
+/// Whether the term is two characters of a script without spaces.
+fn is_pair(term: &str) -> bool {
+    term.chars().next().is_some_and(is_unspaced) && term.chars().count() == 2
+}
+
+/// The words of a query, between its spaces, that only build its sentence in its language.
+fn words_of_function(query: &str, stemmers: &Stemmers) -> Vec<String> {
+    let is_shouted = !query.chars().any(char::is_lowercase);
+    let words = query.split_whitespace().filter_map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        // WHO and IT are names.
+        let is_name =
+            !is_shouted && word.chars().count() > 1 && !word.chars().any(char::is_lowercase);
+        let word = word.replace('’', "'").to_lowercase();
+        (!is_name).then(|| word.strip_suffix("'s").unwrap_or(&word).to_owned())
+    });
+    stemmers.function_words(words.collect())
 }
 
 /// The first [`QUERY_TERMS`] of them, each once.
@@ -75,8 +161,7 @@ enum Side {
     Query,
 }
 
-fn terms(text: &str, side: Side) -> Vec<String> {
-    let stemmers = Stemmers::of(text);
+fn terms(text: &str, side: Side, stemmers: &Stemmers) -> Vec<String> {
     let characters: Vec<char> = text.nfkc().filter(|&character| !is_invisible(character)).collect();
     let mut terms = Vec::new();
     let mut position = 0;
@@ -84,7 +169,7 @@ fn terms(text: &str, side: Side) -> Vec<String> {
         if is_unspaced(character) {
             position = unspaced_run(&characters, position, side, &mut terms);
         } else if is_word(character) {
-            position = compound(&characters, position, &stemmers, &mut terms);
+            position = compound(&characters, position, stemmers, &mut terms);
         } else {
             position += 1;
         }
@@ -336,30 +421,58 @@ mod tests {
             ("يدفع المستأجرون الإيجار في اليوم الأول من كل شهر.", "متى يدفع المستأجر؟", "يدفع"),
         ];
         for (text, query, term) in cases {
-            for terms in [text_terms(text), query_terms(query).terms] {
+            for terms in [text_terms(text), query_terms(query).repeated()] {
                 assert!(terms.split(' ').any(|other| other == term), "{term} in {terms}");
             }
         }
     }
 
     #[test]
-    fn a_query_has_distinct_terms_and_no_single_characters_unless_it_is_one() {
-        let cases = [
-            ("", "", ""),
-            ("\"AND (", "and", ""),
-            ("* : \" ( ) ~ ^ \\ [ ] { }", "", ""),
-            ("rent rents Rent", "rent", ""),
-            ("违约金", "违约 约金", "违 约 金"),
-            ("税", "税", ""),
-            ("税 率", "税 率", ""),
-            // What only makes it a question is left out, unless there is nothing else.
-            ("违约金是多少", "违约 约金 金是", "违 约 金"),
-            ("是什么", "是什 什么", ""),
-            ("ライセンスの期限", "ライ イセ セン ンス スの の期 期限", "期 限"),
+    fn a_query_has_distinct_terms_that_count_by_what_they_say() {
+        // What counts whole; half; least.
+        let cases: &[(&str, [&str; 3])] = &[
+            ("", ["", "", ""]),
+            ("* : \" ( ) ~ ^ \\ [ ] { }", ["", "", ""]),
+            ("rent rents Rent", ["rent", "", ""]),
+            ("Who pays the rent, and when?", ["pay rent", "", "who the and when"]),
+            ("What's the tenant's name?", ["tenant name", "", "what the"]),
+            // There is nothing else.
+            ("\"AND (", ["and", "", ""]),
+            ("What is it?", ["what is it", "", ""]),
+            ("是什么", ["是什 什么", "", ""]),
+            ("What does the WHO recommend?", ["who recommend", "", "what doe the"]),
+            ("WHO PAYS THE RENT", ["pay rent", "", "who the"]),
+            ("Wie hoch ist die Miete für das Haus?", ["hoch miet haus", "", "wie ist die fur das"]),
+            ("Quel est le loyer de la maison ?", ["est loi loyer maison", "", "quel le de la"]),
+            ("违约金", ["违约 约金", "", "违 约 金"]),
+            ("税", ["税", "", ""]),
+            ("税 率", ["税 率", "", ""]),
+            ("违约金是多少", ["违约 约金", "金是", "是多 多少 违 约 金"]),
+            ("税是多少", ["", "税是", "是多 多少 税"]),
+            ("ライセンスの期限", ["ライ イセ セン ンス スの の期 期限", "", "期 限"]),
+            ("期限はいつですか", ["期限 限は はい つで", "", "いつ です すか 期 限"]),
         ];
-        for (query, terms, characters) in cases {
-            let found = query_terms(query);
-            assert_eq!((&*found.terms, &*found.characters), (terms, characters), "{query:?}");
+        for (query, expected) in cases {
+            let QueryTerms(terms) = query_terms(query);
+            let of_weight = |weight| {
+                let terms = terms.iter().filter(|(_, of)| *of == weight);
+                terms.map(|(term, _)| term.as_str()).collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!([ASKED_FOR, HALF, FUNCTION].map(of_weight), *expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_term_is_there_as_often_as_it_counts() {
+        let cases = [
+            ("rent due", "rent due", 1),
+            ("the rent", "the rent rent rent", 3),
+            ("what is it", "what is it", 1),
+            ("税是多少", "税是 税是 是多 多少 税", 2),
+        ];
+        for (query, repeated, scale) in cases {
+            let terms = query_terms(query);
+            assert_eq!((&*terms.repeated(), terms.scale()), (repeated, scale), "{query:?}");
         }
     }
 
@@ -376,7 +489,7 @@ mod tests {
         for (query, text) in cases {
             let text_terms = text_terms(text);
             let found = query_terms(query)
-                .terms
+                .repeated()
                 .split(' ')
                 .any(|term| text_terms.split(' ').any(|other| other == term));
             assert!(found, "{query:?} in {text:?}");
@@ -387,8 +500,8 @@ mod tests {
     fn endless_words_and_endless_queries_are_cut() {
         let word = "x".repeat(10_000);
         assert_eq!(text_terms(&word).len(), WORD_CHARACTERS);
-        assert_eq!(text_terms(&word), query_terms(&word).terms);
+        assert_eq!(text_terms(&word), query_terms(&word).repeated());
         let page: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
-        assert_eq!(query_terms(&page.join(" ")).terms.split(' ').count(), QUERY_TERMS);
+        assert_eq!(query_terms(&page.join(" ")).repeated().split(' ').count(), QUERY_TERMS);
     }
 }

@@ -11,9 +11,7 @@ use lancedb::arrow::arrow_array::{
     ArrayRef, FixedSizeListArray, Float32Array, Int64Array, RecordBatch, StringArray,
 };
 use lancedb::arrow::arrow_schema::{ArrowError, DataType, Field, Schema};
-use lancedb::index::scalar::{
-    BooleanQuery, FtsQuery, FullTextSearchQuery, MatchQuery, Occur, Operator,
-};
+use lancedb::index::scalar::{FtsQuery, FullTextSearchQuery, MatchQuery, Operator};
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lectern_domain::{
     ChunkId, ChunkIndex, ChunkMatch, DocumentId, EmbeddedChunk, IndexError, IndexedChunk, Scope,
@@ -33,9 +31,6 @@ const FORM: &str = "3";
 const VECTORS: &str = "vectors_";
 
 const MIB: usize = 1 << 20;
-
-/// What a Han character counts beside a pair of them.
-const CHARACTER_WEIGHT: f32 = 0.25;
 
 /// The most documents or chunks, or ranges of them, that one filter names.
 const FILTER_RANGES: usize = 5_000;
@@ -159,7 +154,7 @@ impl LanceIndex {
     /// What a query is searched by, the terms of the table's rows, separated by spaces; so that another
     /// program can ask the same of the same table.
     pub fn terms(query: &str) -> String {
-        analyze::query_terms(query).terms
+        analyze::query_terms(query).repeated()
     }
 
     /// The bytes that the index takes on disk, older versions included.
@@ -317,7 +312,7 @@ impl LanceIndex {
             let scores = batch.column(2).as_primitive::<Float32Type>().values();
             for ((&chunk, &document), &score) in chunks.iter().zip(documents).zip(scores) {
                 let score = match search {
-                    Search::Terms(_) => score,
+                    Search::Terms(terms) => score / terms.scale() as f32,
                     Search::Vector(_) => vectors::cosine(score),
                 };
                 rows.push(FoundRow {
@@ -405,7 +400,7 @@ impl ChunkIndex for LanceIndex {
         scope: &Scope,
     ) -> Result<Vec<ChunkMatch>, IndexError> {
         let terms = analyze::query_terms(query);
-        if terms.terms.is_empty() {
+        if terms.is_empty() {
             return Ok(Vec::new());
         }
         Box::pin(self.best(Search::Terms(&terms), k, scope)).await
@@ -448,20 +443,12 @@ impl ChunkIndex for LanceIndex {
 }
 
 /// Any of the terms, by BM25.
-fn lexical_query(query: &QueryTerms) -> FtsQuery {
-    let any_of = |terms: &str, weight| {
-        MatchQuery::new(terms.to_string())
-            .with_column(Some(TERMS.to_string()))
-            .with_fuzziness(Some(0))
-            .with_operator(Operator::Or)
-            .with_boost(weight)
-    };
-    let terms = any_of(&query.terms, 1.0);
-    if query.characters.is_empty() {
-        return terms.into();
-    }
-    let characters = any_of(&query.characters, CHARACTER_WEIGHT);
-    BooleanQuery::new([(Occur::Should, terms.into()), (Occur::Should, characters.into())]).into()
+fn lexical_query(terms: &QueryTerms) -> FtsQuery {
+    MatchQuery::new(terms.repeated())
+        .with_column(Some(TERMS.to_string()))
+        .with_fuzziness(Some(0))
+        .with_operator(Operator::Or)
+        .into()
 }
 
 /// What the table of texts and the table of vectors are to be.
