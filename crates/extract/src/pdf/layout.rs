@@ -152,8 +152,8 @@ fn fragments(glyphs: &[Placed]) -> Vec<Fragment> {
                 let size = last.size.max(glyph.size);
                 let forward = glyph.u0 - last.u1;
                 let backward = last.u0 - glyph.u1;
-                // A letter may reach far over the next one, or have no width in a broken font.
-                let next = (forward > -0.5 * size || glyph.u0 >= last.u0) && forward < size;
+                // A letter may reach far over the next one, or be of any width in a broken font.
+                let next = (forward > -size || glyph.u0 >= last.u0) && forward < size;
                 let next_rtl = (is_rtl(last.c) || is_rtl(glyph.c))
                     && backward > -0.5 * size
                     && backward < size;

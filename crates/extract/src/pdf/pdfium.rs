@@ -311,10 +311,12 @@ const MARKS: usize = 4;
 fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -> Vec<Glyph> {
     let mut found: Vec<Found> = Vec::new();
     let mut apart = true;
+    let mut blank = false;
     let mut high_surrogate = None;
     for char in chars {
         if char.is_generated().unwrap_or(false) {
             apart = true;
+            blank |= char.unicode_value() == u32::from(' ');
             continue;
         }
         let c = match char.unicode_value() {
@@ -334,16 +336,16 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
         let Some(glyph) = measure(&char, c, apart) else { continue };
         if !glyph.overhangs
             && let Some(last) = found.iter_mut().rev().take(MARKS).find(|glyph| !glyph.overhangs)
-            && let Some(gap) = gap_between(last, &glyph)
+            && let Some(gap) = gap_between(last, &glyph, blank)
         {
             if apart {
-                let blank = blank_after(last, gap);
-                found.push(blank);
+                let space = blank_after(last, gap);
+                found.push(space);
             } else {
                 last.advance += gap;
             }
         }
-        apart = false;
+        (apart, blank) = (false, false);
         match found.last_mut() {
             // The pieces of a ligature have one place.
             Some(last)
@@ -373,13 +375,15 @@ fn glyphs<'a>(frame: &Frame, chars: impl Iterator<Item = PdfPageTextChar<'a>>) -
 
 /// How far apart two glyphs of a line stand, in text from left to right. The library knows the
 /// font's spaces and the letters' spacing, so that it tells better than the layout could
-/// whether that is a space.
-fn gap_between(last: &Found, next: &Found) -> Option<f32> {
+/// whether that is a space; where it puts a `blank`, a font whose widths are wrong may have the
+/// glyphs lie on each other.
+fn gap_between(last: &Found, next: &Found, blank: bool) -> Option<f32> {
     let (dx, dy) = (next.origin.0 - last.origin.0, next.origin.1 - last.origin.1);
     let gap = dx * last.along.0 + dy * last.along.1 - last.advance;
     let same_line = (dx * last.up.0 + dy * last.up.1).abs() < 0.3 * last.size;
     let rtl = [last, next].iter().any(|glyph| glyph.text.chars().any(is_rtl));
-    (same_line && !rtl && gap > 0.1 * last.size && gap < last.size).then_some(gap)
+    let least = if blank { -1.0 } else { 0.1 };
+    (same_line && !rtl && gap > least * last.size && gap < last.size).then_some(gap.max(0.0))
 }
 
 fn blank_after(last: &Found, gap: f32) -> Found {
