@@ -210,6 +210,21 @@ describe('where to look', () => {
     await page.getByText('All documents').waitFor();
   });
 
+  it('is chosen by tag and language', async () => {
+    const { page } = await open('library=kinds&speed=20');
+    await page.getByTestId('scope').click();
+    await page.getByRole('checkbox', { name: '2026' }).check();
+    await page.getByRole('checkbox', { name: 'English' }).check();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Do not restrict to English' }).waitFor();
+    await ask(page, 'How did the launch go?');
+    await page.getByTestId('passages').click();
+    // Of the documents that say something about it, one has the tag.
+    const places = page.getByTestId('passage');
+    await places.first().waitFor();
+    for (const text of await places.allInnerTexts()) expect(text).toContain('Sales.xlsx');
+  });
+
   it('closes with Escape, and gives the focus back', async () => {
     const { page } = await open('');
     await page.getByTestId('scope').click();
