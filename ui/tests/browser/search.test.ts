@@ -45,8 +45,12 @@ describe('searching', () => {
     await page.getByText('Nothing was found for “the”.').waitFor();
     await page.getByRole('checkbox', { name: 'English' }).check();
     await page.getByRole('heading', { name: /^Lease agreement\.pdf/ }).waitFor();
-    await page.getByRole('button', { name: 'Do not restrict to #2026' }).click();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Do not restrict to English' }).click();
+    await page.getByText('Nothing was found for “the”.').waitFor();
+    await page.getByRole('button', { name: 'Search all documents' }).click();
     await page.getByRole('heading', { name: /^Garden\.md/ }).waitFor();
+    expect(await page.locator(':focus').getAttribute('data-testid')).toBe('search');
     expect(complaints).toEqual([]);
   });
 
