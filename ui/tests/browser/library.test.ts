@@ -262,10 +262,10 @@ describe('the library', () => {
     await page.getByTestId('welcome').getByRole('button', { name: 'Add folder' }).click();
     await page.getByRole('button', { name: 'Show the files of Research' }).click();
     await page.getByTestId('library-progress').getByText('0 of 13 files read').waitFor();
-    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).click();
-    await page.getByText('Reading it was called off. You can try it again.').waitFor();
+    await page.getByRole('button', { name: 'Skip Document 5.pdf' }).click();
+    await page.getByText('You skipped this file. You can try it again.').waitFor();
     await page.getByRole('button', { name: 'Try again: Document 5.pdf' }).click();
-    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).waitFor();
+    await page.getByRole('button', { name: 'Skip Document 5.pdf' }).waitFor();
   });
 
   it('keeps the rules of a folder, and says what is wrong with them', async () => {
@@ -364,15 +364,15 @@ describe('what waits', () => {
     await page.getByText('Preparing search by meaning with bge-m3').waitFor();
   });
 
-  it('can be called off and queued again, for a folder and one by one', async () => {
+  it('can be skipped and queued again, for a folder and one by one', async () => {
     const { page } = await open('speed=0.2');
     await page.getByRole('button', { name: 'Library' }).click();
     await page.getByRole('button', { name: 'Add folder' }).first().click();
     await page.getByRole('button', { name: 'Read Document 9.pdf next' }).click();
     await page.getByLabel('Folder', { exact: true }).selectOption({ label: 'Research' });
-    await page.getByRole('button', { name: 'Do not read what waits' }).last().click();
+    await page.getByRole('button', { name: 'Skip waiting files' }).last().click();
     await page.getByRole('button', { name: 'Try again: Document 5.pdf' }).click();
-    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).waitFor();
+    await page.getByRole('button', { name: 'Skip Document 5.pdf' }).waitFor();
   });
 });
 
@@ -380,7 +380,7 @@ it('says which folders are away and which are looked at now and then', async () 
   const { page } = await open('library=away');
   const folders = page.getByTestId('folder');
   await folders.filter({ hasText: 'Notes' }).getByText('Cannot be found').waitFor();
-  await folders.filter({ hasText: 'Flat' }).getByText('Looked at now and then').waitFor();
+  await folders.filter({ hasText: 'Flat' }).getByText('Checked now and then').waitFor();
   await page.getByRole('button', { name: 'Library' }).click();
   await page.getByText('Not connected').first().waitFor();
 });
