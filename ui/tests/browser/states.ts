@@ -69,7 +69,7 @@ export const STATES: Record<string, State> = {
     },
   },
   'an answer with a table': {
-    query: 'speed=50',
+    query: 'library=kinds&speed=50',
     go: (page) => ask(page, 'Which shops sold most, as a table?'),
   },
   'no answer in the documents': {
