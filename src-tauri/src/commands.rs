@@ -70,11 +70,12 @@ pub async fn set_rules(app: State<'_, App>, path: PathBuf, rules: FolderRules) -
 #[tauri::command(async)]
 pub fn tag(
     app: State<'_, App>,
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     add: Vec<String>,
     remove: Vec<String>,
 ) -> Result<Vec<String>> {
-    app.tag(&[&path], &add, &remove)
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    app.tag(&paths, &add, &remove)
 }
 
 #[tauri::command(async)]

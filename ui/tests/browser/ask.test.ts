@@ -210,6 +210,20 @@ describe('where to look', () => {
     await page.getByText('All documents').waitFor();
   });
 
+  it('is chosen by tag and language', async () => {
+    const { page } = await open('library=kinds&speed=20');
+    await page.getByTestId('scope').click();
+    await page.getByRole('checkbox', { name: '2026' }).check();
+    await page.getByRole('checkbox', { name: 'English' }).check();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Do not restrict to English' }).waitFor();
+    await ask(page, 'How did the launch go?');
+    // Of the documents that say something about it, one has the tag.
+    await page.getByText('1 passage found').waitFor();
+    await page.getByTestId('passages').click();
+    await page.getByRole('button', { name: 'Leave out Sales.xlsx' }).waitFor();
+  });
+
   it('closes with Escape, and gives the focus back', async () => {
     const { page } = await open('');
     await page.getByTestId('scope').click();

@@ -185,15 +185,87 @@ describe('the library', () => {
     await page.getByText('Long book.txt').waitFor();
   });
 
+  it('gives a file a tag and takes it again, with the keyboard alone', async () => {
+    const { page, complaints } = await open('');
+    await page.getByRole('button', { name: 'Library', exact: true }).click();
+    await page.getByRole('button', { name: 'Tags of Garden.md' }).press('Enter');
+    const dialog = page.getByRole('dialog', { name: 'Tags of Garden.md' });
+    await dialog.getByText('No tags yet.').waitFor();
+    await page.keyboard.type('Allotment, 2026');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('listitem').filter({ hasText: 'allotment' }).waitFor();
+    await page.keyboard.type('"');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('alert').getByText('without commas and quotation marks').waitFor();
+    await dialog.getByRole('button', { name: 'Remove the tag 2026' }).press('Enter');
+    await dialog.getByRole('listitem').filter({ hasText: '2026' }).waitFor({ state: 'detached' });
+    expect(await page.locator(':focus').getAttribute('placeholder')).toBe('New tag');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    const row = page.getByRole('row').filter({ hasText: 'Garden.md' });
+    expect(await row.getByRole('listitem').allInnerTexts()).toEqual(['allotment']);
+    await page.getByTestId('file-filter').fill('allot');
+    await expect.poll(() => page.getByTestId('files').locator('tbody tr').count()).toBe(1);
+    expect(complaints).toEqual([]);
+  });
+
+  it('gives several files a tag', async () => {
+    const { page } = await open('library=kinds');
+    await page.getByRole('button', { name: 'Show the files of Flat' }).click();
+    const rows = page.getByTestId('files').locator('tbody tr');
+    const all = await rows.count();
+    await page.getByRole('checkbox', { name: 'Select Lease agreement.pdf' }).check();
+    await page
+      .getByRole('checkbox', { name: 'Select Floor plan.dwg' })
+      .click({ modifiers: ['Shift'] });
+    await page.getByText(`${all} files selected`).waitFor();
+    await page.getByRole('checkbox', { name: 'Select Boiler manual.pdf' }).press('Space');
+    await page.getByText(`${all - 1} files selected`).waitFor();
+    await page.locator('.states').getByRole('button', { name: 'Tags' }).click();
+    const dialog = page.getByTestId('tags');
+    await dialog.getByText(`1 of ${all - 1}`).waitFor();
+    await dialog.getByRole('button', { name: 'Add the tag 2026' }).click();
+    await dialog.getByText(`1 of ${all - 1}`).waitFor({ state: 'detached' });
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    expect(await rows.getByText('2026', { exact: true }).count()).toBe(all - 1);
+    // What the filter hides is selected no more.
+    await page.getByTestId('file-filter').fill('Lease');
+    await page.getByText('1 file selected').waitFor();
+    await page.getByRole('checkbox', { name: 'Select all files that are shown' }).press('Space');
+    await page.getByText('1 file selected').waitFor({ state: 'detached' });
+  });
+
+  it('gives a folder a tag, which only the folder can lose', async () => {
+    const { page } = await open('library=kinds');
+    await page.getByRole('button', { name: 'Show the files of Work' }).click();
+    const row = page.getByRole('row').filter({ hasText: 'Sales.xlsx' });
+    await row.getByRole('button', { name: 'Tags of Sales.xlsx' }).click();
+    const dialog = page.getByTestId('tags');
+    await dialog
+      .getByRole('listitem')
+      .filter({ hasText: 'work' })
+      .getByText('from a folder')
+      .waitFor();
+    expect(await dialog.getByRole('button', { name: 'Remove the tag work' }).count()).toBe(0);
+    await dialog.getByRole('button', { name: 'Remove the tag 2026' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.tools').getByRole('button', { name: 'Tags' }).click();
+    await page.getByRole('dialog', { name: 'Tags of Work' }).waitFor();
+    await dialog.getByRole('button', { name: 'Remove the tag work' }).click();
+    await dialog.getByText('No tags yet.').waitFor();
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await expect.poll(() => row.getByRole('listitem').allInnerTexts()).toEqual(['2026']);
+  });
+
   it('shows how far reading is, and calls single files off', async () => {
     const { page } = await open('library=empty&speed=0.2');
     await page.getByTestId('welcome').getByRole('button', { name: 'Add folder' }).click();
     await page.getByRole('button', { name: 'Show the files of Research' }).click();
     await page.getByTestId('library-progress').getByText('0 of 13 files read').waitFor();
-    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).click();
-    await page.getByText('Reading it was called off. You can try it again.').waitFor();
+    await page.getByRole('button', { name: 'Skip Document 5.pdf' }).click();
+    await page.getByText('You skipped this file. You can try it again.').waitFor();
     await page.getByRole('button', { name: 'Try again: Document 5.pdf' }).click();
-    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).waitFor();
+    await page.getByRole('button', { name: 'Skip Document 5.pdf' }).waitFor();
   });
 
   it('keeps the rules of a folder, and says what is wrong with them', async () => {
@@ -292,15 +364,15 @@ describe('what waits', () => {
     await page.getByText('Preparing search by meaning with bge-m3').waitFor();
   });
 
-  it('can be called off and queued again, for a folder and one by one', async () => {
+  it('can be skipped and queued again, for a folder and one by one', async () => {
     const { page } = await open('speed=0.2');
     await page.getByRole('button', { name: 'Library' }).click();
     await page.getByRole('button', { name: 'Add folder' }).first().click();
     await page.getByRole('button', { name: 'Read Document 9.pdf next' }).click();
     await page.getByLabel('Folder', { exact: true }).selectOption({ label: 'Research' });
-    await page.getByRole('button', { name: 'Do not read what waits' }).last().click();
+    await page.getByRole('button', { name: 'Skip waiting files' }).last().click();
     await page.getByRole('button', { name: 'Try again: Document 5.pdf' }).click();
-    await page.getByRole('button', { name: 'Do not read: Document 5.pdf' }).waitFor();
+    await page.getByRole('button', { name: 'Skip Document 5.pdf' }).waitFor();
   });
 });
 
@@ -308,7 +380,7 @@ it('says which folders are away and which are looked at now and then', async () 
   const { page } = await open('library=away');
   const folders = page.getByTestId('folder');
   await folders.filter({ hasText: 'Notes' }).getByText('Cannot be found').waitFor();
-  await folders.filter({ hasText: 'Flat' }).getByText('Looked at now and then').waitFor();
+  await folders.filter({ hasText: 'Flat' }).getByText('Checked now and then').waitFor();
   await page.getByRole('button', { name: 'Library' }).click();
   await page.getByText('Not connected').first().waitFor();
 });

@@ -47,7 +47,7 @@ describe('the first minutes', () => {
 
   it('say so where no model fits', async () => {
     const { page } = await open('model=small');
-    await page.getByText('No model for answers fits this computer.').waitFor();
+    await page.getByRole('heading', { name: 'No model for answers fits this computer' }).waitFor();
   });
 });
 

@@ -34,6 +34,7 @@ const PICTURED: readonly [picture: string, state: string, options?: BrowserConte
   ['picture', 'a picture'],
   ['search', 'a search'],
   ['files', 'thousands of files'],
+  ['tags', 'the tags of files'],
   ['history', 'what happened in the library'],
   ['password', 'a password that is wrong', DARK],
   ['manners', 'an answer in another manner'],

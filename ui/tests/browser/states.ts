@@ -69,7 +69,7 @@ export const STATES: Record<string, State> = {
     },
   },
   'an answer with a table': {
-    query: 'speed=50',
+    query: 'library=kinds&speed=50',
     go: (page) => ask(page, 'Which shops sold most, as a table?'),
   },
   'no answer in the documents': {
@@ -223,6 +223,16 @@ export const STATES: Record<string, State> = {
       await page.getByRole('checkbox').nth(4).check();
     },
   },
+  'where to look, by language and tag': {
+    query: 'library=kinds',
+    go: async (page) => {
+      await view(1)(page);
+      await page.getByTestId('search').fill('the');
+      await page.getByTestId('scope').click();
+      for (const index of [1, 2])
+        await page.locator('.popover .columns').nth(index).locator('input').first().check();
+    },
+  },
   'a document being named': {
     query: '',
     go: async (page) => {
@@ -289,11 +299,30 @@ export const STATES: Record<string, State> = {
       await page.getByTestId('rules').getByRole('alert').waitFor();
     },
   },
+  'the tags of files': {
+    query: 'library=kinds',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('files').locator('thead input').check();
+      await page.locator('.states .button').click();
+      await page.getByTestId('tags').locator('.own').first().waitFor();
+      await page.getByTestId('tags').locator('.field').fill('"');
+      await page.getByTestId('tags').locator('form button').click();
+      await page.getByTestId('tags').getByRole('alert').waitFor();
+    },
+  },
+  'files that are selected': {
+    query: 'library=kinds',
+    go: async (page) => {
+      await view(2)(page);
+      await page.getByTestId('files').locator('tbody input').first().check();
+    },
+  },
   'forgetting a file': {
     query: '',
     go: async (page) => {
       await view(2)(page);
-      await page.getByTestId('files').locator('td.actions button').nth(1).click();
+      await page.getByTestId('files').locator('td.actions button').nth(2).click();
       await page.getByRole('dialog').waitFor();
     },
   },

@@ -25,7 +25,7 @@ describe('errors', () => {
 
   it('are said in the language of the window', () => {
     const error = { code: 'library', message: 'the disk is full.', hint: 'Free some space.' };
-    expect(errorText(error)).toEqual({ message: 'the disk is full.', hint: 'Free some space.' });
+    expect(errorText(error)).toEqual({ message: 'The disk is full.', hint: 'Free some space.' });
     setLocale('zh');
     const { message, hint } = errorText(error);
     expect(message).toBe('无法读写资料库（the disk is full）');
@@ -35,9 +35,19 @@ describe('errors', () => {
   it('are said as they are where the code is not known', () => {
     setLocale('zh');
     expect(errorText({ code: 'new', message: 'm', hint: 'h' })).toEqual({
-      message: 'm',
+      message: 'm.',
       hint: 'h',
     });
+  });
+
+  it.each([
+    ['the query is empty', 'The query is empty.'],
+    ['"g" cannot be a tag', '"g" cannot be a tag.'],
+    ['bge-m3 is used by another library', 'bge-m3 is used by another library.'],
+    ['/a is not in the library', '/a is not in the library.'],
+    ['The disk is full.', 'The disk is full.'],
+  ])('%j are a sentence', (message, said) => {
+    expect(errorText({ code: 'library', message, hint: '' }).message).toBe(said);
   });
 });
 

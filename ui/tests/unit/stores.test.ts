@@ -235,6 +235,45 @@ describe('a search', () => {
   });
 });
 
+it('sends the languages and tags that were chosen', async () => {
+  const backend = mock();
+  const search = vi.spyOn(backend, 'search');
+  const store = new Search(backend, () => []);
+  store.query = 'rent';
+  store.scope.toggleTag('tax');
+  store.scope.toggleLanguage('en');
+  await store.search();
+  expect(search.mock.lastCall?.[0].filter).toMatchObject({ tag: ['tax'], language: ['en'] });
+});
+
+describe('tags', () => {
+  const lease = '/home/ada/Documents/Flat/Lease agreement.pdf';
+
+  it('are given and taken by the command, and known with the files', async () => {
+    const backend = mock();
+    const tag = vi.spyOn(backend, 'tag');
+    const library = new Library(backend, new Notices());
+    await library.start();
+    library.watchFiles();
+    await vi.waitFor(() => expect(library.filesLoaded).toBe(true));
+    await library.tag([lease], ['Tax, home'], []);
+    expect(tag).toHaveBeenLastCalledWith([lease], ['Tax, home'], []);
+    expect(library.tags).toEqual([
+      { name: 'home', files: 1 },
+      { name: 'tax', files: 1 },
+    ]);
+    await library.tag([lease], [], ['home']);
+    expect(tag).toHaveBeenLastCalledWith([lease], [], ['home']);
+    expect(library.files.find(({ path }) => path === lease)?.tags).toEqual(['tax']);
+    expect(await library.tagsAt(lease)).toEqual(['tax']);
+  });
+
+  it('are refused where they cannot be', async () => {
+    const library = new Library(mock(), new Notices());
+    await expect(library.tag([lease], ['"'], [])).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+});
+
 describe('a scope', () => {
   it('is a filter, without what has left the library', () => {
     const scope = new Scope();
@@ -244,11 +283,17 @@ describe('a scope', () => {
     scope.addFile('/b/x.pdf');
     scope.addFile('/b/x.pdf');
     scope.toggleKind('sheets');
+    scope.toggleLanguage('de');
+    scope.toggleLanguage('en');
+    scope.toggleLanguage('en');
+    scope.toggleTag('tax 2023');
     scope.since = '2026-01-31';
     expect(scope.toFilter(['/a', '/b'])).toEqual({
       in: ['/a', '/b/x.pdf'],
       not_in: [],
       type: ['xlsx', 'xls', 'ods'],
+      language: ['de'],
+      tag: ['tax 2023'],
       since: '2026-01-31',
       until: null,
     });

@@ -41,6 +41,12 @@ describe('the commands', () => {
     ['conversation', { id: 7 }, () => tauri.conversation(7)],
     ['find_conversations', { words: 'a' }, () => tauri.findConversations('a')],
     ['rate', { answer: 3, rating: 'up' }, () => tauri.rate(3, 'up')],
+    [
+      'tag',
+      { paths: ['/a', '/b'], add: ['tax'], remove: [] },
+      () => tauri.tag(['/a', '/b'], ['tax'], []),
+    ],
+    ['tags', {}, () => tauri.tags()],
     ['hurry', { path: '/a' }, () => tauri.hurry('/a')],
     ['call_off', { path: null }, () => tauri.callOff(null)],
     ['export_rated', {}, () => tauri.exportRated()],

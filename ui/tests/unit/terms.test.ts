@@ -9,6 +9,7 @@ describe('the words of a query', () => {
     ['lease lease', ['lease']],
     ['.*', []],
     ['lamp type:pdf in:"old letters" after:2024', ['lamp']],
+    ['lamp lang:de language:fr tag:"tax 2023" tag:税务', ['lamp']],
     ['at 10:30', ['at', '10', '30']],
   ])('%j → %j', (query, terms) => {
     expect(queryTerms(query)).toEqual(terms);

@@ -25,6 +25,7 @@ import type {
   Source,
   SourceNow,
   Status,
+  TagCount,
   TextRange,
 } from '../types';
 
@@ -50,6 +51,13 @@ export interface Backend {
   hurry(path: string): Promise<void>;
   /** Changes what inside a folder belongs to the library. */
   setRules(path: string, rules: FolderRules): Promise<void>;
+  /**
+   * Gives files and folders tags and takes others from them. Resolves to the tags that the last of them has
+   * of itself, not from a folder above it.
+   */
+  tag(paths: string[], add: string[], remove: string[]): Promise<string[]>;
+  /** All tags in use, by name. */
+  tags(): Promise<TagCount[]>;
   setFolderPaused(path: string, paused: boolean): Promise<void>;
   /** What happened to files, the latest first; only what came before the entry `before`. */
   history(before: number | null, limit: number): Promise<HistoryEntry[]>;

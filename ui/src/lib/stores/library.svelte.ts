@@ -1,13 +1,15 @@
 import type { Backend, Unsubscribe } from '../backend';
 import { t, tn } from '../messages/index.svelte';
 import { baseName } from '../text/path';
-import type { FileStatus, FolderRules, FolderStatus, Status } from '../types';
+import type { FileStatus, FolderRules, FolderStatus, Status, TagCount } from '../types';
 import type { Notices } from './notices.svelte';
 
 /** The folders, their files, and how far reading them has come. */
 export class Library {
   status = $state.raw<Status | null>(null);
   files = $state.raw<FileStatus[]>([]);
+  /** The tags in use; known as soon as the files are. */
+  tags = $state.raw<TagCount[]>([]);
   filesLoaded = $state(false);
   /** The folder of documents that comes with the application, if there is one. */
   samples = $state<string | null>(null);
@@ -109,6 +111,17 @@ export class Library {
     this.status = await this.#backend.status();
   }
 
+  /** Gives files and folders tags and takes others from them. Rejects what cannot be a tag. */
+  async tag(paths: string[], add: string[], remove: string[]): Promise<void> {
+    await this.#backend.tag(paths, add, remove);
+    if (this.#watching > 0) await this.#loadFiles();
+  }
+
+  /** The tags that were given to exactly this file or folder. */
+  tagsAt(path: string): Promise<string[]> {
+    return this.#backend.tag([path], [], []);
+  }
+
   async toggleFolderPause({ path, paused }: FolderStatus): Promise<void> {
     await this.#attempt(async () => {
       await this.#backend.setFolderPaused(path, !paused);
@@ -138,7 +151,7 @@ export class Library {
     await this.#attempt(async () => {
       do {
         this.#stale = false;
-        this.files = await this.#backend.files();
+        [this.files, this.tags] = await Promise.all([this.#backend.files(), this.#backend.tags()]);
         this.filesLoaded = true;
       } while (this.#stale);
     });

@@ -7,11 +7,17 @@ export class Scope {
   folders = $state.raw<readonly string[]>([]);
   files = $state.raw<readonly string[]>([]);
   kinds = $state.raw<readonly KindWord[]>([]);
+  /** ISO 639-1 codes, of which a document has one. */
+  languages = $state.raw<readonly string[]>([]);
+  /** A document has all of them. */
+  tags = $state.raw<readonly string[]>([]);
   /** `YYYY-MM-DD`, or empty. */
   since = $state('');
   until = $state('');
   readonly isEmpty = $derived(
-    this.folders.length + this.files.length + this.kinds.length === 0 &&
+    [this.folders, this.files, this.kinds, this.languages, this.tags].every(
+      ({ length }) => length === 0,
+    ) &&
       this.since === '' &&
       this.until === '',
   );
@@ -22,6 +28,14 @@ export class Scope {
 
   toggleKind(kind: KindWord): void {
     this.kinds = toggled(this.kinds, kind);
+  }
+
+  toggleLanguage(code: string): void {
+    this.languages = toggled(this.languages, code);
+  }
+
+  toggleTag(name: string): void {
+    this.tags = toggled(this.tags, name);
   }
 
   addFile(path: string): void {
@@ -36,6 +50,8 @@ export class Scope {
     this.folders = [];
     this.files = [];
     this.kinds = [];
+    this.languages = [];
+    this.tags = [];
     this.since = '';
     this.until = '';
   }
@@ -49,6 +65,8 @@ export class Scope {
       type: Object.entries(KINDS)
         .filter(([, { word }]) => this.kinds.includes(word))
         .map(([name]) => name),
+      language: [...this.languages],
+      tag: [...this.tags],
       since: this.since === '' ? null : this.since,
       until: this.until === '' ? null : this.until,
     };

@@ -24,14 +24,20 @@ export interface ErrorText {
 
 /**
  * An error in the window's language. The application's own words are English and know more, so
- * they are said as they are in English, and after the error's name in other languages.
+ * they are said in English, as a sentence, and after the error's name in other languages.
  */
 export function errorText({ code, message, hint }: AppError): ErrorText {
   const known = ERROR_CODES.find((other) => other === code);
-  if (locale() === 'en' || known === undefined) return { message, hint };
+  if (locale() === 'en' || known === undefined) return { message: sentence(message), hint };
   const name = t(`error.${known}` satisfies MessageKey);
   return {
     message: t('error.said', { message: name, detail: message.replace(/\.$/, '') }),
     hint: t(`error.${known}.hint` satisfies MessageKey),
   };
+}
+
+/** Words of the application as a sentence. A name that they begin with stays as it is written. */
+function sentence(words: string): string {
+  const begun = words.replace(/^\p{Ll}(?=\p{Ll}* )/u, (letter) => letter.toUpperCase());
+  return /[.!?…。]$/.test(begun) ? begun : `${begun}.`;
 }

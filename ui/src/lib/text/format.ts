@@ -49,6 +49,11 @@ export function dayOf(date: string): string {
   return day(`${date}T00:00:00`);
 }
 
+/** A language's name in the window's language, from its ISO 639-1 code. */
+export function languageName(code: string): string {
+  return new Intl.DisplayNames(locale(), { type: 'language' }).of(code) ?? code;
+}
+
 /** A part of a whole, in whole per cent; 100 only where nothing is left. */
 export function percent(part: number, whole: number): number {
   return whole === 0 ? 0 : Math.floor((100 * Math.min(part, whole)) / whole);

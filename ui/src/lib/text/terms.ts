@@ -1,7 +1,7 @@
 const CJK = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /** What narrows a query down instead of being searched for, as `type:pdf`. */
-const FILTER = /(?<=^|\s)(in|type|after|since|before|until):("[^"]*"|\S+)/g;
+const FILTER = /(?<=^|\s)(in|type|lang|language|tag|after|since|before|until):("[^"]*"|\S+)/g;
 
 /** The words of a query that are worth marking in what it found. */
 export function queryTerms(query: string): string[] {

@@ -58,6 +58,7 @@ export type { SourceNow } from './SourceNow';
 export type { SourceState } from './SourceState';
 export type { Status } from './Status';
 export type { SupportLevel } from './SupportLevel';
+export type { TagCount } from './TagCount';
 export type { TextRange } from './TextRange';
 export type { Timing } from './Timing';
 export type { Tokens } from './Tokens';

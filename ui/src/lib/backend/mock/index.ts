@@ -122,9 +122,21 @@ export function createMock(parameters: URLSearchParams): Backend {
     return found;
   }
 
-  function known(): Source[] {
-    const paths = new Set(library.files().map(({ path }) => path));
-    return documents.filter(({ path }) => paths.has(path));
+  /** The documents of the library that pass a filter. */
+  function inScope({ in: within, not_in, type, language = [], tag = [] }: Filter): Source[] {
+    const paths = library
+      .taggedFiles()
+      .filter(
+        (file) =>
+          (within.length === 0 || within.some((folder) => isWithin(file.path, folder))) &&
+          !not_in.some((folder) => isWithin(file.path, folder)) &&
+          (language.length === 0 || language.includes(file.language ?? '')) &&
+          tag.every((name) => file.tags?.includes(name)),
+      )
+      .map(({ path }) => path);
+    return documents.filter(
+      ({ path, kind }) => paths.includes(path) && (type.length === 0 || type.includes(kind)),
+    );
   }
 
   async function play(request: AskRequest, send: (event: AskEvent) => void): Promise<void> {
@@ -132,9 +144,8 @@ export function createMock(parameters: URLSearchParams): Backend {
       new Promise((resolve) => setTimeout(resolve, milliseconds / speed));
     const behaviour = parameters.get('ask');
     const script = { ...scriptFor(request.question, behaviour) };
-    const inScope = ({ document }: { document: string }): boolean =>
-      documents.some((other) => other.path === document && passes(other, request.filter));
-    script.passages = script.passages.filter(inScope);
+    const scope = inScope(request.filter).map(({ path }) => path);
+    script.passages = script.passages.filter(({ document }) => scope.includes(document));
     let isStopped = false;
     const stop = new Promise<void>((resolve) => {
       stopped = () => {
@@ -182,7 +193,7 @@ export function createMock(parameters: URLSearchParams): Backend {
       parameters.get('library') === 'opening'
         ? new Promise(() => undefined)
         : call('status', () => library.status()),
-    files: () => call('files', () => library.files()),
+    files: () => call('files', () => library.taggedFiles()),
     addPaths: (paths) => call('add', () => library.add(paths)),
     removePath: (path) => call('remove', () => library.remove(path)),
     retry: (path) => call('retry', () => library.retry(path)),
@@ -191,13 +202,19 @@ export function createMock(parameters: URLSearchParams): Backend {
     hurry: (path) => call('hurry', () => library.hurry(path)),
     setRules: (path, rules) => call('rules', () => library.setRules(path, rules)),
     setFolderPaused: (path, paused) => call('pause', () => library.pauseFolder(path, paused)),
+    tag: (paths, add, remove) => call('tag', () => library.tag(paths, add, remove)),
+    tags: () => call('tags', () => library.tags()),
     history: (before, limit) => call('history', () => library.history(before, limit)),
     pause: () => call('pause', () => library.pause(true)),
     resume: () => call('resume', () => library.pause(false)),
     search: ({ query, k, filter }) =>
       call('search', () => {
-        const scope = known().filter((document) => passes(document, filter));
-        return { hits: find(query, scope).slice(0, k), milliseconds: 6.2 };
+        const typed = / lang:(\S+)/.exec(` ${query}`)?.[1];
+        if (typed !== undefined && !['en', 'zh', 'he'].includes(typed)) {
+          const message = `"${typed}" is not a language that Lectern tells apart`;
+          throw error('invalid_input', message, 'Languages are: en, he, zh.');
+        }
+        return { hits: find(query, inScope(filter)).slice(0, k), milliseconds: 6.2 };
       }),
     ask: (request, onEvent) => play(request, (event) => onEvent(structuredClone(event))),
     stop: async () => stopped?.(),
@@ -339,12 +356,6 @@ function onMockDrag(listener: (phase: DragPhase) => void, add: () => void): Unsu
   };
   window.addEventListener('mock:drag', handle);
   return () => window.removeEventListener('mock:drag', handle);
-}
-
-function passes({ path, kind }: Source, filter: Filter): boolean {
-  const within = filter.in.length === 0 || filter.in.some((folder) => isWithin(path, folder));
-  const left = filter.not_in.some((folder) => isWithin(path, folder));
-  return within && !left && (filter.type.length === 0 || filter.type.includes(kind));
 }
 
 function find(query: string, documents: readonly Source[]): Hit[] {

@@ -8,6 +8,7 @@ import type {
   HistoryEntry,
   HistoryKind,
   Status,
+  TagCount,
 } from '../../types';
 import { documents } from './documents';
 
@@ -39,6 +40,8 @@ export class MockLibrary {
   #urgent: string | null = null;
   readonly #history: HistoryEntry[] = [];
   readonly #rules = new Map<string, FolderRules>();
+  /** The tags that were given to files and folders. */
+  readonly #tags = new Map<string, ReadonlySet<string>>();
   readonly #pausedFolders = new Set<string>();
   readonly #folders = new Map<string, FileStatus[]>();
   readonly #beginning: Beginning;
@@ -57,7 +60,7 @@ export class MockLibrary {
       const folder = parentPath(path);
       if (folder === WORK && beginning.library !== 'kinds') continue;
       if (folder === ARCHIVE && beginning.library !== 'large') continue;
-      const read = { ...file(path, 'ready'), pages: page_count };
+      const read = { ...file(path, 'ready'), pages: page_count, language: languageOf(path) };
       this.#folders.set(folder, [...(this.#folders.get(folder) ?? []), read]);
     }
     this.#folders.get('/home/ada/Documents/Flat')?.push(
@@ -100,6 +103,14 @@ export class MockLibrary {
         needs: 'ocr',
       });
     }
+    if (beginning.library === 'kinds') {
+      this.tag([WORK], ['work'], []);
+      this.tag(
+        [`${WORK}/Sales.xlsx`, '/home/ada/Documents/Flat/Lease agreement.pdf'],
+        ['2026'],
+        [],
+      );
+    }
     if (beginning.library === 'away') {
       for (const entry of this.#folders.get('/home/ada/Documents/Notes') ?? []) entry.away = true;
     }
@@ -139,6 +150,37 @@ export class MockLibrary {
 
   files(): FileStatus[] {
     return [...this.#folders.values()].flat();
+  }
+
+  /** The files with the tags that they have, and those that the folders above them have. */
+  taggedFiles(): FileStatus[] {
+    return this.files().map((entry) => {
+      const given = [...this.#tags].filter(([place]) => isWithin(entry.path, place));
+      const tags = [...new Set(given.flatMap(([, names]) => [...names]))].sort();
+      return { ...entry, tags };
+    });
+  }
+
+  tag(paths: string[], add: string[], remove: string[]): string[] {
+    const wrong = add.find((name) => /["]|^\s*$/.test(name));
+    if (wrong !== undefined) {
+      const message = `"${wrong}" cannot be a tag`;
+      const hint = 'A tag is a word or a few, without commas and quotation marks.';
+      throw { code: 'invalid_input', message, hint } satisfies AppError;
+    }
+    const names = add.flatMap((name) => name.split(',')).map((name) => name.trim().toLowerCase());
+    for (const path of paths) {
+      const tags = [...(this.#tags.get(path) ?? []), ...names];
+      this.#tags.set(path, new Set(tags.filter((name) => !remove.includes(name))));
+    }
+    return [...(this.#tags.get(paths.at(-1) ?? '') ?? [])].sort();
+  }
+
+  tags(): TagCount[] {
+    const files = this.taggedFiles();
+    return [...new Set([...this.#tags.values()].flatMap((names) => [...names]))]
+      .sort()
+      .map((name) => ({ name, files: files.filter(({ tags }) => tags?.includes(name)).length }));
   }
 
   status(): Status {
@@ -300,6 +342,13 @@ function file(path: string, state: FileStatus['state'], embedded = PASSAGES): Fi
     modified: '2026-03-14T09:26:53Z',
     kind: path.split('.').at(-1) ?? null,
   };
+}
+
+/** As the application tells it: by what is written in the document. */
+function languageOf(path: string): string {
+  const text = documents.find((other) => other.path === path)?.blocks.map((block) => block.text);
+  if (/\p{Script=Han}/u.test(text?.join() ?? '')) return 'zh';
+  return /\p{Script=Hebrew}/u.test(text?.join() ?? '') ? 'he' : 'en';
 }
 
 function failed(path: string, reason: string): FileStatus {
