@@ -151,8 +151,8 @@ impl LanceIndex {
         })
     }
 
-    /// What a query is searched by, the terms of the table's rows, separated by spaces; so that another
-    /// program can ask the same of the same table.
+    /// What a query is searched by, the terms of the table's rows, separated by spaces, each as often as
+    /// it counts; so that another program can ask the same of the same table.
     pub fn terms(query: &str) -> String {
         analyze::query_terms(query).repeated()
     }

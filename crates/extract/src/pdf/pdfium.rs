@@ -541,3 +541,41 @@ fn place(frame: &Frame, glyph: &Found, vertical: bool, page: &mut GlyphCollector
     let direction = Direction::of(f64::from(towards.0 - shown.0), f64::from(towards.1 - shown.1));
     page.push(&glyph.text, shown, &Glyph { c: ' ', rect, size, bold, monospace, direction });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_of_the_library_counts_where_a_letter_is_said_to_be_too_wide() {
+        let letter = |x: f32, advance: f32| Found {
+            text: "a".to_owned(),
+            origin: (x, 0.0),
+            along: (1.0, 0.0),
+            up: (0.0, 1.0),
+            advance,
+            size: 10.0,
+            bold: false,
+            monospace: false,
+            apart: false,
+            overhangs: false,
+        };
+        // The first letter's width, where the next one begins, whether the library puts a blank
+        // between them, and how wide that is.
+        let cases = [
+            (5.0, 5.0, false, None),
+            (5.0, 8.0, false, Some(3.0)),
+            (5.0, 8.0, true, Some(3.0)),
+            (5.0, 5.5, true, Some(0.5)),
+            (12.0, 8.0, true, Some(0.0)),
+            (12.0, 8.0, false, None),
+            // The next line, or what is written elsewhere.
+            (30.0, 8.0, true, None),
+            (5.0, 16.0, true, None),
+        ];
+        for (width, next, blank, expected) in cases {
+            let gap = gap_between(&letter(0.0, width), &letter(next, 5.0), blank);
+            assert_eq!(gap, expected, "{width} wide, then {next}, blank: {blank}");
+        }
+    }
+}

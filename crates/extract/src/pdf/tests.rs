@@ -730,6 +730,12 @@ fn letters_that_a_broken_font_puts_on_top_of_each_other_stay_in_order() {
     }
     let extraction = read_with(Vec::new(), &[], &[&Found(vec![page])]).unwrap();
     assert_eq!(extraction.text, "some text");
+
+    // Far too wide, it begins before the letter that it follows.
+    let mut page = glyph_page("some text");
+    page.glyphs[2].rect[0] = 1.0;
+    let extraction = read_with(Vec::new(), &[], &[&Found(vec![page])]).unwrap();
+    assert_eq!(extraction.text, "some text");
 }
 
 /// A mark that the file paints after the letters behind its own, as those of the scripts of India.
