@@ -10,7 +10,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lectern_domain::{ChunkId, ChunkMatch, is_cjk};
+use lectern_domain::{ChunkId, ChunkMatch};
+
+use crate::words::{is_unspaced, words};
 
 /// Where the first share of the question's words occurs or less, words count nothing, and in full from the second
 /// on. A text in the question's language has about half of them, of one in another up to a quarter, most of them names.
@@ -21,9 +23,6 @@ const SHARES_OF_PAIRS: (f32, f32) = (0.0, 0.3);
 
 /// The share is that of so many texts, those with most.
 const TEXTS: usize = 3;
-
-/// Words that begin alike are taken for the same.
-const STEM_CHARACTERS: usize = 6;
 
 /// What one search found.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,53 +75,21 @@ impl Leg {
 /// words occur in the best of them, as where they are in another language.
 pub fn words_weight<'a>(query: &str, texts: impl IntoIterator<Item = &'a str>) -> f32 {
     let (nothing, full) = if query.chars().any(is_unspaced) { SHARES_OF_PAIRS } else { SHARES };
-    let query = words(query);
+    let query = query.to_lowercase();
+    let query: HashSet<&str> = words(&query).into_iter().collect();
     if query.is_empty() {
         return 1.0;
     }
-    let share = |text| query.intersection(&words(text)).count() as f32 / query.len() as f32;
+    let share = |text: &str| {
+        let text = text.to_lowercase();
+        let there: HashSet<&str> = words(&text).into_iter().collect();
+        query.intersection(&there).count() as f32 / query.len() as f32
+    };
     let mut shares: Vec<f32> = texts.into_iter().map(share).collect();
     shares.sort_unstable_by(|a, b| b.total_cmp(a));
     shares.truncate(TEXTS);
     let mean = shares.iter().sum::<f32>() / shares.len().max(1) as f32;
     ((mean - nothing) / (full - nothing)).clamp(0.0, 1.0)
-}
-
-/// Whether it is of a script without spaces between words, as in East and South-East Asia, or with particles that
-/// stick to them, as in Korea.
-fn is_unspaced(c: char) -> bool {
-    let others = matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}'
-        | '\u{1780}'..='\u{17ff}' | '\u{ac00}'..='\u{d7af}');
-    c.is_alphanumeric() && (others || is_cjk(c))
-}
-
-/// The words of a text by their beginnings, its numbers, and its pairs of characters where words have no spaces
-/// between them.
-fn words(text: &str) -> HashSet<String> {
-    #[derive(PartialEq, Clone, Copy)]
-    enum Kind {
-        Letter,
-        Digit,
-        Unspaced,
-    }
-    let kind = |c: char| match c {
-        c if !c.is_alphanumeric() => None,
-        c if is_unspaced(c) => Some(Kind::Unspaced),
-        c if c.is_numeric() => Some(Kind::Digit),
-        _ => Some(Kind::Letter),
-    };
-    let mut words = HashSet::new();
-    let lower: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
-    for run in lower.chunk_by(|a, b| kind(*a) == kind(*b)) {
-        match kind(run[0]) {
-            Some(Kind::Letter) => words.extend([run.iter().take(STEM_CHARACTERS).collect()]),
-            Some(Kind::Digit) => words.extend([run.iter().collect()]),
-            Some(Kind::Unspaced) if run.len() == 1 => words.extend([run.iter().collect()]),
-            Some(Kind::Unspaced) => words.extend(run.windows(2).map(|pair| pair.iter().collect())),
-            None => {}
-        }
-    }
-    words
 }
 
 /// Fuses `legs` into one order, best first. Equal scores are ordered by the best rank in any leg, then

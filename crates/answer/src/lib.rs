@@ -12,12 +12,14 @@ mod language;
 pub mod pack;
 mod passage;
 pub mod prompt;
+pub mod rerank;
 pub mod sentences;
 pub mod support;
 mod terms;
 #[cfg(test)]
 mod testing;
 pub mod thorough;
+mod words;
 
 pub use answer::{Answer, AnswerEvent, AnswerInput, AnswerOptions, Citation, answer};
 pub use answering::answering;

@@ -401,6 +401,9 @@ pub struct Hit {
     pub lexical: Option<Ranking>,
     /// Its place among what the meaning found.
     pub semantic: Option<Ranking>,
+    /// What its score gained by having the query's words close together; `null` where that was not
+    /// looked at.
+    pub reranked: Option<f32>,
     /// The passage's text.
     pub text: String,
     /// Its first character in the document's text.

@@ -10,11 +10,12 @@ use std::{
 use lectern_answer::{
     Passage,
     fusion::{Fused, Leg, LegPlace, fuse, words_weight},
+    rerank::Proximity,
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
-    CharRange, ChunkId, ChunkIndex, ChunkMatch, DocumentId, ErrorCode, IndexError, ModelError,
-    Rect as PageRect, Scope,
+    CharRange, Chunk, ChunkId, ChunkIndex, ChunkMatch, DocumentId, ErrorCode, IndexError,
+    ModelError, Rect as PageRect, Reranker, Scope,
 };
 use lectern_extract::rects;
 use lectern_ingest::is_gone;
@@ -39,6 +40,9 @@ const LEXICAL_UNIT: f32 = 20.0;
 /// So many of what words found tell whether they are in the question's language.
 const WEIGHED: usize = 10;
 
+/// So many of the best are reranked.
+const RERANKED: usize = 20;
+
 /// Neighbours have nothing but a line break, or a few, between them.
 const LARGEST_GAP: u32 = 4;
 
@@ -53,6 +57,8 @@ const LONGEST_QUERY: usize = 4_000;
 pub struct SearchPlan {
     /// Words count by how many of the question's occur.
     pub weighs_words: bool,
+    /// What has the query's words close together moves up.
+    pub reranks: bool,
     /// Neighbours become one passage.
     pub joins_neighbours: bool,
     /// A text is listed once, and one document does not fill the list.
@@ -61,7 +67,7 @@ pub struct SearchPlan {
 
 impl Default for SearchPlan {
     fn default() -> Self {
-        Self { weighs_words: true, joins_neighbours: true, varies: true }
+        Self { weighs_words: true, reranks: true, joins_neighbours: true, varies: true }
     }
 }
 
@@ -70,6 +76,8 @@ pub(crate) struct Found {
     pub(crate) passage: Passage,
     pub(crate) lexical: Option<LegPlace>,
     pub(crate) semantic: Option<LegPlace>,
+    /// What of its score is from reranking.
+    pub(crate) reranked: Option<f32>,
     /// Its range has grown by a neighbour's.
     is_joined: bool,
 }
@@ -93,6 +101,17 @@ impl Found {
         *range = CharRange::new(range.start.min(other.start), range.end.max(other.end));
         self.is_joined = true;
     }
+}
+
+/// The best chunks of both legs.
+struct Candidates {
+    /// Fused; the places are those by words and by meaning.
+    fused: Vec<Fused>,
+    /// What the catalogue knows of them; what it has forgotten is left out, whatever the index still
+    /// holds.
+    records: HashMap<ChunkId, ChunkRecord>,
+    /// What words count, from 0 to 1.
+    words_weight: f32,
 }
 
 /// A query, ready to be searched for.
@@ -126,7 +145,7 @@ impl App {
         let found = self.list(&Asked { plan, ..asked }, request.k as usize).await?;
         let hits = found
             .into_iter()
-            .map(|Found { passage, lexical, semantic, .. }| {
+            .map(|Found { passage, lexical, semantic, reranked, .. }| {
                 let Whereabouts { label, place, .. } =
                     self.whereabouts(passage.document, passage.range.start)?;
                 Ok(Hit {
@@ -138,6 +157,7 @@ impl App {
                     score: passage.score,
                     lexical: lexical.map(Ranking::from),
                     semantic: semantic.map(Ranking::from),
+                    reranked,
                     text: passage.text,
                     start: passage.range.start,
                     end: passage.range.end,
@@ -203,18 +223,30 @@ impl App {
         let in_scope =
             || Ok::<_, AppError>(Arc::new(Scope::Documents(self.catalog().documents_in(filter)?)));
         let scope = if filter.is_empty() { Arc::default() } else { in_scope()? };
-        let (mut fused, mut records) = self.candidates(asked, candidates, &scope).await?;
+        let mut candidates_found = self.candidates(asked, candidates, &scope).await?;
         // What was forgotten may still be in the index and crowd out what is there.
+        let Candidates { fused, records, .. } = &candidates_found;
         if records.len() < fused.len() && records.len() < k {
-            (fused, records) = self.candidates(asked, candidates, &in_scope()?).await?;
+            candidates_found = self.candidates(asked, candidates, &in_scope()?).await?;
         }
+        let Candidates { fused, mut records, words_weight } = candidates_found;
+        let best: Vec<&Chunk> = fused
+            .iter()
+            .filter_map(|hit| Some(&records.get(&hit.chunk)?.chunk))
+            .take(if asked.by_words && asked.plan.reranks { RERANKED } else { 0 })
+            .collect();
+        let mut reranked = Proximity.rerank(&query.text, &best)?.into_iter();
         let found = fused.into_iter().filter_map(|hit| {
             let [lexical, semantic] = *hit.places.as_slice() else { return None };
-            let passage = passage(records.remove(&hit.chunk)?, hit.score);
-            Some(Found { passage, lexical, semantic, is_joined: false })
+            let record = records.remove(&hit.chunk)?;
+            let reranked = reranked.next().map(|score| score * words_weight);
+            let passage = passage(record, hit.score + reranked.unwrap_or_default());
+            Some(Found { passage, lexical, semantic, reranked, is_joined: false })
         });
+        let mut found: Vec<Found> = found.collect();
+        found.sort_by(|a, b| b.passage.score.total_cmp(&a.passage.score));
         let (mut holding, others): (Vec<_>, Vec<_>) =
-            found.partition(|found| query.is_in(&found.passage.text));
+            found.into_iter().partition(|found| query.is_in(&found.passage.text));
         if !query.is_quoted {
             holding.extend(others);
         }
@@ -226,21 +258,20 @@ impl App {
         scope(filter, &Query::parse(question))
     }
 
-    /// The best chunks of both legs, fused; the places are those by words and by meaning. And what the
-    /// catalogue knows of them; what it has forgotten is left out there, whatever the index still holds.
+    /// The best chunks of both legs.
     async fn candidates(
         &self,
         asked: &Asked,
         candidates: usize,
         scope: &Arc<Scope>,
-    ) -> Result<(Vec<Fused>, HashMap<ChunkId, ChunkRecord>)> {
+    ) -> Result<Candidates> {
         let (lexical, semantic) = self.legs(asked, candidates, scope).await?;
         let ids: HashSet<ChunkId> =
             lexical.iter().chain(&semantic).map(|found| found.chunk).collect();
         let records = self.catalog().chunks(&Vec::from_iter(ids), &asked.filter)?;
         let records: HashMap<ChunkId, ChunkRecord> =
             records.into_iter().map(|record| (record.id, record)).collect();
-        let weight = if asked.vector.is_some() && asked.plan.weighs_words {
+        let words_weight = if asked.vector.is_some() && asked.plan.weighs_words {
             let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
             // The text alone: names of files are often in another language than what is in them.
             words_weight(&asked.query.text, best.map(|record| record.chunk.text.as_str()))
@@ -252,7 +283,7 @@ impl App {
                 unit: LEXICAL_UNIT,
                 asked: candidates,
                 matches: lexical,
-                weight,
+                weight: words_weight,
                 nothing: Some(0.0),
             },
             Leg {
@@ -263,7 +294,7 @@ impl App {
                 nothing: None,
             },
         ]);
-        Ok((fused, records))
+        Ok(Candidates { fused, records, words_weight })
     }
 
     /// What the index finds by words and by meaning.
@@ -463,6 +494,7 @@ mod tests {
             },
             lexical: None,
             semantic: None,
+            reranked: None,
             is_joined: false,
         };
         type Case<'a> = (&'a [(i64, &'a str)], usize, &'a [&'a str]);
@@ -512,6 +544,7 @@ mod tests {
             },
             lexical: None,
             semantic: None,
+            reranked: None,
             is_joined: false,
         };
         type Place<'a> = (i64, u32, &'a str, u32, u32);

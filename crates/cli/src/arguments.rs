@@ -341,6 +341,8 @@ pub enum DeviceName {
 pub enum Step {
     /// Words count by how many of the question's occur.
     Weighing,
+    /// What has the query's words close together moves up.
+    Reranking,
     /// Neighbours become one passage.
     Joining,
     /// The list is varied.

@@ -166,6 +166,7 @@ async fn execute(
             let has = |step| !without.contains(&step);
             let plan = SearchPlan {
                 weighs_words: has(Step::Weighing),
+                reranks: has(Step::Reranking),
                 joins_neighbours: has(Step::Joining),
                 varies: has(Step::Variety),
             };

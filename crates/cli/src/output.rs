@@ -157,7 +157,11 @@ pub fn search(reply: &SearchReply, explain: bool) {
         println!("{}. {place}", rank + 1);
         if explain {
             let (words, meaning) = (ranked(hit.lexical, "BM25"), ranked(hit.semantic, "cosine"));
-            println!("   score {:.3}; by words: {words}; by meaning: {meaning}", hit.score);
+            let reranked = hit.reranked.unwrap_or_default();
+            println!(
+                "   score {:.3}, {reranked:.3} of it by reranking; by words: {words}; by meaning: {meaning}",
+                hit.score
+            );
         }
         println!("   {}\n", excerpt(hit));
     }

@@ -36,6 +36,11 @@ lexical: Ranking | null,
  */
 semantic: Ranking | null, 
 /**
+ * What its score gained by having the query's words close together; `null` where that was not
+ * looked at.
+ */
+reranked: number | null, 
+/**
  * The passage's text.
  */
 text: string, 

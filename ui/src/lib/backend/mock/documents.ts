@@ -285,6 +285,7 @@ export function hit(document: Source, block: SourceBlock, score: number): Hit {
     score,
     lexical: null,
     semantic: null,
+    reranked: null,
     text: block.text,
     start: block.start,
     end: block.start + codePointLength(block.text),
