@@ -667,7 +667,9 @@ mod tests {
         assert_eq!(answer.model, "scripted");
         let request = &model.requests()[0];
         assert_eq!((request.max_tokens, request.sources), (256, Some(3)));
-        assert!(request.messages[1].content.contains("[1] lease.pdf — page 1\nThe lease began"));
+        assert!(
+            request.messages[1].content.contains("From lease.pdf — page 1:\n[1] The lease began")
+        );
     }
 
     #[tokio::test]

@@ -87,13 +87,22 @@ pub async fn run(
             }),
         };
         let result = result.unwrap_or_else(|error| json!({ "error": error }));
-        let mut output = json!({ "id": id });
-        if let (Some(output), Value::Object(result)) = (output.as_object_mut(), result) {
-            output.extend(result);
-        }
-        output::json(&output);
+        output::json(&with_id(id, result));
     }
     Ok(())
+}
+
+/// The result of the line that has this id. What an answer is kept as, which is its id elsewhere, is
+/// `answer_id`.
+fn with_id(id: Value, result: Value) -> Value {
+    let mut output = json!({ "id": id });
+    if let (Some(output), Value::Object(result)) = (output.as_object_mut(), result) {
+        output.extend(result.into_iter().map(|(key, value)| match key.as_str() {
+            "id" => ("answer_id".to_owned(), value),
+            _ => (key, value),
+        }));
+    }
+    output
 }
 
 async fn one(
@@ -136,4 +145,25 @@ async fn one(
         message: error.to_string(),
         hint: String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_has_the_id_of_its_line() {
+        let cases = [
+            (json!("q1"), json!({ "hits": [] }), json!({ "id": "q1", "hits": [] })),
+            (
+                json!(7),
+                json!({ "id": 1, "answer": "Ten." }),
+                json!({ "id": 7, "answer_id": 1, "answer": "Ten." }),
+            ),
+            (Value::Null, json!({ "error": {} }), json!({ "id": null, "error": {} })),
+        ];
+        for (id, result, expected) in cases {
+            assert_eq!(with_id(id, result), expected);
+        }
+    }
 }
