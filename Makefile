@@ -15,6 +15,8 @@ CARGO_DENY := 0.20.2
 BIN := $(CARGO_TARGET_DIR)/debug
 # Features of the programs, such as `metal` on macOS.
 FEATURES ?=
+# How they are compiled: `dist` makes what people install, and takes long.
+PROFILE ?= dev
 BENCH_MODELS := $(addprefix qwen2.5-coder-,1.5b-instruct-q4_k_m 0.5b-instruct-q4_k_m) smollm2-135m-instruct-q4_1
 
 # $(call stage,NAME,COMMAND) runs a command and prints its wall time. No commas in either, and `&&`
@@ -49,7 +51,7 @@ run: setup models pdfium ui build ## build all and open the window; without a di
 # and the heavy ones are built once. The window and the tests start these programs.
 .PHONY: build
 build: sources
-	$(call stage,build,cargo build --workspace --bins $(if $(FEATURES),--features $(FEATURES)))
+	$(call stage,build,cargo build --workspace --bins --profile $(PROFILE) $(if $(FEATURES),--features $(FEATURES)))
 
 .PHONY: cuda
 cuda: sources ui ## build the programs for NVIDIA graphics cards; needs none
@@ -92,8 +94,9 @@ bench: setup models pdfium ui build ## measure: the program on samples/ and the 
 	$(call stage,peers,$(PYTHON) scripts/bench_models.py)
 
 .PHONY: dist
+dist: PROFILE = dist
 dist: setup ui build ## make the packages of this system: .deb and .rpm, .dmg, or .msi
-	$(call stage,dist,$(PYTHON) -B scripts/dist.py)
+	$(call stage,dist,$(PYTHON) -B scripts/dist.py --profile $(PROFILE))
 
 .PHONY: test-dist
 test-dist: ## install, use and remove the package on a clean Debian in a folder; needs root and debootstrap

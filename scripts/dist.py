@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Make the packages of what `make build` has built, for the system this runs on.
+"""Make the packages of what `cargo build --workspace --bins --profile dist` has built, for this system.
 
-    scripts/dist.py [--appimage]
+    scripts/dist.py [--appimage] [--profile dev]
 
 On Linux a .deb and an .rpm; an AppImage as well where the tools that make one are in the cache of
 Tauri's bundler, or with --appimage, which lets it fetch them. On macOS an .app and a .dmg, signed where
 the variables of Tauri's bundler say with what; on Windows an installer and an .msi. `make dist` runs it.
+With `--profile dev` they hold the program of daily work, twice as large, which is enough to try a package.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TAURI = ROOT / "src-tauri"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/lectern/target"))
-# The program without its symbols, as it is packed.
-DIST = TARGET / "dist"
+# The program without its symbols, as it is packed, and the packages.
+PACKAGES = TARGET / "packages"
 CLI = "@tauri-apps/cli@2.12.5"
 
 
@@ -35,10 +36,10 @@ def bundles(appimage: bool) -> list[str]:
     return ["deb", "rpm"]
 
 
-def strip() -> None:
+def strip(profile: str) -> None:
     """Put the program without its symbols where the bundler looks for it."""
     name = "lectern-desktop.exe" if sys.platform == "win32" else "lectern-desktop"
-    built, packed = TARGET / "debug" / name, DIST / "debug" / name
+    built, packed = TARGET / ("debug" if profile == "dev" else profile) / name, PACKAGES / "debug" / name
     packed.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(built, packed)
     if sys.platform == "darwin":
@@ -51,19 +52,21 @@ def strip() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--appimage", action="store_true", help="make an AppImage, and fetch the tools for it")
-    wanted = bundles(parser.parse_args().appimage)
+    parser.add_argument("--profile", default="dist", help="the profile that the program was built with")
+    arguments = parser.parse_args()
+    wanted = bundles(arguments.appimage)
     generated = TAURI / "gen"
     for script in (["fetch_pdfium.py", "--copy", generated / "pdfium"], ["licences.py", "--texts", generated / "licences.txt"]):
         subprocess.run([sys.executable, "-B", ROOT / "scripts" / script[0], *script[1:]], check=True)
-    strip()
+    strip(arguments.profile)
     # Of an earlier version, perhaps.
-    shutil.rmtree(DIST / "debug/bundle", ignore_errors=True)
+    shutil.rmtree(PACKAGES / "debug/bundle", ignore_errors=True)
     npx = shutil.which("npx") or sys.exit("dist: npx is missing; it comes with Node.js")
     subprocess.run(
         [npx, "--yes", CLI, "bundle", "--debug", "--bundles", ",".join(wanted), "--config", "tauri.package.json"],
-        cwd=TAURI, env=os.environ | {"CARGO_TARGET_DIR": str(DIST)}, check=True,
+        cwd=TAURI, env=os.environ | {"CARGO_TARGET_DIR": str(PACKAGES)}, check=True,
     )
-    for package in sorted((DIST / "debug/bundle").glob("*/*.*")):
+    for package in sorted((PACKAGES / "debug/bundle").glob("*/*.*")):
         if package.suffix in {".deb", ".rpm", ".AppImage", ".dmg", ".msi", ".exe"}:
             print(f"{package}: {package.stat().st_size / 1e6:.1f} MB")
 
