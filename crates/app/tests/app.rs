@@ -154,11 +154,8 @@ impl ChatModel for Repeater {
         self.0.fetch_add(1, Ordering::SeqCst);
         let sources = request.messages[1].content.split("\n\n");
         let said: Vec<String> = sources
-            .filter_map(|source| source.trim_start_matches("Sources:\n").split_once('\n'))
-            .filter_map(|(title, text)| {
-                let number = title.strip_prefix('[')?.split_once(']')?.0;
-                Some(format!("{}. [{number}]", text.split_once('.')?.0))
-            })
+            .filter_map(|source| source.split_once(":\n[")?.1.split_once("] "))
+            .filter_map(|(number, text)| Some(format!("{}. [{number}]", text.split_once('.')?.0)))
             .collect();
         let usage = TokenUsage { prompt: 10, completion: 5 };
         let deltas = [Ok(ChatDelta::Text(said.join(" "))), Ok(ChatDelta::Done(usage))];
