@@ -16,7 +16,7 @@ BIN := $(CARGO_TARGET_DIR)/debug
 # Features of the programs, such as `metal` on macOS.
 FEATURES ?=
 # How they are compiled: `dist` makes what people install, and takes long.
-PROFILE ?= dev
+PROFILE := dev
 BENCH_MODELS := $(addprefix qwen2.5-coder-,1.5b-instruct-q4_k_m 0.5b-instruct-q4_k_m) smollm2-135m-instruct-q4_1
 
 # $(call stage,NAME,COMMAND) runs a command and prints its wall time. No commas in either, and `&&`

@@ -114,6 +114,27 @@ struct Candidates {
     words_weight: f32,
 }
 
+impl Candidates {
+    /// Best first, with what the first of them gain by having the query's words close together. What is
+    /// asked for by meaning alone stays as it is.
+    fn reranked(mut self, asked: &Asked) -> Result<Vec<Found>> {
+        let count = if asked.by_words && asked.plan.reranks { RERANKED } else { 0 };
+        let of_hit = |hit: &Fused| Some(&self.records.get(&hit.chunk)?.chunk);
+        let best: Vec<&Chunk> = self.fused.iter().filter_map(of_hit).take(count).collect();
+        let mut gains = Proximity.rerank(&asked.query.text, &best)?.into_iter();
+        let found = self.fused.into_iter().filter_map(|hit| {
+            let record = self.records.remove(&hit.chunk)?;
+            let [lexical, semantic] = *hit.places.as_slice() else { return None };
+            let reranked = gains.next().map(|gain| gain * self.words_weight);
+            let passage = passage(record, hit.score + reranked.unwrap_or_default());
+            Some(Found { passage, lexical, semantic, reranked, is_joined: false })
+        });
+        let mut found: Vec<Found> = found.collect();
+        found.sort_by(|a, b| b.passage.score.total_cmp(&a.passage.score));
+        Ok(found)
+    }
+}
+
 /// A query, ready to be searched for.
 pub(crate) struct Asked {
     pub(crate) query: Query,
@@ -223,30 +244,13 @@ impl App {
         let in_scope =
             || Ok::<_, AppError>(Arc::new(Scope::Documents(self.catalog().documents_in(filter)?)));
         let scope = if filter.is_empty() { Arc::default() } else { in_scope()? };
-        let mut candidates_found = self.candidates(asked, candidates, &scope).await?;
+        let mut found = self.candidates(asked, candidates, &scope).await?;
         // What was forgotten may still be in the index and crowd out what is there.
-        let Candidates { fused, records, .. } = &candidates_found;
-        if records.len() < fused.len() && records.len() < k {
-            candidates_found = self.candidates(asked, candidates, &in_scope()?).await?;
+        if found.records.len() < found.fused.len() && found.records.len() < k {
+            found = self.candidates(asked, candidates, &in_scope()?).await?;
         }
-        let Candidates { fused, mut records, words_weight } = candidates_found;
-        let best: Vec<&Chunk> = fused
-            .iter()
-            .filter_map(|hit| Some(&records.get(&hit.chunk)?.chunk))
-            .take(if asked.by_words && asked.plan.reranks { RERANKED } else { 0 })
-            .collect();
-        let mut reranked = Proximity.rerank(&query.text, &best)?.into_iter();
-        let found = fused.into_iter().filter_map(|hit| {
-            let [lexical, semantic] = *hit.places.as_slice() else { return None };
-            let record = records.remove(&hit.chunk)?;
-            let reranked = reranked.next().map(|score| score * words_weight);
-            let passage = passage(record, hit.score + reranked.unwrap_or_default());
-            Some(Found { passage, lexical, semantic, reranked, is_joined: false })
-        });
-        let mut found: Vec<Found> = found.collect();
-        found.sort_by(|a, b| b.passage.score.total_cmp(&a.passage.score));
         let (mut holding, others): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|found| query.is_in(&found.passage.text));
+            found.reranked(asked)?.into_iter().partition(|found| query.is_in(&found.passage.text));
         if !query.is_quoted {
             holding.extend(others);
         }
