@@ -17,7 +17,7 @@ use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
     FileNeed, FileState, Filter, HistoryKind, Manner, ModelParts, Parts, Quoted, Rating,
-    SearchMode, SearchRequest, SourceNow, SourceState, SupportLevel, TextRange,
+    SearchMode, SearchPlan, SearchRequest, SourceNow, SourceState, SupportLevel, TextRange,
 };
 use lectern_domain::{
     Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
@@ -354,6 +354,31 @@ async fn a_passage_stands_where_the_hit_does() {
     let place = answer.passages[0].place.as_ref();
     assert_eq!(place.map(|place| (place.line, place.line_unit)), Some((Some(1), LineUnit::Row)));
     assert_eq!(hits[0].place.as_ref(), place);
+}
+
+#[tokio::test]
+async fn what_has_the_words_together_moves_up_unless_it_is_left_out() {
+    let apart = "The roof is new. Repairs of doors and repairs of windows are paid by the tenant.";
+    let files =
+        [("apart.md", apart), ("together.md", "The landlord pays the repairs of the roof.")];
+    let world = World::new(None, &files).await;
+    let found = async |mode, reranks| {
+        let request =
+            SearchRequest { query: "roof repairs".into(), k: 10, mode, filter: Filter::default() };
+        let plan = SearchPlan { reranks, ..SearchPlan::default() };
+        world.app.search_by(&request, plan).await.unwrap().hits
+    };
+    for mode in [SearchMode::Hybrid, SearchMode::Lexical] {
+        let hits = found(mode, true).await;
+        assert!(hits[0].document.ends_with("together.md"), "{hits:?}");
+        assert!(hits[0].reranked > hits[1].reranked, "{hits:?}");
+        let plain = found(mode, false).await;
+        assert!(plain.iter().all(|hit| hit.reranked.is_none()), "{plain:?}");
+        for hit in &hits {
+            let before = plain.iter().find(|plain| plain.document == hit.document).unwrap().score;
+            assert!((hit.score - before - hit.reranked.unwrap()).abs() < 1e-5, "{hit:?}");
+        }
+    }
 }
 
 /// Starts to ask and returns when the first word has come.
