@@ -1,10 +1,10 @@
-//! Ten switches between two models leave no model in the memory that is not in use. A program of its
+//! Ten switches between two models leave no model in the memory that is not in use, and no thread of one. A program of its
 //! own, since it looks at the memory of the process.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use lectern_domain::{ChatMessage, ChatModel, ChatRequest, ChatRole};
@@ -16,6 +16,10 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
 /// As the program has it: the old one is dropped, then the new one is loaded and asked.
@@ -67,10 +71,12 @@ async fn ten_switches_leave_no_model_behind() {
     std::fs::write(&broken, GgufFile::new("llama").bytes()).unwrap();
     // Both were loaded once, so that what the process keeps for good is there.
     let (mut first, last) = (0, 11);
+    let mut with_one_model = 0;
     for switch in 0..=last {
         let model = load_and_ask([&whole, &other][switch % 2]).await;
         if switch == 1 {
             first = at_rest(0).await;
+            with_one_model = threads();
         } else if switch > 1 {
             // Less than one that stays would take. Some megabytes do stay with each load; see
             // `docs/benchmarks.md`.
@@ -88,5 +94,10 @@ async fn ten_switches_leave_no_model_behind() {
             };
             assert!(MistralChat::load(options).await.is_err());
         }
+    } // The last of an engine's threads looks every five seconds whether the engine is still there.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while threads() > with_one_model && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert!(threads() <= with_one_model, "{} threads, {with_one_model} with one model", threads());
 }
