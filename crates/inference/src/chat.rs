@@ -564,11 +564,11 @@ impl Engine {
         if let Some(last) = request.sources {
             let tokens =
                 self.number_tokens.get_or_init(|| Arc::new(NumberTokens::of(&self.tokenizer)));
-            call = call.add_logits_processor(Arc::new(SourceNumbers {
-                tokens: Arc::clone(tokens),
-                tokenizer: Arc::clone(&self.tokenizer),
+            call = call.add_logits_processor(Arc::new(SourceNumbers::new(
+                Arc::clone(tokens),
+                Arc::clone(&self.tokenizer),
                 last,
-            }));
+            )));
         }
         let mut responses =
             self.model.stream_chat_request(call).await.map_err(|error| self.failed(&error))?;

@@ -1,9 +1,11 @@
-//! Numbers in square brackets that a reply may have: those of its sources.
+//! Numbers in square brackets that a reply may have: those of its sources, and only after what they are
+//! the sources of. A reply that begins with a number goes on with the source's first words, as it stands
+//! in the prompt, whatever the question was.
 //!
 //! A grammar in the way of masks over the vocabulary, made by hand: a general one for mistral.rs
 //! keeps 88 MB for a tokenizer of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, Tensor};
 use mistralrs::CustomLogitsProcessor;
@@ -12,6 +14,9 @@ use tokenizers::Tokenizer;
 /// So many tokens back a bracket is looked for that is still open; numbers have fewer digits.
 const LOOK_BACK: usize = 4;
 
+/// What stands for a space at the beginning of a token.
+const SPACES: [char; 3] = [' ', 'Ġ', '▁'];
+
 /// The tokens of a vocabulary by which a number in brackets can begin or go on.
 #[derive(Debug)]
 pub(crate) struct NumberTokens {
@@ -19,15 +24,20 @@ pub(crate) struct NumberTokens {
     going_on: Vec<(u32, String)>,
     /// What holds a bracket and digits after it: the token and what follows the bracket.
     beginning: Vec<(u32, String)>,
+    /// What begins with a bracket.
+    brackets: Vec<u32>,
 }
 
 impl NumberTokens {
     pub(crate) fn of(tokenizer: &Tokenizer) -> Self {
-        let mut tokens = Self { going_on: Vec::new(), beginning: Vec::new() };
+        let mut tokens = Self { going_on: Vec::new(), beginning: Vec::new(), brackets: Vec::new() };
         let size = u32::try_from(tokenizer.get_vocab_size(true)).unwrap_or(u32::MAX);
         for id in 0..size {
             // As it stands in the vocabulary: brackets and digits look the same there.
             let Some(text) = tokenizer.id_to_token(id) else { continue };
+            if text.trim_start_matches(SPACES).starts_with('[') {
+                tokens.brackets.push(id);
+            }
             if text.starts_with(|c: char| c.is_ascii_digit()) {
                 tokens.going_on.push((id, text));
             } else if let Some(after) = after_open_bracket(&text)
@@ -63,15 +73,28 @@ fn is_allowed(text: &str, last: usize) -> bool {
 
 /// Keeps a reply from numbers in brackets that no source has.
 pub(crate) struct SourceNumbers {
-    pub(crate) tokens: Arc<NumberTokens>,
-    pub(crate) tokenizer: Arc<Tokenizer>,
+    tokens: Arc<NumberTokens>,
+    tokenizer: Arc<Tokenizer>,
     /// The sources are numbered from 1 to this.
-    pub(crate) last: usize,
+    last: usize,
+    /// How many tokens were there before the reply.
+    prompt: OnceLock<usize>,
 }
 
 impl SourceNumbers {
-    /// The tokens that must not come next.
+    pub(crate) fn new(tokens: Arc<NumberTokens>, tokenizer: Arc<Tokenizer>, last: usize) -> Self {
+        Self { tokens, tokenizer, last, prompt: OnceLock::new() }
+    }
+
+    /// The tokens that must not come next: `context` is the prompt and what was said.
     fn forbidden(&self, context: &[u32]) -> Vec<u32> {
+        let prompt = *self.prompt.get_or_init(|| context.len());
+        let said = context.get(prompt..).unwrap_or_default();
+        if said.len() < LOOK_BACK
+            && self.tokenizer.decode(said, true).is_ok_and(|said| said.trim().is_empty())
+        {
+            return self.tokens.brackets.clone();
+        }
         let recent = &context[context.len().saturating_sub(LOOK_BACK)..];
         let text = self.tokenizer.decode(recent, false).unwrap_or_default();
         let open =
@@ -150,8 +173,11 @@ mod tests {
         tokenizer.with_decoder(Some(Fuse::new()));
         let tokenizer = Arc::new(tokenizer);
         let tokens = Arc::new(NumberTokens::of(&tokenizer));
-        let numbers =
-            |last| SourceNumbers { tokens: tokens.clone(), tokenizer: tokenizer.clone(), last };
+        let numbers = |last| {
+            let numbers = SourceNumbers::new(tokens.clone(), tokenizer.clone(), last);
+            numbers.prompt.set(0).unwrap();
+            numbers
+        };
         let id = |word: &str| tokenizer.token_to_id(word).unwrap();
         let cases: &[(usize, &[&str], &[&str])] = &[
             (3, &["euros"], &["[7"]),
@@ -169,6 +195,12 @@ mod tests {
             let expected: HashSet<u32> = expected.iter().map(|word| id(word)).collect();
             assert_eq!(forbidden, expected, "{last} {said:?}");
         }
+
+        let begun = SourceNumbers::new(tokens.clone(), tokenizer.clone(), 3);
+        let prompt = [id("["), id("euros")];
+        let brackets = ["[", " [1", "[7", "[2]"].map(id);
+        assert_eq!(begun.forbidden(&prompt), brackets);
+        assert_eq!(begun.forbidden(&[&prompt[..], &[id("1")]].concat()), [id("[7")]);
 
         let logits = Tensor::new(&[1_f32; 12], &candle_core::Device::Cpu).unwrap();
         let masked: Vec<f32> = numbers(3).apply(&logits, &[id("[")]).unwrap().to_vec1().unwrap();
