@@ -198,22 +198,30 @@ mod tests {
             let chunks: Vec<Chunk> =
                 passages.iter().map(|passage| chunk(&[], &words(passage))).collect();
             let found = scores(&encoder, &words(&query), &chunks);
-            let expected: Vec<f32> = passages
-                .iter()
-                .map(|passage| {
-                    let between = if model_type == "bert" { vec![3] } else { vec![3, 3] };
-                    let first = [&[2], query.as_slice(), &between].concat();
-                    let pair = [&first, passage.as_slice(), &[3]].concat();
-                    reference.logit(&pair, if model_type == "bert" { first.len() } else { 99 })
-                })
-                .collect();
-            let logits = found.iter().map(|score| (score / (1.0 - score)).ln());
-            let errors = logits.zip(&expected).map(|(logit, expected)| (logit - expected).abs());
-            let error = errors.fold(0.0, f32::max);
-            let least = expected.iter().copied().fold(f32::INFINITY, f32::min);
-            let most = expected.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            // What eight bits cost; see the encoder's tests.
-            assert!(error < (most - least) / 20.0, "{model_type}: {error} in {least} to {most}");
+            let between = if model_type == "bert" { vec![3] } else { vec![3, 3] };
+            let first = [&[2], query.as_slice(), &between].concat();
+            let of_first = if model_type == "bert" { first.len() } else { usize::MAX };
+            let logits = |of_first: usize| -> Vec<f32> {
+                let pair = |passage: &Vec<u32>| [&first, passage.as_slice(), &[3]].concat();
+                passages.iter().map(|passage| reference.logit(&pair(passage), of_first)).collect()
+            };
+            let expected = logits(of_first);
+            let apart = |one: &[f32], other: &[f32]| {
+                one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+            };
+            let found: Vec<f32> = found.iter().map(|score| (score / (1.0 - score)).ln()).collect();
+            let error = apart(&found, &expected);
+            // What eight bits cost, in logits, against what the passages and the segments do.
+            let (least, most) =
+                expected.iter().fold((f32::MAX, f32::MIN), |(least, most), logit| {
+                    (logit.min(least), logit.max(most))
+                });
+            let segments = apart(&expected, &logits(usize::MAX));
+            assert!(error < (most - least) / 10.0, "{model_type}: {error} in {least} to {most}");
+            assert!(
+                of_first == usize::MAX || error < segments / 2.0,
+                "{model_type}: {error} where segments make {segments}"
+            );
             assert!(scores(&encoder, "w9", &[]).is_empty());
         }
     }
