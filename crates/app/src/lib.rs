@@ -24,6 +24,7 @@ mod power;
 mod query;
 mod rated;
 mod reason;
+mod reranking;
 mod rules;
 mod search;
 mod source;
@@ -38,7 +39,7 @@ use std::{
 pub use dto::*;
 use lectern_catalog::Catalog;
 pub use lectern_domain::ErrorCode;
-use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Source as Lazy};
+use lectern_domain::{ChatModel, ChunkIndex, Embedder, IndexStore, Reranker, Source as Lazy};
 use lectern_ingest::DocumentReader;
 pub use models::*;
 pub use power::{POWER_SUPPLIES, on_battery};
@@ -68,6 +69,18 @@ pub struct Embedding {
     pub spread: f32,
 }
 
+/// A function that finds a cross-encoder that is installed: the one of that id, if it is, or another.
+pub type FindReranking = Box<dyn Fn(Option<&str>) -> Option<Reranking> + Send + Sync>;
+
+/// A cross-encoder and what is known of it.
+#[derive(Clone)]
+pub struct Reranking {
+    /// The cross-encoder, whose scores are from 0 to 1.
+    pub reranker: Arc<dyn Lazy<dyn Reranker>>,
+    /// Whether it knows more than English.
+    pub is_multilingual: bool,
+}
+
 /// A function that makes one check of `doctor`.
 pub type RunCheck = Box<dyn Fn() -> Check + Send + Sync>;
 
@@ -80,6 +93,8 @@ pub struct Parts {
     pub embedder: String,
     /// What belongs to an embedder, by its id; `None` where there is none of that id.
     pub embedding: FindEmbedding,
+    /// What orders the best of what is found, where it is installed.
+    pub reranking: FindReranking,
     /// The chat model.
     pub chat: Arc<dyn Lazy<dyn ChatModel>>,
     /// Whether the chat model's files are here.
@@ -108,6 +123,8 @@ struct Inner {
     searched: Mutex<Option<(String, Arc<dyn ChunkIndex>)>>,
     /// The embedder that answers, once it was asked for.
     answering: Mutex<Option<Embedding>>,
+    /// The cross-encoder, once it was asked for.
+    reranking: Mutex<Option<Reranking>>,
     /// Rung when another embedder is wanted.
     wanted: Notify,
     /// Rung when the indexer may have something to do.
@@ -146,6 +163,7 @@ impl App {
                 parts,
                 searched: Mutex::default(),
                 answering: Mutex::default(),
+                reranking: Mutex::default(),
                 wanted: Notify::new(),
                 wake: Arc::default(),
                 changed: Arc::default(),

@@ -10,12 +10,11 @@ use std::{
 use lectern_answer::{
     Passage,
     fusion::{Fused, Leg, LegPlace, fuse, words_weight},
-    rerank::Proximity,
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
     CharRange, Chunk, ChunkId, ChunkIndex, ChunkMatch, DocumentId, ErrorCode, IndexError,
-    ModelError, Rect as PageRect, Reranker, Scope,
+    ModelError, Rect as PageRect, Scope,
 };
 use lectern_extract::rects;
 use lectern_ingest::is_gone;
@@ -57,7 +56,7 @@ const LONGEST_QUERY: usize = 4_000;
 pub struct SearchPlan {
     /// Words count by how many of the question's occur.
     pub weighs_words: bool,
-    /// What has the query's words close together moves up.
+    /// What a cross-encoder finds to answer moves up, or what has the query's words close together.
     pub reranks: bool,
     /// Neighbours become one passage.
     pub joins_neighbours: bool,
@@ -115,23 +114,26 @@ struct Candidates {
 }
 
 impl Candidates {
-    /// Best first, with what the first of them gain by having the query's words close together. What is
-    /// asked for by meaning alone stays as it is.
-    fn reranked(mut self, asked: &Asked) -> Result<Vec<Found>> {
+    /// The first of them, which are reranked. What is asked for by meaning alone stays as it is.
+    fn best(&self, asked: &Asked) -> Vec<&Chunk> {
         let count = if asked.by_words && asked.plan.reranks { RERANKED } else { 0 };
         let of_hit = |hit: &Fused| Some(&self.records.get(&hit.chunk)?.chunk);
-        let best: Vec<&Chunk> = self.fused.iter().filter_map(of_hit).take(count).collect();
-        let mut gains = Proximity.rerank(&asked.query.text, &best)?.into_iter();
+        self.fused.iter().filter_map(of_hit).take(count).collect()
+    }
+
+    /// Best first, with what the first of them gain by reranking.
+    fn reranked(mut self, gains: Vec<f32>) -> Vec<Found> {
+        let mut gains = gains.into_iter();
         let found = self.fused.into_iter().filter_map(|hit| {
             let record = self.records.remove(&hit.chunk)?;
             let [lexical, semantic] = *hit.places.as_slice() else { return None };
-            let reranked = gains.next().map(|gain| gain * self.words_weight);
+            let reranked = gains.next();
             let passage = passage(record, hit.score + reranked.unwrap_or_default());
             Some(Found { passage, lexical, semantic, reranked, is_joined: false })
         });
         let mut found: Vec<Found> = found.collect();
         found.sort_by(|a, b| b.passage.score.total_cmp(&a.passage.score));
-        Ok(found)
+        found
     }
 }
 
@@ -249,8 +251,9 @@ impl App {
         if found.records.len() < found.fused.len() && found.records.len() < k {
             found = self.candidates(asked, candidates, &in_scope()?).await?;
         }
+        let gains = self.gains(&query.text, &found.best(asked), found.words_weight).await?;
         let (mut holding, others): (Vec<_>, Vec<_>) =
-            found.reranked(asked)?.into_iter().partition(|found| query.is_in(&found.passage.text));
+            found.reranked(gains).into_iter().partition(|found| query.is_in(&found.passage.text));
         if !query.is_quoted {
             holding.extend(others);
         }
@@ -470,7 +473,7 @@ async fn legs(
 }
 
 /// Whether most letters of `text` are Latin ones.
-fn is_mostly_latin(text: &str) -> bool {
+pub(crate) fn is_mostly_latin(text: &str) -> bool {
     let letters = text.chars().filter(|c| c.is_alphabetic());
     // Latin with all its extensions ends at U+024F, and continues at U+1E00.
     let latin = |c: &char| *c <= '\u{24F}' || ('\u{1E00}'..='\u{1EFF}').contains(c);

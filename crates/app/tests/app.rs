@@ -16,13 +16,13 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use lectern_app::{
     App, AppError, AskEvent, AskRequest, ChatChoice, ChatSlot, Device, Embedding, ErrorCode,
-    FileNeed, FileState, Filter, HistoryKind, Manner, ModelParts, Parts, Quoted, Rating,
+    FileNeed, FileState, Filter, HistoryKind, Manner, ModelParts, Parts, Quoted, Rating, Reranking,
     SearchMode, SearchPlan, SearchRequest, SourceNow, SourceState, SupportLevel, TextRange,
 };
 use lectern_domain::{
-    Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkId, ChunkIndex,
+    Access, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatStream, Chunk, ChunkId, ChunkIndex,
     ChunkMatch, DocumentId, EmbeddedChunk, Embedder, IndexError, IndexStore, IndexedChunk,
-    LineUnit, ModelError, Scope, Source, TokenUsage,
+    LineUnit, ModelError, Reranker, Scope, Source, TokenUsage,
 };
 use lectern_models::{Downloads, ModelStore, ModelsError, Places};
 use tokio::sync::OnceCell;
@@ -218,6 +218,16 @@ fn open(
     index: &Arc<dyn ChunkIndex>,
     chat: Option<Arc<dyn ChatModel>>,
 ) -> Result<App, AppError> {
+    open_with(directory, index, chat, |_| None)
+}
+
+/// The same with a cross-encoder.
+fn open_with(
+    directory: &Path,
+    index: &Arc<dyn ChunkIndex>,
+    chat: Option<Arc<dyn ChatModel>>,
+    reranking: impl Fn(Option<&str>) -> Option<Reranking> + Send + Sync + 'static,
+) -> Result<App, AppError> {
     let installed = chat.is_some();
     let embedding = || Embedding {
         embedder: Arc::new(Ready::<dyn Embedder>(None)),
@@ -228,6 +238,7 @@ fn open(
         index: Arc::new(OneIndex(index.clone())),
         embedder: "test".to_owned(),
         embedding: Box::new(move |_| Some(embedding())),
+        reranking: Box::new(reranking),
         chat: Arc::new(Ready(chat)),
         chat_installed: Box::new(move || installed),
         models: no_models(directory),
@@ -378,6 +389,79 @@ async fn what_has_the_words_together_moves_up_unless_it_is_left_out() {
             let before = plain.iter().find(|plain| plain.document == hit.document).unwrap().score;
             assert!((hit.score - before - hit.reranked.unwrap()).abs() < 1e-5, "{hit:?}");
         }
+    }
+}
+
+/// A cross-encoder that finds what is said of whales relevant, if it can be asked at all.
+struct Whales(Trouble);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    Nothing,
+    Fails,
+    Panics,
+    ForgetsOne,
+    GivesNoNumber,
+}
+
+impl Reranker for Whales {
+    fn id(&self) -> &str {
+        "whales"
+    }
+    fn rerank(&self, _: &str, passages: &[&Chunk]) -> Result<Vec<f32>, ModelError> {
+        let score = |passage: &&Chunk| f32::from(u8::from(passage.text.contains("whale")));
+        let mut scores: Vec<f32> = passages.iter().map(score).collect();
+        match self.0 {
+            Trouble::Nothing => {}
+            Trouble::Fails => return Err(ModelError::new(ErrorCode::ModelFailed, "it failed", "")),
+            Trouble::Panics => panic!("it panics"),
+            Trouble::ForgetsOne => drop(scores.pop()),
+            Trouble::GivesNoNumber => scores[0] = f32::NAN,
+        }
+        Ok(scores)
+    }
+}
+
+#[tokio::test]
+async fn a_cross_encoder_orders_the_best_where_it_is_installed_and_can() {
+    let files = [
+        ("apart.md", "The roof is new. Repairs of whales and windows are paid by the tenant."),
+        ("together.md", "The landlord pays the repairs of the roof."),
+        ("屋顶.md", "屋顶由房东修理。"),
+        ("鲸鱼.md", "房东喜欢 whale，也喜欢屋顶，但是他不会修理。"),
+    ];
+    let world = World::new(None, &files).await;
+    let best = async |reranking: Option<(Option<Trouble>, bool)>, query: &str, reranks| {
+        let app = open_with(world.directory.path(), &world.index, None, move |_| {
+            let (trouble, is_multilingual) = reranking?;
+            let loaded = trouble.map(|trouble| Arc::new(Whales(trouble)) as Arc<dyn Reranker>);
+            Some(Reranking { reranker: Arc::new(Ready(loaded)), is_multilingual })
+        });
+        let filter = Filter::default();
+        let request =
+            SearchRequest { query: query.into(), k: 10, mode: SearchMode::Hybrid, filter };
+        let plan = SearchPlan { reranks, ..SearchPlan::default() };
+        let hits = app.unwrap().search_by(&request, plan).await.unwrap().hits;
+        let name = Path::new(&hits[0].document).file_name().unwrap().to_str().unwrap();
+        (name.to_owned(), hits[0].reranked.is_some())
+    };
+    let works = Some((Some(Trouble::Nothing), true));
+    let english = Some((Some(Trouble::Nothing), false));
+    let is = |name: &str, reranked| (name.to_owned(), reranked);
+    for (reranking, query, reranks, expected) in [
+        (works, "roof repairs", true, is("apart.md", true)),
+        (english, "roof repairs", true, is("apart.md", true)),
+        (works, "屋顶 修理", true, is("鲸鱼.md", true)),
+        (english, "屋顶 修理", true, is("屋顶.md", true)),
+        (None, "roof repairs", true, is("together.md", true)),
+        (Some((None, true)), "roof repairs", true, is("together.md", true)),
+    ] {
+        assert_eq!(best(reranking, query, reranks).await, expected, "{query}");
+    }
+    assert!(!best(works, "roof repairs", false).await.1, "it is left out");
+    for trouble in [Trouble::Fails, Trouble::Panics, Trouble::ForgetsOne, Trouble::GivesNoNumber] {
+        let found = best(Some((Some(trouble), true)), "roof repairs", true).await;
+        assert_eq!(found, is("together.md", true));
     }
 }
 

@@ -224,6 +224,7 @@ fn open(folder: &Path, library: &str, indices: &Arc<Indices>) -> App {
             let embedder = Arc::new(Numbers(id.to_owned(), width));
             Some(Embedding { embedder, is_multilingual: true, spread: 0.3 })
         }),
+        reranking: Box::new(|_| None),
         chat: chat.clone(),
         chat_installed: Box::new(|| false),
         models: ModelParts {

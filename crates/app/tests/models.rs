@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use lectern_app::{
-    App, AppEvent, ChatChoice, ChatSlot, Device, ErrorCode, ModelParts, ModelSettings, Parts,
-    RecommendationReason, Verdict,
+    App, AppEvent, ChatChoice, ChatSlot, Device, ErrorCode, ModelParts, ModelRole, ModelSettings,
+    Parts, RecommendationReason, Reranking, Verdict,
 };
 use lectern_domain::{
     Access, ChatMessage, ChatModel, ChatRequest, ChatStream, ChunkIndex, IndexError, IndexStore,
-    ModelError, Source,
+    ModelError, Reranker, Source,
 };
 use lectern_gguf::fixture::GgufFile;
 use lectern_ingest::DocumentReader;
@@ -44,6 +44,19 @@ fn missing() -> ModelError {
     ModelError::new(ErrorCode::ModelMissing, "not installed", "install it")
 }
 
+/// A cross-encoder that is never asked.
+struct NoReranker(String);
+
+#[async_trait]
+impl Source<dyn Reranker> for NoReranker {
+    fn id(&self) -> String {
+        self.0.clone()
+    }
+    async fn get(&self) -> Result<Arc<dyn Reranker>, ModelError> {
+        Err(missing())
+    }
+}
+
 /// An index that is never asked for.
 struct NoIndex;
 
@@ -69,7 +82,7 @@ fn file(number: u32) -> Vec<u8> {
         .bytes()
 }
 
-/// A catalogue of a small model, a large one, one that is too large for any computer, and an embedder.
+/// A catalogue of a small model, a large one, one that is too large for any computer, and others.
 fn catalogue() -> Vec<Model> {
     let model = |id: &str, role: &str, bytes: u64, ability: u32| -> Model {
         let mut model = serde_json::json!({
@@ -95,6 +108,8 @@ fn catalogue() -> Vec<Model> {
         model("large", "chat", 2_000_000, 20),
         model("endless", "chat", 1 << 60, 30),
         model("embedder", "embedder", 1_000, 0),
+        model("reranker", "reranker", 5, 0),
+        model("other-reranker", "reranker", 5, 0),
         model("ocr", "ocr", 1_000, 0),
     ]
 }
@@ -148,6 +163,15 @@ impl World {
             index: Arc::new(NoIndex),
             embedder: "embedder".to_owned(),
             embedding: Box::new(|_| None),
+            reranking: {
+                let store = models.store.clone();
+                Box::new(move |chosen| {
+                    let chosen = chosen.and_then(|id| store.find(id).ok());
+                    let found = chosen.or_else(|| store.preferred(ModelRole::Reranker))?;
+                    let reranker = Arc::new(NoReranker(found.model.id));
+                    Some(Reranking { reranker, is_multilingual: true })
+                })
+            },
             chat: slot.clone(),
             chat_installed: Box::new(|| true),
             models,
@@ -164,6 +188,15 @@ impl World {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         path
+    }
+
+    /// As a download leaves a model of the catalogue.
+    fn install(&self, id: &str) {
+        let mut model = catalogue().into_iter().find(|model| model.id == id).unwrap();
+        model.files[0].sha256 = Some("0".repeat(64));
+        let manifest = serde_json::json!({ "model": model }).to_string();
+        self.put(&format!("models/{id}/model.gguf"), &vec![0; model.bytes as usize]);
+        self.put(&format!("models/{id}/lectern-model.json"), manifest.as_bytes());
     }
 
     async fn import(&self, name: &str, number: u32) -> String {
@@ -250,11 +283,12 @@ async fn a_model_is_imported_used_without_a_restart_and_kept() {
 }
 
 #[tokio::test]
-async fn only_a_chat_model_that_is_here_can_be_used() {
+async fn only_a_model_that_is_here_can_be_used() {
     let world = World::new();
     for (id, code) in [
         ("large", ErrorCode::ModelMissing),
         ("embedder", ErrorCode::ModelMissing),
+        ("reranker", ErrorCode::ModelMissing),
         ("ocr", ErrorCode::InvalidInput),
         ("../small", ErrorCode::InvalidInput),
     ] {
@@ -284,6 +318,27 @@ async fn what_is_removed_is_replaced_by_what_is_here() {
     assert_eq!(world.app.model_entry(&one).await.unwrap_err().code, ErrorCode::InvalidInput);
     assert!(!world.app.removal_preview("embedder").unwrap().removable);
     assert!(world.app.remove_model("embedder", false).await.is_err());
+}
+
+#[tokio::test]
+async fn a_reranker_that_is_here_is_used_and_another_one_where_it_is_chosen() {
+    let world = World::new();
+    let in_use = async || {
+        let models = world.app.models().await.unwrap().models;
+        let used =
+            models.into_iter().filter(|model| model.in_use && model.role == ModelRole::Reranker);
+        used.map(|model| model.id).collect::<Vec<_>>()
+    };
+    assert!(in_use().await.is_empty());
+    for id in ["reranker", "other-reranker"] {
+        world.install(id);
+        assert_eq!(in_use().await, ["reranker"]);
+    }
+    world.app.use_model("other-reranker").unwrap();
+    assert_eq!(in_use().await, ["other-reranker"]);
+    assert!(world.app.removal_preview("other-reranker").unwrap().removable);
+    world.app.remove_model("other-reranker", false).await.unwrap();
+    assert_eq!(in_use().await, ["reranker"]);
 }
 
 #[tokio::test]

@@ -15,14 +15,18 @@ use async_trait::async_trait;
 use lazy::Lazy;
 use lectern_app::{
     App, AppError, ChatChoice, ChatSlot, Check, Device, Embedding, ModelParts, POWER_SUPPLIES,
-    Parts, Result, on_battery,
+    Parts, Reranking, Result, on_battery,
 };
 use lectern_domain::{
     Access, ChatModel, ChunkIndex, Embedder, ErrorCode, IndexError, IndexStore, ModelError,
+    Reranker,
 };
 use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
-use lectern_inference::{BertEmbedder, ChatOptions, CpuSupport, EmbedderOptions, MistralChat};
+use lectern_inference::{
+    BertEmbedder, ChatOptions, CpuSupport, CrossEncoder, CrossEncoderOptions, EmbedderOptions,
+    MistralChat,
+};
 use lectern_models::{
     Downloads, Installed, ModelRole, ModelStore, ModelsError, Network, Places, default_model,
 };
@@ -84,6 +88,10 @@ pub fn open(options: &Options) -> Result<App> {
         embedding: {
             let store = store.clone();
             Box::new(move |id| embedding(&store, id))
+        },
+        reranking: {
+            let store = store.clone();
+            Box::new(move |chosen| reranking(&store, chosen))
         },
         chat: chat.clone(),
         chat_installed: {
@@ -154,28 +162,50 @@ fn embedding(store: &ModelStore, id: &str) -> Option<Embedding> {
 fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
     Lazy::new(id.clone(), move || {
         let (store, id) = (store.clone(), id.clone());
-        async move {
-            let loaded = tokio::task::spawn_blocking(move || {
-                let installed = find(&store, &id)?;
-                let model = &installed.model;
-                BertEmbedder::load(EmbedderOptions {
-                    query_prefix: model.query_prefix.clone(),
-                    passage_prefix: model.passage_prefix.clone(),
-                    first_token: model.first_token,
-                    max_tokens: model.context_tokens,
-                    directory: installed.directory.clone(),
-                    id,
-                })
-            });
-            let embedder = loaded.await.unwrap_or_else(|panic| {
-                Err(ModelError::new(
-                    ErrorCode::ModelInvalid,
-                    format!("the embedder cannot be loaded: {panic}"),
-                    "Get it again with `lectern models get`, or in the app.",
-                ))
+        loaded("embedder", move || {
+            let installed = find(&store, &id)?;
+            let model = &installed.model;
+            let embedder = BertEmbedder::load(EmbedderOptions {
+                query_prefix: model.query_prefix.clone(),
+                passage_prefix: model.passage_prefix.clone(),
+                first_token: model.first_token,
+                max_tokens: model.context_tokens,
+                directory: installed.directory.clone(),
+                id,
             })?;
             Ok(Arc::new(embedder) as Arc<dyn Embedder>)
-        }
+        })
+    })
+}
+
+/// The cross-encoder of that id where it is installed, or else the first that is.
+fn reranking(store: &ModelStore, chosen: Option<&str>) -> Option<Reranking> {
+    let chosen = chosen.and_then(|id| store.find(id).ok());
+    let found = chosen
+        .filter(|installed| installed.model.role == ModelRole::Reranker)
+        .or_else(|| store.preferred(ModelRole::Reranker))?;
+    let Installed { model, directory, .. } = found;
+    let options =
+        CrossEncoderOptions { id: model.id.clone(), directory, max_tokens: model.context_tokens };
+    let load = move || {
+        let options = options.clone();
+        loaded("reranker", || Ok(Arc::new(CrossEncoder::load(options)?) as Arc<dyn Reranker>))
+    };
+    let is_multilingual = model.languages.len() > 1;
+    Some(Reranking { reranker: Arc::new(Lazy::new(model.id, load)), is_multilingual })
+}
+
+/// Loads a model on a thread that may wait for it.
+async fn loaded<T: ?Sized + Send + Sync + 'static>(
+    kind: &str,
+    load: impl FnOnce() -> std::result::Result<Arc<T>, ModelError> + Send + 'static,
+) -> std::result::Result<Arc<T>, ModelError> {
+    tokio::task::spawn_blocking(load).await.unwrap_or_else(|panic| {
+        Err(ModelError::new(
+            ErrorCode::ModelInvalid,
+            format!("the {kind} cannot be loaded: {panic}"),
+            "Get it again with `lectern models get`, or in the app.",
+        ))
     })
 }
 
@@ -254,12 +284,14 @@ fn invalid(error: &dyn std::fmt::Display) -> AppError {
 #[cfg(test)]
 mod tests {
     use lectern_inference::ENCODER_ARCHITECTURES;
-    use lectern_models::{ModelRole, catalogue};
+    use lectern_models::{Model, ModelRole, catalogue};
 
     /// Those of chat models are compared in the catalogue's own tests.
     #[test]
-    fn every_embedder_of_the_catalogue_can_be_loaded() {
-        for model in catalogue().iter().filter(|model| model.role == ModelRole::Embedder) {
+    fn every_embedder_and_reranker_of_the_catalogue_can_be_loaded() {
+        let is_encoder =
+            |model: &&Model| matches!(model.role, ModelRole::Embedder | ModelRole::Reranker);
+        for model in catalogue().iter().filter(is_encoder) {
             assert!(ENCODER_ARCHITECTURES.contains(&model.architecture.as_str()), "{}", model.id);
             let names: Vec<&str> = model.files.iter().map(|file| file.name.as_str()).collect();
             assert_eq!(

@@ -669,7 +669,7 @@ pub fn model(model: &ModelEntry, what: &str) {
 /// What was chosen, and from when on it is in use.
 pub fn used(entry: &ModelEntry) {
     match entry.change {
-        None if entry.role == ModelRole::Embedder => println!("{} is in use.", entry.name),
+        None if entry.role != ModelRole::Chat => println!("{} is in use.", entry.name),
         None => model(entry, "answers from now on"),
         Some(change) => {
             println!("{} reads the library in the background: {}.", entry.name, cost_of(&change));

@@ -3,6 +3,8 @@
 //! - `measure chat MODEL.gguf THREADS RUNS FILE` reads the text of FILE as a prompt
 //!   and lets the model go on from there;
 //! - `measure embed DIRECTORY THREADS RUNS FILE` embeds the lines of FILE;
+//! - `measure rerank DIRECTORY THREADS RUNS FILE` reranks the lines of FILE, of which the first is
+//!   the query;
 //! - `measure vectors DIRECTORY THREADS 1 FILE` gives the vector of each line of FILE as a passage;
 //! - `measure text MODEL.gguf THREADS RUNS FILE` gives the perplexity of FILE's text
 //!   and what the model answers greedily to its first RUNS lines. With
@@ -17,9 +19,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use futures::StreamExt;
-use lectern_domain::{ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, Embedder};
+use lectern_domain::{
+    CharRange, ChatDelta, ChatMessage, ChatModel, ChatRequest, ChatRole, Chunk, Embedder, Reranker,
+};
 use lectern_inference::{
-    BertEmbedder, ChatOptions, EmbedderOptions, MistralChat, Prediction, perplexity,
+    BertEmbedder, ChatOptions, CrossEncoder, CrossEncoderOptions, EmbedderOptions, MistralChat,
+    Prediction, perplexity,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -31,7 +36,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, model, threads, runs, file] = arguments.as_slice() else {
         return Err(
-            "usage: measure chat|embed|vectors|text|predictions|odds MODEL THREADS RUNS FILE"
+            "usage: measure chat|embed|rerank|vectors|text|predictions|odds MODEL THREADS RUNS FILE"
                 .into(),
         );
     };
@@ -49,6 +54,7 @@ fn main() -> Result<()> {
             runtime.block_on(chat(model, runs, &text))
         }
         "embed" => embed(Path::new(model), runs, &text),
+        "rerank" => rerank(Path::new(model), runs, &text),
         "vectors" => vectors(Path::new(model), &text),
         "text" => tokio::runtime::Runtime::new()?.block_on(replies(model, runs, &text)),
         "predictions" => tokio::runtime::Runtime::new()?.block_on(predictions(model, &text)),
@@ -191,15 +197,36 @@ fn embed(directory: &Path, runs: usize, text: &str) -> Result<()> {
     let embedder = embedder(directory)?;
     let load = start.elapsed().as_secs_f64();
     let lines: Vec<&str> = text.lines().collect();
+    timed(load, runs, lines.len(), || Ok(drop(embedder.embed_passages(&lines)?)))
+}
+
+fn rerank(directory: &Path, runs: usize, text: &str) -> Result<()> {
+    let start = Instant::now();
+    let (id, directory) = ("measured".into(), directory.to_owned());
+    let reranker = CrossEncoder::load(CrossEncoderOptions { id, directory, max_tokens: 512 })?;
+    let load = start.elapsed().as_secs_f64();
+    let (query, text) = text.split_once('\n').ok_or("there are no passages")?;
+    let chunk = |text: &str| Chunk {
+        range: CharRange::new(0, 0),
+        page: None,
+        heading: Vec::new(),
+        text: text.to_owned(),
+    };
+    let chunks: Vec<Chunk> = text.lines().map(chunk).collect();
+    let passages: Vec<&Chunk> = chunks.iter().collect();
+    timed(load, runs, passages.len(), || Ok(drop(reranker.rerank(query, &passages)?)))
+}
+
+/// Prints how long something takes, time and again.
+fn timed(load: f64, runs: usize, texts: usize, run: impl Fn() -> Result<()>) -> Result<()> {
     let mut seconds = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
-        embedder.embed_passages(&lines)?;
+        run()?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     println!(
-        "{{\"load_seconds\": {load:.3}, \"texts\": {}, \"seconds\": {seconds:.3?}, \"peak_mib\": {}}}",
-        lines.len(),
+        "{{\"load_seconds\": {load:.3}, \"texts\": {texts}, \"seconds\": {seconds:.3?}, \"peak_mib\": {}}}",
         memory("VmHWM:")
     );
     Ok(())

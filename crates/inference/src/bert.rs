@@ -1,15 +1,13 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use lectern_domain::{Embedder, ErrorCode, ModelError, TokenCounter};
-use tokenizers::{Tokenizer, TruncationParams};
+use lectern_domain::{Embedder, ModelError, TokenCounter};
 
-use crate::encoder::{Config, Encoder, EncoderError};
-use crate::short;
-use crate::unigram::Unigram;
+use crate::encoder::{Encoder, EncoderError};
+use crate::files::{Files, failed};
+use crate::tokens::{Tokens, batches};
 
-/// Tokens that go through the model at once: so many that weights are read seldom, so
-/// few that what lies between two layers stays in the cache.
-const BATCH_TOKENS: usize = 512;
+/// What it is called in messages.
+const KIND: &str = "embedding model";
 
 /// Which embedder to load, and how it wants its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,145 +40,42 @@ pub struct BertEmbedder {
     text_tokens: usize,
 }
 
-/// What splits texts into tokens.
-enum Tokens {
-    /// For XLM-R's pieces, which are many.
-    Unigram(Unigram),
-    /// For all others. It cuts texts at the limit itself.
-    General(Box<Tokenizer>),
-}
-
-impl Tokens {
-    fn from_json(json: &[u8], max_tokens: usize) -> Result<Self, tokenizers::Error> {
-        if let Some(unigram) = Unigram::from_json(json) {
-            return Ok(Self::Unigram(unigram));
-        }
-        let mut general = Tokenizer::from_bytes(json)?;
-        let truncation = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
-        general.with_padding(None).with_truncation(Some(truncation))?;
-        Ok(Self::General(Box::new(general)))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Unigram(unigram) => unigram.len(),
-            Self::General(general) => general.get_vocab_size(true),
-        }
-    }
-
-    /// How many tokens `text` is, without marks; not more than `most` are counted.
-    fn count(&self, text: &str, most: usize) -> Result<usize, tokenizers::Error> {
-        match self {
-            Self::Unigram(unigram) => {
-                let marks = Unigram::MARKS;
-                Ok(unigram.encode(text, most.saturating_add(marks)).len() - marks)
-            }
-            Self::General(general) => Ok(general.encode_fast(text, false)?.len().min(most)),
-        }
-    }
-
-    /// How many marks stand around a text.
-    fn marks(&self) -> Result<usize, tokenizers::Error> {
-        match self {
-            Self::Unigram(_) => Ok(Unigram::MARKS),
-            Self::General(general) => Ok(general.encode_fast("", true)?.len()),
-        }
-    }
-
-    /// The ids of each text's tokens, at most `max_tokens`, marks included.
-    fn encode(
-        &self,
-        texts: Vec<String>,
-        max_tokens: usize,
-    ) -> Result<Vec<Vec<u32>>, tokenizers::Error> {
-        match self {
-            Self::Unigram(unigram) => {
-                Ok(texts.iter().map(|text| unigram.encode(text, max_tokens)).collect())
-            }
-            Self::General(general) => {
-                let encodings = general.encode_batch_fast(texts, true)?;
-                Ok(encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
-            }
-        }
-    }
-}
-
 impl BertEmbedder {
     /// Loads `model.safetensors`, `tokenizer.json` and `config.json`. Blocks for up to
     /// a second.
     ///
     /// # Errors
     ///
-    /// [`ErrorCode::ModelMissing`] where a file is not there,
-    /// [`ErrorCode::ModelInvalid`] where one is damaged or does not fit the others.
+    /// [`lectern_domain::ErrorCode::ModelMissing`] where a file is not there,
+    /// [`lectern_domain::ErrorCode::ModelInvalid`] where one is damaged or does not fit the others.
     pub fn load(options: EmbedderOptions) -> Result<Self, ModelError> {
-        let directory: &Path = &options.directory;
-        let invalid = |file: &str, reason: String| {
-            ModelError::new(
-                ErrorCode::ModelInvalid,
-                format!(
-                    "The embedding model's file {} cannot be used: {}.",
-                    directory.join(file).display(),
-                    short(&reason).trim_end_matches('.')
-                ),
-                "Download the embedding model again; the file is damaged or of another model.",
-            )
-        };
-        let read = |file: &str| {
-            let path = directory.join(file);
-            std::fs::read(&path).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => ModelError::new(
-                    ErrorCode::ModelMissing,
-                    format!("The embedding model's file {} is not there.", path.display()),
-                    "Download the embedding model again.",
-                ),
-                _ => invalid(file, error.to_string()),
-            })
-        };
-
-        let config: Config = serde_json::from_slice(&read("config.json")?)
-            .map_err(|error| invalid("config.json", error.to_string()))?;
-        config.check().map_err(|error| invalid("config.json", error.to_string()))?;
-
+        let files = Files { directory: &options.directory, kind: KIND };
+        let config = files.config()?;
         let max_tokens = options.max_tokens.min(config.max_tokens());
-        let tokens = Tokens::from_json(&read("tokenizer.json")?, max_tokens)
-            .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
-        if tokens.len() > config.vocab_size {
-            return Err(invalid("tokenizer.json", "it has more tokens than the model".into()));
-        }
+        let tokens = files.tokens(&config, |json| Tokens::from_json(json, max_tokens))?;
 
         let around = tokens
             .count(&options.passage_prefix, max_tokens)
             .and_then(|prefix| Ok(prefix + tokens.marks()?))
-            .map_err(|error| invalid("tokenizer.json", error.to_string()))?;
+            .map_err(|error| files.invalid("tokenizer.json", error))?;
         let text_tokens = max_tokens.saturating_sub(around).max(1);
 
         let dimensions = config.hidden_size;
-        let encoder = Encoder::load(config, &read("model.safetensors")?)
-            .map_err(|error| invalid("model.safetensors", error.to_string()))?;
+        let weights = "model.safetensors";
+        let encoder = Encoder::load(config, &files.read(weights)?)
+            .map_err(|error| files.invalid(weights, error))?;
         Ok(Self { options, dimensions, encoder, tokens, max_tokens, text_tokens })
     }
 
     /// One vector per text, in order.
     fn embed(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
         let texts = texts.iter().map(|text| format!("{prefix}{text}")).collect();
-        let texts = self
-            .tokens
-            .encode(texts, self.max_tokens)
-            .map_err(|error| failed(&error.to_string()))?;
+        let texts =
+            self.tokens.encode(texts, self.max_tokens).map_err(|error| failed(KIND, error))?;
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-
         let mut vectors = Vec::with_capacity(texts.len());
-        let mut rest = texts.as_slice();
-        while !rest.is_empty() {
-            let mut tokens = 0;
-            let fitting = rest.iter().take_while(|text| {
-                tokens += text.len();
-                tokens <= BATCH_TOKENS
-            });
-            let (batch, later) = rest.split_at(fitting.count().max(1));
-            rest = later;
-            vectors.extend(self.forward(batch).map_err(|error| failed(&error.to_string()))?);
+        for batch in batches(&texts) {
+            vectors.extend(self.forward(batch).map_err(|error| failed(KIND, error))?);
         }
         Ok(vectors)
     }
@@ -210,14 +105,6 @@ impl BertEmbedder {
     }
 }
 
-fn failed(reason: &str) -> ModelError {
-    ModelError::new(
-        ErrorCode::ModelFailed,
-        format!("The embedding model failed: {}.", short(reason).trim_end_matches('.')),
-        "Download the embedding model again; if that does not help, report it.",
-    )
-}
-
 impl Embedder for BertEmbedder {
     fn id(&self) -> &str {
         &self.options.id
@@ -234,7 +121,7 @@ impl Embedder for BertEmbedder {
     fn embed_query(&self, query: &str) -> Result<Vec<f32>, ModelError> {
         self.embed(&self.options.query_prefix, &[query])?
             .pop()
-            .ok_or_else(|| failed("it gave no vector"))
+            .ok_or_else(|| failed(KIND, "it gave no vector"))
     }
 
     fn token_counter(&self) -> Option<&dyn TokenCounter> {
@@ -258,7 +145,10 @@ impl TokenCounter for BertEmbedder {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+    use std::path::Path;
     use std::sync::LazyLock;
+
+    use lectern_domain::ErrorCode;
 
     use super::*;
 

@@ -76,7 +76,7 @@ pub(crate) enum EncoderError {
 
 impl Config {
     /// The row of the first token's position.
-    fn first_position(&self) -> usize {
+    pub(crate) fn first_position(&self) -> usize {
         if self.model_type == "bert" { 0 } else { self.pad_token_id.saturating_add(1) }
     }
 
@@ -155,13 +155,29 @@ struct Layer {
     norm: Norm,
 }
 
+/// Two texts as one, as a cross-encoder reads them.
+pub(crate) struct Pair {
+    /// The tokens of both, with their marks.
+    pub(crate) ids: Vec<u32>,
+    /// How many of them are of the first segment, in the terms of BERT.
+    pub(crate) of_first: usize,
+}
+
+impl AsRef<[u32]> for Pair {
+    fn as_ref(&self) -> &[u32] {
+        &self.ids
+    }
+}
+
 pub(crate) struct Encoder {
     config: Config,
     /// A row per token of the vocabulary: a fourth of the memory that floats would
     /// take, and rows are unpacked as they are needed.
     words: Matrix,
-    /// A row per position, the one vector of the only segment added.
+    /// A row per position, the vector of the first segment added.
     positions: Vec<f32>,
+    /// What the second segment's vector has more; `None` where there is one segment only.
+    second: Option<Vec<f32>>,
     norm: Norm,
     layers: Vec<Layer>,
 }
@@ -172,7 +188,15 @@ struct Tensors<'a> {
     prefix: &'static str,
 }
 
-impl Tensors<'_> {
+impl<'a> Tensors<'a> {
+    fn open(file: &'a [u8]) -> Result<Self, EncoderError> {
+        let file = SliceSafetensors::new(file)?;
+        let prefix = ["", "bert.", "roberta."]
+            .into_iter()
+            .find(|prefix| file.get(&format!("{prefix}embeddings.word_embeddings.weight")).is_ok());
+        Ok(Self { file, prefix: prefix.unwrap_or_default() })
+    }
+
     fn get(&self, name: &str, len: usize) -> Result<Vec<f32>, EncoderError> {
         let name = format!("{}{name}", self.prefix);
         let tensor = self.file.load(&name, &Device::Cpu)?;
@@ -248,12 +272,7 @@ impl Encoder {
     /// Reads the weights from a file in the safetensors format, of any float type.
     pub(crate) fn load(config: Config, file: &[u8]) -> Result<Self, EncoderError> {
         config.check()?;
-        let file = SliceSafetensors::new(file)?;
-        let prefix = ["", "bert.", "roberta."]
-            .into_iter()
-            .find(|prefix| file.get(&format!("{prefix}embeddings.word_embeddings.weight")).is_ok());
-        let tensors = Tensors { file, prefix: prefix.unwrap_or_default() };
-
+        let tensors = Tensors::open(file)?;
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let words =
             tensors.matrix("embeddings.word_embeddings.weight", hidden, config.vocab_size)?;
@@ -265,11 +284,12 @@ impl Encoder {
         let segments = "embeddings.token_type_embeddings.weight";
         let of_segments =
             tensors.file.load(&format!("{}{segments}", tensors.prefix), &Device::Cpu)?;
-        let segment = tensors.get(segments, of_segments.elem_count())?;
-        let segment = segment.get(..hidden).ok_or_else(|| EncoderError::Shape(segments.into()))?;
-        for position in positions.chunks_exact_mut(hidden) {
-            position.iter_mut().zip(segment).for_each(|(value, segment)| *value += segment);
-        }
+        let of_segments = tensors.get(segments, of_segments.elem_count())?;
+        let mut of_segments = of_segments.chunks_exact(hidden);
+        let first = of_segments.next().ok_or_else(|| EncoderError::Shape(segments.into()))?;
+        let second = of_segments.next();
+        let second = second.map(|second| second.iter().zip(first).map(|(b, a)| b - a).collect());
+        add_to_rows(&mut positions, first);
 
         let layers = (0..config.num_hidden_layers).map(|layer| {
             let name = |part: &str| format!("encoder.layer.{layer}.{part}");
@@ -286,6 +306,7 @@ impl Encoder {
         Ok(Self {
             words,
             positions,
+            second,
             norm: tensors.norm("embeddings.LayerNorm", hidden)?,
             layers: layers.collect::<Result<_, EncoderError>>()?,
             config,
@@ -294,6 +315,18 @@ impl Encoder {
 
     /// The last layer's vectors of the tokens of all `texts`, one after the other.
     pub(crate) fn forward(&self, texts: &[&[u32]]) -> Result<Vec<f32>, EncoderError> {
+        let texts: Vec<_> = texts.iter().map(|text| (*text, text.len())).collect();
+        self.forward_segments(&texts)
+    }
+
+    /// As [`Self::forward`]. A model that knows one segment only takes both texts for it.
+    pub(crate) fn forward_pairs(&self, pairs: &[Pair]) -> Result<Vec<f32>, EncoderError> {
+        let pairs: Vec<_> = pairs.iter().map(|pair| (pair.as_ref(), pair.of_first)).collect();
+        self.forward_segments(&pairs)
+    }
+
+    /// Of texts, and how many of the tokens of each are of the first segment.
+    fn forward_segments(&self, texts: &[(&[u32], usize)]) -> Result<Vec<f32>, EncoderError> {
         let Config { hidden_size: hidden, num_attention_heads: heads, layer_norm_eps: eps, .. } =
             self.config;
         let mut x = self.embed(texts)?;
@@ -303,7 +336,7 @@ impl Encoder {
             layer.qkv.forward(&x, &mut qkv)?;
             attended.resize(x.len(), 0.0);
             let (mut values, mut out) = (qkv.as_slice(), attended.as_mut_slice());
-            for text in texts.iter().filter(|text| !text.is_empty()) {
+            for (text, _) in texts.iter().filter(|(text, _)| !text.is_empty()) {
                 let (these, rest) = values.split_at(text.len() * 3 * hidden);
                 let (to, later) = out.split_at_mut(text.len() * hidden);
                 attend(these, text.len(), heads, hidden, to)?;
@@ -320,17 +353,21 @@ impl Encoder {
         Ok(x)
     }
 
-    fn embed(&self, texts: &[&[u32]]) -> Result<Vec<f32>, EncoderError> {
+    fn embed(&self, texts: &[(&[u32], usize)]) -> Result<Vec<f32>, EncoderError> {
         let hidden = self.config.hidden_size;
         let Matrix { format, bytes: words_of } = &self.words;
         let row_bytes = format.row_bytes(hidden).ok_or(ShapeError)?;
-        let tokens: usize = texts.iter().map(|text| text.len()).sum();
+        let tokens: usize = texts.iter().map(|(text, _)| text.len()).sum();
         let mut words = vec![0.0; tokens * hidden];
         let mut places = Vec::with_capacity(tokens * hidden);
         let mut rows = words.chunks_exact_mut(hidden);
-        for text in texts {
+        for (text, of_first) in texts {
             let positions = self.positions.get(..text.len() * hidden);
+            let start = places.len() + of_first * hidden;
             places.extend_from_slice(positions.ok_or(EncoderError::Tokens)?);
+            if let Some((second, rows)) = self.second.as_ref().zip(places.get_mut(start..)) {
+                add_to_rows(rows, second);
+            }
             for (token, row) in text.iter().zip(&mut rows) {
                 let start = *token as usize * row_bytes;
                 let bytes = words_of.get(start..start + row_bytes);
@@ -340,6 +377,52 @@ impl Encoder {
         let Norm { weight, bias } = &self.norm;
         add_layer_norm(&mut words, &places, weight, bias, self.config.layer_norm_eps)?;
         Ok(words)
+    }
+}
+
+fn add_to_rows(rows: &mut [f32], vector: &[f32]) {
+    for row in rows.chunks_exact_mut(vector.len()) {
+        row.iter_mut().zip(vector).for_each(|(value, more)| *value += more);
+    }
+}
+
+/// What tells the relevance from the vectors of the first tokens: a layer and one class.
+pub(crate) struct Head {
+    dense: Linear,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Head {
+    /// BERT's pooler and the classifier behind it, or RoBERTa's classifier, which is both.
+    pub(crate) fn load(config: &Config, file: &[u8]) -> Result<Self, EncoderError> {
+        let mut tensors = Tensors::open(file)?;
+        let (dense, class) = if config.model_type == "bert" {
+            ("pooler.dense", "classifier")
+        } else {
+            tensors.prefix = "";
+            ("classifier.dense", "classifier.out_proj")
+        };
+        let width = config.hidden_size;
+        let dense = tensors.linear(&[dense.to_owned()], width, width)?;
+        // A classifier is no part of the encoder, whose names may have a prefix.
+        tensors.prefix = "";
+        let weights = tensors.get(&format!("{class}.weight"), width)?;
+        let bias = tensors.get(&format!("{class}.bias"), 1)?;
+        Ok(Self { dense, weights, bias })
+    }
+
+    /// One logit for each of the vectors, which follow each other.
+    pub(crate) fn logits(&self, vectors: &[f32]) -> Result<Vec<f32>, EncoderError> {
+        let mut rows = Vec::new();
+        self.dense.forward(vectors, &mut rows)?;
+        let logits = rows.chunks_exact(self.weights.len()).map(|row| {
+            let products =
+                row.iter().zip(&self.weights).map(|(value, weight)| value.tanh() * weight);
+            let logit = products.chain(self.bias.iter().copied()).sum::<f32>();
+            if logit.is_finite() { Ok(logit) } else { Err(EncoderError::Result) }
+        });
+        logits.collect()
     }
 }
 
@@ -378,69 +461,10 @@ fn attend(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use candle_core::{DType, Tensor};
+    use candle_core::DType;
 
     use super::*;
-
-    /// The same network in 32-bit floats, one tensor operation after the other.
-    struct Reference<'a> {
-        config: &'a Config,
-        tensors: SliceSafetensors<'a>,
-    }
-
-    impl Reference<'_> {
-        fn get(&self, name: &str) -> Tensor {
-            self.tensors.load(name, &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap()
-        }
-
-        fn linear(&self, x: &Tensor, name: &str) -> Tensor {
-            let weight = self.get(&format!("{name}.weight")).t().unwrap();
-            x.matmul(&weight).unwrap().broadcast_add(&self.get(&format!("{name}.bias"))).unwrap()
-        }
-
-        fn norm(&self, x: &Tensor, name: &str) -> Tensor {
-            let x = x.broadcast_sub(&x.mean_keepdim(1).unwrap()).unwrap();
-            let variance = x.sqr().unwrap().mean_keepdim(1).unwrap();
-            let eps = f64::from(self.config.layer_norm_eps);
-            let x = x.broadcast_div(&(variance + eps).unwrap().sqrt().unwrap()).unwrap();
-            let x = x.broadcast_mul(&self.get(&format!("{name}.weight"))).unwrap();
-            x.broadcast_add(&self.get(&format!("{name}.bias"))).unwrap()
-        }
-
-        fn forward(&self, tokens: &[u32]) -> Tensor {
-            let (len, heads) = (tokens.len(), self.config.num_attention_heads);
-            let dim = self.config.hidden_size / heads;
-            let ids = Tensor::new(tokens, &Device::Cpu).unwrap();
-            let words = self.get("embeddings.word_embeddings.weight").embedding(&ids).unwrap();
-            let places = self.get("embeddings.position_embeddings.weight");
-            let segment = self.get("embeddings.token_type_embeddings.weight");
-            let first = self.config.first_position();
-            let x = (words + places.narrow(0, first, len).unwrap()).unwrap();
-            let x = x.broadcast_add(&segment.narrow(0, 0, 1).unwrap()).unwrap();
-            let mut x = self.norm(&x, "embeddings.LayerNorm");
-            for layer in 0..self.config.num_hidden_layers {
-                let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-                let [q, k, v] = ["query", "key", "value"].map(|part| {
-                    let of = self.linear(&x, &name(&format!("attention.self.{part}")));
-                    let of = of.reshape((len, heads, dim)).unwrap().transpose(0, 1).unwrap();
-                    of.contiguous().unwrap()
-                });
-                let scores = q.matmul(&k.t().unwrap().contiguous().unwrap()).unwrap();
-                let scores = (scores / (dim as f64).sqrt()).unwrap();
-                let most = scores.max_keepdim(2).unwrap();
-                let weights = scores.broadcast_sub(&most).unwrap().exp().unwrap();
-                let weights = weights.broadcast_div(&weights.sum_keepdim(2).unwrap()).unwrap();
-                let out = weights.matmul(&v).unwrap().transpose(0, 1).unwrap();
-                let out = out.reshape((len, heads * dim)).unwrap();
-                let out = self.linear(&out, &name("attention.output.dense"));
-                let attended = self.norm(&(out + &x).unwrap(), &name("attention.output.LayerNorm"));
-                let inner = self.linear(&attended, &name("intermediate.dense"));
-                let out = self.linear(&inner.gelu_erf().unwrap(), &name("output.dense"));
-                x = self.norm(&(out + attended).unwrap(), &name("output.LayerNorm"));
-            }
-            x
-        }
-    }
+    use crate::reference::{Reference, Tiny};
 
     fn cosine(one: &[f32], other: &[f32]) -> f32 {
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
@@ -461,8 +485,7 @@ mod tests {
         let file = std::fs::read(directory.join("model.safetensors")).unwrap();
         let config: Config =
             serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap()).unwrap();
-        let reference =
-            Reference { config: &config, tensors: SliceSafetensors::new(&file).unwrap() };
+        let reference = Reference::new(&config, &file, "");
         let encoder = Encoder::load(config.clone(), &file).unwrap();
         // Any tokens will do; those of words are from about 2,000 on.
         let texts: Vec<Vec<u32>> = (1..=24_u32)
@@ -480,7 +503,8 @@ mod tests {
         for text in &texts {
             let (these, rest) = vectors.split_at(text.len() * width);
             vectors = rest;
-            let expected = reference.forward(text).flatten_all().unwrap().to_vec1().unwrap();
+            let expected =
+                reference.forward(text, text.len()).flatten_all().unwrap().to_vec1().unwrap();
             cosines.push(cosine(&mean(these, width), &mean(&expected, width)));
         }
         let least = cosines.iter().copied().fold(1.0, f32::min);
@@ -488,69 +512,20 @@ mod tests {
         assert!(least >= 0.97 && average >= 0.99, "least {least}, on average {average}");
     }
 
-    /// A file of random weights of each kind of numbers, and its configuration.
-    fn tiny(model_type: &str, kind: DType) -> (Config, Vec<u8>) {
-        let config: Config = serde_json::from_value(serde_json::json!({
-            "vocab_size": 50, "hidden_size": 64, "num_hidden_layers": 2,
-            "num_attention_heads": 4, "intermediate_size": 96, "max_position_embeddings": 20,
-            "layer_norm_eps": 1e-5, "model_type": model_type,
-        }))
-        .unwrap();
-        let mut word = 7_u32;
-        let mut random = |shape: &[usize], middle: f32| {
-            let values: Vec<f32> = (0..shape.iter().product())
-                .map(|_| {
-                    word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    middle + (word >> 8) as f32 / (1 << 23) as f32 * 0.3 - 0.15
-                })
-                .collect();
-            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
-            tensor.to_dtype(kind).unwrap()
-        };
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let mut tensors = std::collections::HashMap::new();
-        for (name, rows) in [("word", 50), ("position", 20), ("token_type", 1)] {
-            let name = format!("embeddings.{name}_embeddings.weight");
-            tensors.insert(name, random(&[rows, hidden], 0.0));
-        }
-        let layers: Vec<String> = (0..2).map(|layer| format!("encoder.layer.{layer}")).collect();
-        let norms = layers
-            .iter()
-            .flat_map(|layer| ["attention.output", "output"].map(|part| format!("{layer}.{part}")));
-        for norm in norms.chain(["embeddings".to_owned()]) {
-            tensors.insert(format!("{norm}.LayerNorm.weight"), random(&[hidden], 1.0));
-            tensors.insert(format!("{norm}.LayerNorm.bias"), random(&[hidden], 0.0));
-        }
-        for layer in &layers {
-            for (part, from, to) in [
-                ("attention.self.query", hidden, hidden),
-                ("attention.self.key", hidden, hidden),
-                ("attention.self.value", hidden, hidden),
-                ("attention.output.dense", hidden, hidden),
-                ("intermediate.dense", hidden, inner),
-                ("output.dense", inner, hidden),
-            ] {
-                tensors.insert(format!("{layer}.{part}.weight"), random(&[to, from], 0.0));
-                tensors.insert(format!("{layer}.{part}.bias"), random(&[to], 0.0));
-            }
-        }
-        (config, safetensors::serialize(&tensors, None).unwrap())
-    }
-
     #[test]
     fn every_architecture_is_loaded_and_computes_what_it_should() {
         for architecture in ENCODER_ARCHITECTURES {
             for kind in [DType::F32, DType::F16, DType::BF16] {
-                let (config, file) = tiny(architecture, kind);
-                let reference =
-                    Reference { config: &config, tensors: SliceSafetensors::new(&file).unwrap() };
+                let tiny = Tiny::new(architecture, kind);
+                let (config, file) = (&tiny.config, tiny.file());
+                let reference = Reference::new(config, &file, "");
                 let encoder = Encoder::load(config.clone(), &file).unwrap();
                 // The longest text there may be, and a short one.
                 for len in [config.max_tokens(), 3] {
                     let text: Vec<u32> = (0..len as u32).map(|word| (word * 17 + 3) % 50).collect();
                     let found = encoder.forward(&[&text]).unwrap();
-                    let expected: Vec<f32> =
-                        reference.forward(&text).flatten_all().unwrap().to_vec1().unwrap();
+                    let expected = reference.forward(&text, len).flatten_all().unwrap();
+                    let expected: Vec<f32> = expected.to_vec1().unwrap();
                     let near = cosine(&found, &expected);
                     assert!(near > 0.999, "{architecture} in {kind:?}: {near}");
                 }

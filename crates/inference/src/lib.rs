@@ -1,20 +1,26 @@
-//! Chat models on mistral.rs and embedders on candle: the one crate that sees
+//! Chat models on mistral.rs, and embedders and rerankers on candle: the one crate that sees
 //! either. Models are loaded from files on this computer; nothing here opens a
 //! connection or writes a file.
 
 mod bert;
 mod chat;
 mod cpu;
+mod cross_encoder;
 mod encoder;
+mod files;
 mod kernels;
 mod memory;
+#[cfg(test)]
+mod reference;
 mod repetition;
 mod source_numbers;
+mod tokens;
 mod unigram;
 
 pub use bert::{BertEmbedder, EmbedderOptions};
 pub use chat::{ChatOptions, MistralChat, Prediction, perplexity};
 pub use cpu::CpuSupport;
+pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
 pub use encoder::ENCODER_ARCHITECTURES;
 
 /// What a panic or a library said, shortened to what a person can read.

@@ -60,6 +60,8 @@ struct Template {
     #[serde(default)]
     single: Vec<TemplatePiece>,
     #[serde(default)]
+    pair: Vec<TemplatePiece>,
+    #[serde(default)]
     special_tokens: HashMap<String, SpecialToken>,
 }
 
@@ -145,6 +147,16 @@ impl Unigram {
         tokens
     }
 
+    /// The ids of `first`, which is encoded already, and of `text`, with two marks between them as
+    /// XLM-R has it; at most `most` where `first` leaves room.
+    pub(crate) fn encode_behind(&self, first: &[u32], text: &str, most: usize) -> Vec<u32> {
+        let mut second = self.encode(text, most.saturating_sub(first.len()));
+        if let Some(mark) = second.first_mut() {
+            *mark = self.marks.1;
+        }
+        [first, &second].concat()
+    }
+
     /// Appends the pieces of the most likely way to split `word` (Viterbi).
     fn split(&self, word: &str, tokens: &mut Vec<u32>) {
         #[derive(Clone, Copy)]
@@ -210,11 +222,23 @@ fn marks(shape: &Shape) -> Option<(u32, u32)> {
     else {
         return None;
     };
+    let joined = match template.pair.as_slice() {
+        [] => true,
+        [
+            TemplatePiece::SpecialToken { id: first },
+            TemplatePiece::Sequence {},
+            TemplatePiece::SpecialToken { id: second },
+            TemplatePiece::SpecialToken { id: third },
+            TemplatePiece::Sequence {},
+            TemplatePiece::SpecialToken { id: last },
+        ] => first == before && [second, third, last] == [behind; 3],
+        _ => false,
+    };
     let id = |name| match template.special_tokens.get(name)?.ids.as_slice() {
         &[id] => Some(id),
         _ => None,
     };
-    as_here.then_some((id(before)?, id(behind)?))
+    (as_here && joined).then_some((id(before)?, id(behind)?))
 }
 
 /// The pieces with the logarithms of their probabilities, found by a hash of their bytes.

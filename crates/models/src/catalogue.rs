@@ -13,6 +13,8 @@ pub enum ModelRole {
     Chat,
     /// It turns text into vectors.
     Embedder,
+    /// It orders what is found by how well it answers.
+    Reranker,
     /// It reads pictures of pages.
     Ocr,
 }
@@ -57,7 +59,8 @@ pub struct Model {
     pub languages: Vec<String>,
     /// The licence of the weights, as an SPDX identifier.
     pub licence: String,
-    /// Whether it is the one to take when a person has chosen none. One for each role.
+    /// Whether it is the one to take when a person has chosen none. One for each role but rerankers:
+    /// one of them is used where it is installed, and there is a way without.
     #[serde(default)]
     pub default: bool,
     /// Whether it only proves that the machinery runs: too weak to answer a person.
@@ -185,7 +188,7 @@ pub fn model(id: &str) -> Result<&'static Model, ModelsError> {
     find(catalogue(), id)
 }
 
-/// The model to take for `role` when a person has chosen none.
+/// The model to take for `role`, which is not that of rerankers, when a person has chosen none.
 #[expect(clippy::expect_used, reason = "a test finds one default for each role")]
 pub fn default_model(role: ModelRole) -> &'static Model {
     catalogue()
@@ -279,6 +282,23 @@ mod tests {
         for model in catalogue().iter().filter(|model| model.role != ModelRole::Embedder) {
             assert!(model.query_prefix.is_empty() && model.passage_prefix.is_empty());
         }
+    }
+
+    #[test]
+    fn rerankers_are_cross_encoders_and_none_is_taken_unasked() {
+        let of = |model: &'static Model| {
+            (&*model.id, &*model.architecture, model.context_tokens, model.languages.len() > 1)
+        };
+        let rerankers = catalogue().iter().filter(|model| model.role == ModelRole::Reranker);
+        let rerankers: Vec<_> =
+            rerankers.inspect(|model| assert!(!model.default)).map(of).collect();
+        assert_eq!(
+            rerankers,
+            [
+                ("ms-marco-minilm-l6-v2", "bert", 512, false),
+                ("bge-reranker-base", "xlm-roberta", 512, true),
+            ]
+        );
     }
 
     #[test]

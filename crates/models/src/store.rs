@@ -143,10 +143,10 @@ impl ModelStore {
     /// The default model of a role where it is installed, otherwise the first of that role
     /// that is. A model for tests is never taken; name it with [`Self::find`].
     pub fn preferred(&self, role: ModelRole) -> Option<Installed> {
-        let mut candidates: Vec<_> = self
-            .installed()
-            .into_iter()
-            .filter(|installed| installed.model.role == role && !installed.model.tests_only)
+        let models = self.models().into_iter();
+        let mut candidates: Vec<_> = models
+            .filter(|model| model.role == role && !model.tests_only)
+            .filter_map(|model| self.find(&model.id).ok())
             .collect();
         candidates.sort_by_key(|installed| !installed.model.default);
         candidates.into_iter().next()

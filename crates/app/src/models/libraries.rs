@@ -9,6 +9,7 @@ use super::CHAT_SETTING;
 use crate::App;
 use crate::damage::CATALOG;
 use crate::embedding::WANTED_SETTING;
+use crate::reranking::RERANKER_SETTING;
 
 impl App {
     /// Has other libraries know of this one when they remove a model.
@@ -43,6 +44,7 @@ impl App {
         };
         answers
             || is_set(WANTED_SETTING)
+            || is_set(RERANKER_SETTING)
             || catalog.embedder().is_ok_and(|embedder| embedder.as_deref() == Some(id))
     }
 }

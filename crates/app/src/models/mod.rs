@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::reranking::RERANKER_SETTING;
 use crate::{App, AppError, AppEvent, Result, error};
 
 /// How often it is looked whether the model is idle, and whether another process has changed
@@ -179,24 +180,25 @@ impl App {
     /// Uses another model for what it is made for, in this library. A chat model answers from now
     /// on: the old one is let go, and an answer that is being written is finished by it. An
     /// embedder reads the library in the background ([`EmbedderChange`]) and takes the place of
-    /// the other one when it has.
+    /// the other one when it has. A reranker orders what is found from the next search on.
     pub fn use_model(&self, id: &str) -> Result<()> {
         let parts = self.model_parts();
         let model = parts.store.model(id).map_err(model_error)?;
-        let is_chosen = matches!(model.role, ModelRole::Chat | ModelRole::Embedder);
-        if !is_chosen {
+        if model.role == ModelRole::Ocr {
             return Err(AppError::new(
                 ErrorCode::InvalidInput,
                 format!("{} is used where it is installed", model.name),
-                "Choose a chat model or an embedder; `lectern models list` says which there are.",
+                "Choose a chat model, an embedder or a reranker; `lectern models list` says which there are.",
             ));
         }
         parts.store.find(id).map_err(model_error)?;
-        if model.role == ModelRole::Embedder {
-            self.want_embedder(id)?;
-        } else {
-            self.catalog().set_setting(CHAT_SETTING, id)?;
-            self.choose_chat(id.to_owned(), &self.model_settings()?);
+        match model.role {
+            ModelRole::Embedder => self.want_embedder(id)?,
+            ModelRole::Reranker => self.catalog().set_setting(RERANKER_SETTING, id)?,
+            _ => {
+                self.catalog().set_setting(CHAT_SETTING, id)?;
+                self.choose_chat(id.to_owned(), &self.model_settings()?);
+            }
         }
         self.models_changed();
         Ok(())

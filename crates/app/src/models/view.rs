@@ -25,6 +25,7 @@ impl App {
         let machine = self.machine();
         let context = self.context();
         let (embedder, wanted) = (self.embedder()?, self.wanted_embedder()?);
+        let reranker = self.reranking()?.map(|found| found.reranker.id());
         let passages = self.catalog().counts(None)?.chunks;
         let passage_tokens = self.passage_tokens()?;
         let free_disk_bytes = models::free_bytes(parts.store.root());
@@ -55,8 +56,8 @@ impl App {
             let in_use = match model.role {
                 ModelRole::Chat => self.chat_id() == model.id,
                 ModelRole::Embedder => embedder == model.id,
-                #[allow(unreachable_patterns)]
-                _ => model.default,
+                ModelRole::Reranker => reranker.as_ref() == Some(&model.id),
+                ModelRole::Ocr => model.default,
             };
             if model.tests_only && !installed && !in_use {
                 continue;
