@@ -95,7 +95,9 @@ pub fn messages(question: &str, sources: &[Source], wishes: &Wishes<'_>) -> Vec<
             let are_chinese =
                 sources.iter().all(|source| detect_language(&source.shown) == Language::Chinese);
             let how = match wishes.manner {
-                None if are_chinese => "尽量用资料的原话完整地回答，不要遗漏，也不要多说".to_owned(),
+                None if are_chinese => {
+                    "尽量用资料的原话完整地回答，不要遗漏，也不要多说".to_owned()
+                }
                 None => "用一两句简短的话回答".to_owned(),
                 Some(Manner::Shorter) => "用尽可能少的词回答".to_owned(),
                 Some(Manner::Longer) => "用四到六句话回答，写出资料中的细节".to_owned(),
