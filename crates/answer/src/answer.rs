@@ -32,6 +32,8 @@ pub struct AnswerOptions {
     pub min_passage_tokens: usize,
     /// Passages after the best one are cut to their best sentences, of at most so many tokens.
     pub further_passage_tokens: usize,
+    /// Passages are left out whose score is less than so much of the best one's.
+    pub least_passage_share: f32,
     /// At most so many tokens are generated.
     pub max_tokens: usize,
     /// 0 is deterministic.
@@ -56,6 +58,7 @@ impl Default for AnswerOptions {
             max_passages: pack.max_passages,
             min_passage_tokens: pack.min_tokens,
             further_passage_tokens: pack.further_tokens,
+            least_passage_share: pack.least_share,
             max_tokens: 256,
             temperature: 0.0,
             instructions: String::new(),
@@ -189,7 +192,11 @@ pub async fn answer(
     let mut is_refused = false;
     if let Some(min_evidence) = options.abstain.min_evidence {
         // Judged whole, as far as they fit.
-        let whole = AnswerOptions { further_passage_tokens: usize::MAX, ..options.clone() };
+        let whole = AnswerOptions {
+            further_passage_tokens: usize::MAX,
+            least_passage_share: 0.0,
+            ..options.clone()
+        };
         let (judged, ..) = choose(model, &question, &passages, &whole, &wishes).await?;
         let asked = evidence(model, &question, &judged.sources, &options.abstain, min_evidence);
         let asked = tokio::select! {
@@ -363,6 +370,7 @@ async fn choose(
         max_passages: options.max_passages,
         min_tokens: options.min_passage_tokens,
         further_tokens: options.further_passage_tokens,
+        least_share: options.least_passage_share,
     };
     let packed = pack(passages, question, &pack_options, |text| count(text) + TITLE_TOKENS);
     if packed.sources.is_empty() {

@@ -6,7 +6,7 @@ use crate::Passage;
 use crate::answering::Question;
 
 /// How much may go into a prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PackOptions {
     /// At most so many tokens of passages.
     pub max_tokens: usize,
@@ -17,12 +17,21 @@ pub struct PackOptions {
     /// Passages after the first one take at most so many tokens each: a longer one is cut to its
     /// best sentences.
     pub further_tokens: usize,
+    /// Passages after the first one are left out where their score is less than so much of the best
+    /// score: a small model takes an answer from wherever the question's words occur.
+    pub least_share: f32,
 }
 
 impl Default for PackOptions {
     /// Reading a prompt is what takes the time on a computer without a GPU.
     fn default() -> Self {
-        Self { max_tokens: 1000, max_passages: 5, min_tokens: 60, further_tokens: usize::MAX }
+        Self {
+            max_tokens: 1000,
+            max_passages: 5,
+            min_tokens: 60,
+            further_tokens: usize::MAX,
+            least_share: 0.0,
+        }
     }
 }
 
@@ -57,6 +66,8 @@ pub fn pack(
     count: impl Fn(&str) -> usize,
 ) -> Packed {
     let mut packed = Packed::default();
+    let best = passages.iter().map(|passage| passage.score).fold(0.0, f32::max);
+    let least = if best > 0.0 { options.least_share * best } else { f32::MIN };
     for passage in passages {
         let repeats = packed.sources.iter().any(|source| {
             let other = &source.passage;
@@ -67,7 +78,8 @@ pub fn pack(
         let most = if packed.sources.is_empty() { usize::MAX } else { options.further_tokens };
         let left = options.max_tokens.saturating_sub(packed.tokens).min(most);
         let full = packed.sources.len() >= options.max_passages;
-        let shown = if repeats || full || passage.text.trim().is_empty() {
+        let is_far = !packed.sources.is_empty() && passage.score < least;
+        let shown = if repeats || full || is_far || passage.text.trim().is_empty() {
             None
         } else if count(&passage.text) <= left {
             Some(passage.text.clone())
@@ -219,6 +231,26 @@ mod tests {
             "A dog is free.",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn leaves_out_what_scores_far_less_than_the_best_but_never_the_first() {
+        let scored = |start, score| Passage { score, ..passage("It costs ten euros.", start) };
+        let cases: &[(&[f32], &[i64])] = &[
+            (&[2.0, 0.9, 0.7, 1.1], &[2]),
+            // The likeliest is read first, whatever its score.
+            (&[0.5, 2.0, 0.5], &[2]),
+            (&[-1.0, -3.0], &[]),
+            (&[], &[]),
+        ];
+        for (scores, left_out) in cases {
+            let passages: Vec<Passage> =
+                (0..).zip(*scores).map(|(at, score)| scored(at, *score)).collect();
+            let options = PackOptions { least_share: 0.4, ..PackOptions::default() };
+            let packed = pack(&passages, "What does it cost?", &options, words);
+            let expected: Vec<ChunkId> = left_out.iter().copied().map(ChunkId).collect();
+            assert_eq!(packed.left_out, expected, "{scores:?}");
+        }
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Findings {
                     // A passage is read whole, in this batch or the next.
                     min_passage_tokens: usize::MAX,
                     further_passage_tokens: usize::MAX,
+                    least_passage_share: 0.0,
                     abstain: AbstainOptions {
                         min_evidence,
                         asked_together: usize::MAX,

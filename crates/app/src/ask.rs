@@ -45,6 +45,10 @@ const TOKENS_FOR_A_PASSAGE: usize = 175;
 /// What the model reads of each passage but the best: its best sentences.
 const FURTHER_PASSAGE_TOKENS: usize = 100;
 
+/// The model reads no passage that scores less than so much of the best one. Of 198 questions of squad2 and
+/// cmrc2018 none had its answer in one below .6.
+const LEAST_PASSAGE_SHARE: f32 = 0.4;
+
 /// So many passages of each document that the person adds are among the sources.
 const ADDED_PASSAGES: usize = 2;
 
@@ -162,6 +166,8 @@ impl App {
             prompt_tokens,
             max_passages: (prompt_tokens / TOKENS_FOR_A_PASSAGE).clamp(3, PASSAGES),
             further_passage_tokens: FURTHER_PASSAGE_TOKENS,
+            // What a person adds is read however little it seems to fit.
+            least_passage_share: if request.with.is_empty() { LEAST_PASSAGE_SHARE } else { 0.0 },
             temperature: settings.temperature,
             instructions: settings.instructions,
             manner: request.manner.clone().map(prompt::Manner::from),
