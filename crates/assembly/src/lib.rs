@@ -27,6 +27,7 @@ use lectern_inference::{
     BertEmbedder, ChatOptions, CpuSupport, CrossEncoder, CrossEncoderOptions, EmbedderOptions,
     MistralChat,
 };
+use lectern_kernels::keep_to_few_heaps;
 use lectern_models::{
     Downloads, Installed, ModelRole, ModelStore, ModelsError, Network, Places, default_model,
 };
@@ -66,6 +67,7 @@ pub fn run_as_worker() -> Option<ExitCode> {
 
 /// Opens a library with the real parts.
 pub fn open(options: &Options) -> Result<App> {
+    keep_to_few_heaps();
     let directory = match &options.library {
         Some(directory) => std::path::absolute(directory).map_err(|error| invalid(&error))?,
         None => dirs::data_dir()

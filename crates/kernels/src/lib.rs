@@ -20,6 +20,6 @@ pub use attention::{Attention, Values, attention};
 pub use cpu::{ISA_VARIABLE, Isa};
 pub use elementwise::{add_layer_norm, gelu, rms_norm, silu_mul};
 pub use format::{Format, quantize_q8_0};
-pub use memory::release_freed_memory;
+pub use memory::{keep_to_few_heaps, release_freed_memory};
 pub use pool::{set_threads, threads};
 pub use product::{ShapeError, matmul, matmul_on};
