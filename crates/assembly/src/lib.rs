@@ -25,9 +25,8 @@ use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
 use lectern_inference::{
     BertEmbedder, ChatOptions, CpuSupport, CrossEncoder, CrossEncoderOptions, EmbedderOptions,
-    MistralChat,
+    MistralChat, keep_to_few_heaps,
 };
-use lectern_kernels::keep_to_few_heaps;
 use lectern_models::{
     Downloads, Installed, ModelRole, ModelStore, ModelsError, Network, Places, default_model,
 };

@@ -22,6 +22,7 @@ pub use chat::{ChatOptions, MistralChat, Prediction, perplexity};
 pub use cpu::CpuSupport;
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
 pub use encoder::ENCODER_ARCHITECTURES;
+pub use lectern_kernels::keep_to_few_heaps;
 
 /// What a panic or a library said, shortened to what a person can read.
 fn short(message: &str) -> String {
