@@ -1,5 +1,5 @@
-//! Ten switches between two models leave no model in the memory that is not in use, and no thread of one. A program of its
-//! own, since it looks at the memory of the process.
+//! Ten switches between two models leave no model in the memory that is not in use, and no thread of
+//! one. A program of its own, since it looks at the memory and the threads of the process.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -78,8 +78,8 @@ async fn ten_switches_leave_no_model_behind() {
             first = at_rest(0).await;
             with_one_model = threads();
         } else if switch > 1 {
-            // Less than one that stays would take. Some megabytes do stay with each load; see
-            // `docs/benchmarks.md`.
+            // Less than one that stays would take. What the heaps keep is measured in the whole program,
+            // which has fewer of them; see `docs/benchmarks.md`.
             let limit = first + weights;
             let now = at_rest(limit).await;
             assert!(now <= limit, "{now} kB after switch {switch}, {first} kB after the first");
@@ -94,7 +94,9 @@ async fn ten_switches_leave_no_model_behind() {
             };
             assert!(MistralChat::load(options).await.is_err());
         }
-    } // The last of an engine's threads looks every five seconds whether the engine is still there.
+    }
+    // The last of an engine's threads looks every five seconds whether the engine is still there, and the
+    // system says of no thread that it has ended.
     let deadline = Instant::now() + Duration::from_secs(20);
     while threads() > with_one_model && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
