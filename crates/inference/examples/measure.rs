@@ -41,6 +41,7 @@ fn main() -> Result<()> {
         );
     };
     let threads: std::num::NonZeroUsize = threads.parse()?;
+    lectern_kernels::keep_to_few_heaps();
     lectern_kernels::set_threads(threads);
     let runs = runs.parse()?;
     let text = std::fs::read_to_string(file)?;
