@@ -10,14 +10,14 @@ pub(crate) const GROUP: usize = 32;
 pub(crate) struct Rows {
     pub(crate) k: usize,
     /// `rows * k` values between -127 and 127.
-    pub(crate) quants: Vec<i8>,
+    pub(crate) quants: Buffer<i8>,
     /// `rows * k / 32`.
-    pub(crate) scales: Vec<f32>,
+    pub(crate) scales: Buffer<f32>,
     /// Of the quantised values of each group of 32, scaled; `rows * k / 32`.
-    pub(crate) sums: Vec<f32>,
+    pub(crate) sums: Buffer<f32>,
     /// The same for each half of a group; `rows * k / 16`. The weights' groups are
     /// that small in one format.
-    pub(crate) half_sums: Vec<f32>,
+    pub(crate) half_sums: Buffer<f32>,
 }
 
 /// One row of [`Rows`].
@@ -35,10 +35,10 @@ impl Rows {
         let groups = rows * k / GROUP;
         Self {
             k,
-            quants: vec![0; rows * k],
-            scales: vec![0.0; groups],
-            sums: vec![0.0; groups],
-            half_sums: vec![0.0; groups * 2],
+            quants: Buffer::new(rows * k),
+            scales: Buffer::new(groups),
+            sums: Buffer::new(groups),
+            half_sums: Buffer::new(groups * 2),
         }
     }
 

@@ -9,6 +9,7 @@ use super::Kernels;
 use super::panel::{Panel, Tile, Weights};
 use crate::format::{Format, six_bit_scales};
 use crate::rows::{GROUP, Row, RowMut, inverse, scale};
+use crate::vector::x86::{floats, load};
 
 /// The dot product of groups of four bytes.
 trait Dot {
@@ -57,11 +58,6 @@ impl Dot for Vnni512 {
 }
 
 // ---- Blocks of weights -------------------------------------------------------
-
-#[inline(always)]
-unsafe fn load(at: *const u8) -> __m256i {
-    _mm256_loadu_si256(at.cast())
-}
 
 /// The low halves of 16 bytes, then their high halves.
 #[inline(always)]
@@ -148,13 +144,13 @@ unsafe fn halves(lanes: __m256i) -> __m256 {
 unsafe fn scales(format: Format, at: *const u8) -> (__m256, __m256) {
     if matches!(format, Format::Q4K | Format::Q5K) {
         let (scales, minima) = six_bit_scales(std::slice::from_raw_parts(at.add(4), 12));
-        let floats = |bytes: u64| {
+        let eight = |bytes: u64| {
             let bytes = _mm_cvtsi64_si128(bytes.cast_signed());
             _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))
         };
         return (
-            _mm256_mul_ps(floats(scales), _mm256_set1_ps(half_at(at))),
-            _mm256_mul_ps(floats(minima), _mm256_set1_ps(half_at(at.add(2)))),
+            _mm256_mul_ps(eight(scales), _mm256_set1_ps(half_at(at))),
+            _mm256_mul_ps(eight(minima), _mm256_set1_ps(half_at(at.add(2)))),
         );
     }
     let bytes = format.block_bytes() as i32;
@@ -189,7 +185,7 @@ unsafe fn some_scales(format: Format, at: *const u8, groups: usize) -> (__m256, 
             _ => 0.0,
         };
     }
-    (_mm256_loadu_ps(scales.as_ptr()), _mm256_loadu_ps(minima.as_ptr()))
+    (floats(scales.as_ptr()), floats(minima.as_ptr()))
 }
 
 /// The scales of the 16 groups of a block of Q6_K.
@@ -238,13 +234,12 @@ unsafe fn dot_32<D: Dot>(format: Format, weights: &[u8], row: Row<'_>) -> f32 {
     while group + 8 <= groups {
         prefetch(at, span_bytes);
         let (scales, mins) = scales(format, at);
-        minima = _mm256_fmadd_ps(mins, _mm256_loadu_ps(row.sums.as_ptr().add(group)), minima);
-        let row_scales = _mm256_loadu_ps(row.scales.as_ptr().add(group));
-        let mut lanes = [0.0; 8];
-        _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_mul_ps(scales, row_scales));
+        minima = _mm256_fmadd_ps(mins, floats(row.sums.as_ptr().add(group)), minima);
+        let row_scales = floats(row.scales.as_ptr().add(group));
+        let scales = _mm256_mul_ps(scales, row_scales);
         for index in 0..8 {
             let dot = dot_group::<D>(format, at, index, row, group);
-            let scale = _mm256_broadcast_ss(&lanes[index]);
+            let scale = _mm256_permutevar8x32_ps(scales, _mm256_set1_epi32(index as i32));
             sums[index % 2] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), scale, sums[index % 2]);
         }
         group += 8;
@@ -294,10 +289,10 @@ unsafe fn dot_q6k<D: Dot>(weights: &[u8], row: Row<'_>) -> f32 {
     for index in 0..weights.len() / 210 {
         let block = weights.as_ptr().add(index * 210);
         prefetch(block, 210);
-        let row_scales = _mm256_loadu_ps(row.scales.as_ptr().add(index * 8));
+        let row_scales = floats(row.scales.as_ptr().add(index * 8));
         for (half, scales) in scales_q6k(block).into_iter().enumerate() {
             let totals = row.half_sums.as_ptr().add(index * 16 + half * 8);
-            minima = _mm256_fmadd_ps(scales, _mm256_loadu_ps(totals), minima);
+            minima = _mm256_fmadd_ps(scales, floats(totals), minima);
             let doubled = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
             let doubled = _mm256_add_epi32(doubled, _mm256_set1_epi32(4 * half as i32));
             let doubled = _mm256_permutevar8x32_ps(row_scales, doubled);
@@ -316,6 +311,91 @@ unsafe fn dot_q6k<D: Dot>(weights: &[u8], row: Row<'_>) -> f32 {
     }
     let minima = _mm256_mul_ps(minima, _mm256_set1_ps(32.0));
     sum_lanes(_mm256_sub_ps(_mm256_add_ps(sums[0], sums[1]), minima))
+}
+
+/// The quants of 64 weights, the `pair`th two groups of a block of Q4_K, Q5_K or Q6_K.
+#[inline(always)]
+unsafe fn quants_512(format: Format, block: *const u8, pair: usize) -> __m512i {
+    /// `first` in the 16-bit lanes of the first group, `second` in the others.
+    #[inline(always)]
+    unsafe fn lanes(first: i64, second: i64) -> __m512i {
+        let (first, second) = (first * 0x0001_0001_0001_0001, second * 0x0001_0001_0001_0001);
+        _mm512_setr_epi64(first, first, first, first, second, second, second, second)
+    }
+    let twice = |at: *const u8| _mm512_broadcast_i64x4(load(at));
+    let low = _mm512_set1_epi8(15);
+    if format == Format::Q6K {
+        let (half, pair) = (pair / 2, pair % 2);
+        let lows = _mm512_loadu_si512(block.add(half * 64).cast());
+        let highs = twice(block.add(128 + half * 32));
+        let (lows, highs) = if pair == 0 {
+            (lows, _mm512_sllv_epi16(highs, lanes(4, 2)))
+        } else {
+            (_mm512_srli_epi16::<4>(lows), _mm512_srlv_epi16(highs, lanes(0, 2)))
+        };
+        let highs = _mm512_and_si512(highs, _mm512_set1_epi8(0x30));
+        return _mm512_or_si512(_mm512_and_si512(lows, low), highs);
+    }
+    let nibbles = if format == Format::Q4K { block.add(16) } else { block.add(48) };
+    let nibbles = _mm512_srlv_epi16(twice(nibbles.add(pair * 32)), lanes(0, 4));
+    let nibbles = _mm512_and_si512(nibbles, low);
+    if format == Format::Q4K {
+        return nibbles;
+    }
+    // One more bit of each weight lies in 32 bytes of their own, a bit per group.
+    let bit = 1 << (pair * 2);
+    let set = _mm512_test_epi8_mask(twice(block.add(16)), lanes(bit * 0x101, bit * 0x202));
+    _mm512_mask_add_epi8(nibbles, set, nibbles, _mm512_set1_epi8(16))
+}
+
+/// [`dot`] of Q4_K, Q5_K and Q6_K in wide registers.
+#[inline(always)]
+unsafe fn dot_512(format: Format, weights: &[u8], row: Row<'_>) -> f32 {
+    // Alternating, so that a sum need not wait for the one before it.
+    let mut sums = [_mm512_setzero_ps(); 2];
+    let mut minima = _mm512_setzero_ps();
+    let block_bytes = format.block_bytes();
+    for index in 0..weights.len() / block_bytes {
+        let block = weights.as_ptr().add(index * block_bytes);
+        prefetch(block, block_bytes);
+        let row_scales = _mm512_castps256_ps512(floats(row.scales.as_ptr().add(index * 8)));
+        // In Q6_K 16 weights share a scale, in the others 32.
+        let (scales, minimum, lanes) = if format == Format::Q6K {
+            let bytes = _mm_loadu_si128(block.add(192).cast());
+            let scale = _mm512_set1_ps(half_at(block.add(208)));
+            let scales = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), scale);
+            let doubled = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+            let row_scales = _mm512_permutexvar_ps(doubled, row_scales);
+            let totals = _mm512_loadu_ps(row.half_sums.as_ptr().add(index * 16));
+            let minimum = _mm512_mul_ps(scales, totals);
+            let lanes = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+            (_mm512_mul_ps(scales, row_scales), minimum, lanes)
+        } else {
+            let (scales, minima) = scales(format, block);
+            let minimum = _mm256_mul_ps(minima, floats(row.sums.as_ptr().add(index * 8)));
+            let scales = _mm512_mul_ps(_mm512_castps256_ps512(scales), row_scales);
+            let lanes = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+            (scales, _mm512_zextps256_ps512(minimum), lanes)
+        };
+        minima = _mm512_add_ps(minima, minimum);
+        for pair in 0..4 {
+            let quants = quants_512(format, block, pair);
+            let values = row.quants.as_ptr().add((index * 8 + pair * 2) * GROUP);
+            let dot = _mm512_dpbusd_epi32(
+                _mm512_setzero_si512(),
+                quants,
+                _mm512_loadu_si512(values.cast()),
+            );
+            let first = if format == Format::Q6K { pair * 4 } else { pair * 2 };
+            let lanes = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
+            let scale = _mm512_permutexvar_ps(lanes, scales);
+            sums[pair % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sums[pair % 2]);
+        }
+    }
+    // In Q6_K the weights are 32 less than their quants.
+    let centre = if format == Format::Q6K { 32.0 } else { 1.0 };
+    let sums = _mm512_add_ps(sums[0], sums[1]);
+    _mm512_reduce_add_ps(_mm512_fnmadd_ps(minima, _mm512_set1_ps(centre), sums))
 }
 
 /// Calls a function with the format as a constant, so that it is compiled for each.
@@ -360,7 +440,7 @@ unsafe fn quantize(values: &[f32], row: &mut RowMut<'_>) {
         let mut parts = [_mm256_setzero_ps(); 4];
         let (mut largest, mut nan) = (_mm256_setzero_ps(), _mm256_setzero_ps());
         for (at, part) in parts.iter_mut().enumerate() {
-            *part = _mm256_loadu_ps(values.as_ptr().add(at * 8));
+            *part = floats(values.as_ptr().add(at * 8));
             // In this order NaN is passed over.
             largest = _mm256_max_ps(_mm256_and_ps(*part, magnitude), largest);
             nan = _mm256_or_ps(nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(*part, *part));
@@ -589,7 +669,7 @@ unsafe fn tile_256<D: Dot, const ROWS: usize, const SIGNED: bool>(panel: &Panel,
     if let Some((start, stride)) = tile.start() {
         for (row, sums) in sums.iter_mut().enumerate() {
             let at = start.add(row * stride);
-            *sums = [_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8))];
+            *sums = [floats(at), floats(at.add(8))];
         }
     }
     for group in 0..panel.len / (fours * 4) {
@@ -619,8 +699,8 @@ unsafe fn tile_256<D: Dot, const ROWS: usize, const SIGNED: bool>(panel: &Panel,
             let scale = _mm256_set1_ps(*row_scales.add(row));
             let total = _mm256_set1_ps(*totals.add(row));
             for half in 0..2 {
-                let scales = _mm256_mul_ps(_mm256_loadu_ps(scales.add(half * 8)), scale);
-                let minima = _mm256_loadu_ps(minima.add(half * 8));
+                let scales = _mm256_mul_ps(floats(scales.add(half * 8)), scale);
+                let minima = floats(minima.add(half * 8));
                 sums[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[half]), scales, sums[half]);
                 sums[half] = _mm256_fnmadd_ps(minima, total, sums[half]);
             }
@@ -713,8 +793,23 @@ kernels!(
     "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
 );
 
-pub(super) static AVX512: Kernels =
-    Kernels { columns: 32, rows: HEIGHT_512, tile: tile_avx512, ..AVX512_WITH_256 };
+pub(super) static AVX512: Kernels = Kernels {
+    columns: 32,
+    rows: HEIGHT_512,
+    dot: dot_avx512,
+    tile: tile_avx512,
+    ..AVX512_WITH_256
+};
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn dot_avx512(format: Format, weights: &[u8], row: Row<'_>) -> f32 {
+    match format {
+        Format::Q4K => dot_512(Format::Q4K, weights, row),
+        Format::Q5K => dot_512(Format::Q5K, weights, row),
+        Format::Q6K => dot_512(Format::Q6K, weights, row),
+        format => dot::<Vnni512>(format, weights, row),
+    }
+}
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn tile_avx512(panel: &Panel, tile: Tile<'_>) {
