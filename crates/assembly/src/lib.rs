@@ -24,8 +24,8 @@ use lectern_domain::{
 use lectern_extract::worker::{Limits, Reader, run_worker};
 use lectern_index::LanceIndex;
 use lectern_inference::{
-    BertEmbedder, ChatOptions, CpuSupport, CrossEncoder, CrossEncoderOptions, EmbedderOptions,
-    MistralChat, keep_to_few_heaps,
+    BertEmbedder, ChatOptions, CpuSupport, CrossEncoder, CrossEncoderOptions,
+    DECODER_ARCHITECTURES, EmbedderOptions, MistralChat, MistralEmbedder, keep_to_few_heaps,
 };
 use lectern_models::{
     Downloads, Installed, ModelRole, ModelStore, ModelsError, Network, Places, default_model,
@@ -166,15 +166,19 @@ fn embedder(store: ModelStore, id: String) -> Lazy<dyn Embedder> {
         loaded("embedder", move || {
             let installed = find(&store, &id)?;
             let model = &installed.model;
-            let embedder = BertEmbedder::load(EmbedderOptions {
+            let options = EmbedderOptions {
                 query_prefix: model.query_prefix.clone(),
                 passage_prefix: model.passage_prefix.clone(),
                 first_token: model.first_token,
                 max_tokens: model.context_tokens,
                 directory: installed.directory.clone(),
                 id,
-            })?;
-            Ok(Arc::new(embedder) as Arc<dyn Embedder>)
+            };
+            Ok(if DECODER_ARCHITECTURES.contains(&model.architecture.as_str()) {
+                Arc::new(MistralEmbedder::load(options)?) as Arc<dyn Embedder>
+            } else {
+                Arc::new(BertEmbedder::load(options)?)
+            })
         })
     })
 }
@@ -284,23 +288,43 @@ fn invalid(error: &dyn std::fmt::Display) -> AppError {
 
 #[cfg(test)]
 mod tests {
-    use lectern_inference::ENCODER_ARCHITECTURES;
-    use lectern_models::{Model, ModelRole, catalogue};
+    use lectern_inference::{DECODER_ARCHITECTURES, ENCODER_ARCHITECTURES};
+    use lectern_models::{ModelRole, catalogue};
 
     /// Those of chat models are compared in the catalogue's own tests.
     #[test]
     fn every_embedder_and_reranker_of_the_catalogue_can_be_loaded() {
-        let is_encoder =
-            |model: &&Model| matches!(model.role, ModelRole::Embedder | ModelRole::Reranker);
-        for model in catalogue().iter().filter(is_encoder) {
-            assert!(ENCODER_ARCHITECTURES.contains(&model.architecture.as_str()), "{}", model.id);
+        const ENCODER: &[&str] = &["model.safetensors", "tokenizer.json", "config.json"];
+        const QWEN3: &[&str] =
+            &["model.safetensors", "tokenizer.json", "config.json", "pooling.json"];
+        const GEMMA: &[&str] = &[
+            "model.safetensors",
+            "tokenizer.json",
+            "config.json",
+            "pooling.json",
+            "dense-1.json",
+            "dense-1.safetensors",
+            "dense-2.json",
+            "dense-2.safetensors",
+        ];
+        for model in catalogue() {
             let names: Vec<&str> = model.files.iter().map(|file| file.name.as_str()).collect();
-            assert_eq!(
-                names,
-                ["model.safetensors", "tokenizer.json", "config.json"],
-                "{}",
-                model.id
-            );
+            let architecture = model.architecture.as_str();
+            let expected = match model.role {
+                ModelRole::Embedder if DECODER_ARCHITECTURES.contains(&architecture) => {
+                    if architecture == "qwen3" {
+                        QWEN3
+                    } else {
+                        GEMMA
+                    }
+                }
+                ModelRole::Embedder | ModelRole::Reranker => {
+                    assert!(ENCODER_ARCHITECTURES.contains(&architecture), "{}", model.id);
+                    ENCODER
+                }
+                ModelRole::Chat | ModelRole::Ocr => continue,
+            };
+            assert_eq!(names, expected, "{}", model.id);
         }
     }
 }

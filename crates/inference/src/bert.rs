@@ -1,43 +1,17 @@
-use std::path::PathBuf;
-
 use lectern_domain::{Embedder, ModelError, TokenCounter};
 
 use crate::encoder::{Encoder, EncoderError};
 use crate::files::{Files, failed};
-use crate::tokens::{Tokens, batches};
-
-/// What it is called in messages.
-const KIND: &str = "embedding model";
-
-/// Which embedder to load, and how it wants its texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbedderOptions {
-    /// The embedder's identity, as [`Embedder::id`] gives it.
-    pub id: String,
-    /// Where its files are.
-    pub directory: PathBuf,
-    /// What it was trained to see before a question.
-    pub query_prefix: String,
-    /// What it was trained to see before a text that is searched.
-    pub passage_prefix: String,
-    /// Whether the first token's vector stands for the text, and not the mean of all.
-    pub first_token: bool,
-    /// The longest text it was trained on, in tokens, prefix and marks included;
-    /// later tokens do not count.
-    pub max_tokens: usize,
-}
+use crate::texts::{EmbedderOptions, KIND, Texts};
+use crate::tokens::batches;
 
 /// A sentence embedder of the BERT family, such as all-MiniLM-L6-v2: the mean of
 /// the last layer's vectors over the text's tokens, or the first of them, L2-normalised (Reimers
 /// and Gurevych, "Sentence-BERT", 2019). It runs on the CPU, with products in 8 bits.
 pub struct BertEmbedder {
-    options: EmbedderOptions,
+    texts: Texts,
     dimensions: usize,
     encoder: Encoder,
-    tokens: Tokens,
-    max_tokens: usize,
-    /// What is left of them for a passage, behind its prefix and between the marks.
-    text_tokens: usize,
 }
 
 impl BertEmbedder {
@@ -49,29 +23,20 @@ impl BertEmbedder {
     /// [`lectern_domain::ErrorCode::ModelMissing`] where a file is not there,
     /// [`lectern_domain::ErrorCode::ModelInvalid`] where one is damaged or does not fit the others.
     pub fn load(options: EmbedderOptions) -> Result<Self, ModelError> {
-        let files = Files { directory: &options.directory, kind: KIND };
+        let directory = options.directory.clone();
+        let files = Files { directory: &directory, kind: KIND };
         let config = files.config()?;
-        let max_tokens = options.max_tokens.min(config.max_tokens());
-        let tokens = files.tokens(&config, |json| Tokens::from_json(json, max_tokens))?;
-
-        let around = tokens
-            .count(&options.passage_prefix, max_tokens)
-            .and_then(|prefix| Ok(prefix + tokens.marks()?))
-            .map_err(|error| files.invalid("tokenizer.json", error))?;
-        let text_tokens = max_tokens.saturating_sub(around).max(1);
-
+        let texts = Texts::load(options, config.vocab_size, config.max_tokens())?;
         let dimensions = config.hidden_size;
         let weights = "model.safetensors";
         let encoder = Encoder::load(config, &files.read(weights)?)
             .map_err(|error| files.invalid(weights, error))?;
-        Ok(Self { options, dimensions, encoder, tokens, max_tokens, text_tokens })
+        Ok(Self { texts, dimensions, encoder })
     }
 
     /// One vector per text, in order.
     fn embed(&self, prefix: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        let texts = texts.iter().map(|text| format!("{prefix}{text}")).collect();
-        let texts =
-            self.tokens.encode(texts, self.max_tokens).map_err(|error| failed(KIND, error))?;
+        let texts = self.texts.tokens(prefix, texts)?;
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in batches(&texts) {
@@ -86,7 +51,7 @@ impl BertEmbedder {
         let vectors = texts.iter().map(|text| {
             let mut sum = vec![0.0_f32; self.dimensions];
             let mut of_text = tokens.by_ref().take(text.len());
-            let count = if self.options.first_token { 1 } else { text.len() };
+            let count = if self.texts.options.first_token { 1 } else { text.len() };
             for token in of_text.by_ref().take(count) {
                 sum.iter_mut().zip(token).for_each(|(sum, value)| *sum += value);
             }
@@ -107,7 +72,7 @@ impl BertEmbedder {
 
 impl Embedder for BertEmbedder {
     fn id(&self) -> &str {
-        &self.options.id
+        &self.texts.options.id
     }
 
     fn dimensions(&self) -> usize {
@@ -115,29 +80,17 @@ impl Embedder for BertEmbedder {
     }
 
     fn embed_passages(&self, passages: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.embed(&self.options.passage_prefix, passages)
+        self.embed(&self.texts.options.passage_prefix, passages)
     }
 
     fn embed_query(&self, query: &str) -> Result<Vec<f32>, ModelError> {
-        self.embed(&self.options.query_prefix, &[query])?
+        self.embed(&self.texts.options.query_prefix, &[query])?
             .pop()
             .ok_or_else(|| failed(KIND, "it gave no vector"))
     }
 
     fn token_counter(&self) -> Option<&dyn TokenCounter> {
-        Some(self)
-    }
-}
-
-impl TokenCounter for BertEmbedder {
-    /// One more than the limit stands for all that is more.
-    fn count_tokens(&self, text: &str) -> usize {
-        // A text that cannot be split has no tokens, and no vector of its own either.
-        self.tokens.count(text, self.text_tokens + 1).unwrap_or(0)
-    }
-
-    fn limit(&self) -> usize {
-        self.text_tokens
+        Some(&self.texts)
     }
 }
 
@@ -145,7 +98,7 @@ impl TokenCounter for BertEmbedder {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::LazyLock;
 
     use lectern_domain::ErrorCode;
@@ -300,11 +253,11 @@ mod tests {
         // `passage`, `:` and `▁` would be three; the pieces are `▁passage` and `:`.
         let cases = [(&*MINILM, MAX_TOKENS - 2), (&multilingual, 512 - 2 - 2)];
         for (embedder, limit) in cases {
-            assert_eq!(embedder.limit(), limit, "{}", embedder.dimensions());
+            assert_eq!(embedder.texts.limit(), limit, "{}", embedder.dimensions());
             for words in [0, 1, 7, limit - 1, limit, limit + 1] {
-                assert_eq!(embedder.count_tokens(&"rent ".repeat(words)), words);
+                assert_eq!(embedder.texts.count_tokens(&"rent ".repeat(words)), words);
             }
-            assert_eq!(embedder.count_tokens(&"rent ".repeat(limit * 3)), limit + 1);
+            assert_eq!(embedder.texts.count_tokens(&"rent ".repeat(limit * 3)), limit + 1);
             // What the limit lets in counts to its last word.
             let full = "rent ".repeat(limit - 1) + "whale";
             let other = "rent ".repeat(limit);

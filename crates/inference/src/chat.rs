@@ -123,7 +123,7 @@ fn wait_for_the_leaving() {
 
 /// Held by the request that is being answered: the processor is one, however many
 /// models are loaded.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
 impl MistralChat {
     /// Loads a model. Takes seconds and runs on a thread that may block; needs a
@@ -334,20 +334,7 @@ fn check_memory(
         let on_card = MemoryUsage.get_memory_available(device).unwrap_or(0);
         free = free.saturating_add(on_card as u64);
     }
-    if needed <= free {
-        return Ok(());
-    }
-    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-    Err(ModelError::new(
-        ErrorCode::ModelTooBig,
-        format!(
-            "The model {} needs about {:.1} GB of memory and {:.1} GB are free.",
-            path.display(),
-            gigabytes(needed),
-            gigabytes(free)
-        ),
-        "Close other programs, choose a smaller model, or choose a smaller context.",
-    ))
+    memory::check(path, needed, free)
 }
 
 fn refusal(path: &Path, error: &GgufError) -> ModelError {
@@ -937,7 +924,7 @@ mod tests {
         drop(running);
         // Not a measurement: were either still generating, its thousands of tokens
         // would come first and take many times as long.
-        let reply = tokio::time::timeout(std::time::Duration::from_secs(120), last.collect());
+        let reply = tokio::time::timeout(Duration::from_secs(120), last.collect());
         let reply: Vec<Result<ChatDelta, ModelError>> = reply.await.expect("it is not answered");
         let reply: Vec<ChatDelta> = reply.into_iter().map(Result::unwrap).collect();
         assert_eq!(usage(&reply).completion, 4);

@@ -49,7 +49,7 @@ impl CrossEncoder {
         let files = Files { directory: &directory, kind: KIND };
         let config = files.config()?;
         let max_tokens = max_tokens.min(config.max_tokens());
-        let tokens = files.tokens(&config, Tokens::of_pairs)?;
+        let tokens = files.tokens(config.vocab_size, Tokens::of_pairs)?;
         let marks = tokens.pair_marks().map_err(|error| files.invalid("tokenizer.json", error))?;
         if max_tokens < marks + LEAST_ROOM {
             return Err(files.invalid("config.json", "it has no room for a query and a passage"));

@@ -1,6 +1,11 @@
 //! The files of an encoder, and what is said where they cannot be used.
 
-use std::{fmt::Display, io::ErrorKind, path::Path};
+use std::{
+    fmt::Display,
+    fs, io,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use lectern_domain::{ErrorCode, ModelError};
 
@@ -18,15 +23,31 @@ pub(crate) struct Files<'a> {
 impl Files<'_> {
     /// The content of a file.
     pub(crate) fn read(&self, file: &str) -> Result<Vec<u8>, ModelError> {
+        fs::read(self.directory.join(file)).map_err(|error| self.unreadable(file, &error))
+    }
+
+    /// The path of a file that is there.
+    pub(crate) fn path(&self, file: &str) -> Result<PathBuf, ModelError> {
+        self.size(file)?;
+        Ok(self.directory.join(file))
+    }
+
+    /// How many bytes a file has.
+    pub(crate) fn size(&self, file: &str) -> Result<u64, ModelError> {
+        let found = fs::metadata(self.directory.join(file));
+        Ok(found.map_err(|error| self.unreadable(file, &error))?.len())
+    }
+
+    fn unreadable(&self, file: &str, error: &io::Error) -> ModelError {
         let (path, kind) = (self.directory.join(file), self.kind);
-        std::fs::read(&path).map_err(|error| match error.kind() {
+        match error.kind() {
             ErrorKind::NotFound => ModelError::new(
                 ErrorCode::ModelMissing,
                 format!("The {kind}'s file {} is not there.", path.display()),
                 format!("Download the {kind} again."),
             ),
             _ => self.invalid(file, error),
-        })
+        }
     }
 
     /// What `config.json` says, if it can be run.
@@ -38,15 +59,15 @@ impl Files<'_> {
         Ok(config)
     }
 
-    /// What `tokenizer.json` says, if the model has all its tokens.
+    /// What `tokenizer.json` says, if the model has vectors for all its tokens, `vocab_size` of them.
     pub(crate) fn tokens(
         &self,
-        config: &Config,
+        vocab_size: usize,
         read: impl FnOnce(&[u8]) -> Result<Tokens, tokenizers::Error>,
     ) -> Result<Tokens, ModelError> {
         let file = "tokenizer.json";
         let tokens = read(&self.read(file)?).map_err(|error| self.invalid(file, error))?;
-        if tokens.len() > config.vocab_size {
+        if tokens.len() > vocab_size {
             return Err(self.invalid(file, "it has more tokens than the model"));
         }
         Ok(tokens)

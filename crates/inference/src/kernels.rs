@@ -1,8 +1,9 @@
 //! Puts `lectern-kernels` in the place of candle's and mistral.rs's own code for the
 //! CPU, and lets a generation be interrupted between two products.
 
-use std::sync::OnceLock;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use candle_core::kernels::{self, Kernels};
 use candle_core::quantized::GgmlDType;
@@ -19,6 +20,9 @@ const INTERRUPTED: &str = "interrupted";
 /// There is one generation at a time in a process, so one flag serves.
 static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
+/// Told when an interruption has ended.
+static ENDED: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
 /// Lets the running generation end at its next product, until this is dropped.
 pub(crate) struct Interrupt;
 
@@ -31,7 +35,25 @@ impl Interrupt {
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
+        let _ended = ENDED.0.lock().unwrap_or_else(PoisonError::into_inner);
         INTERRUPT.store(false, Ordering::Relaxed);
+        ENDED.1.notify_all();
+    }
+}
+
+/// Does what is not a generation, and again where one was interrupted meanwhile.
+pub(crate) fn again_where_interrupted<T, E: Display>(
+    work: impl Fn() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    loop {
+        match work() {
+            Err(error) if error.to_string().contains(INTERRUPTED) => {
+                let guard = ENDED.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let ended = ENDED.1.wait_while(guard, |()| INTERRUPT.load(Ordering::Relaxed));
+                drop(ended.unwrap_or_else(PoisonError::into_inner));
+            }
+            result => return result,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Chat models on mistral.rs, and embedders and rerankers on candle: the one crate that sees
-//! either. Models are loaded from files on this computer; nothing here opens a
-//! connection or writes a file.
+//! Chat models on mistral.rs, encoders that embed and rerank on candle, and decoders that embed on
+//! mistral.rs: the one crate that sees either. Models are loaded from files on this computer; nothing
+//! here opens a connection or writes a file.
 
 mod bert;
 mod chat;
@@ -10,19 +10,23 @@ mod encoder;
 mod files;
 mod kernels;
 mod memory;
+mod mistral_embedder;
 #[cfg(test)]
 mod reference;
 mod repetition;
 mod source_numbers;
+mod texts;
 mod tokens;
 mod unigram;
 
-pub use bert::{BertEmbedder, EmbedderOptions};
+pub use bert::BertEmbedder;
 pub use chat::{ChatOptions, MistralChat, Prediction, perplexity};
 pub use cpu::CpuSupport;
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
 pub use encoder::ENCODER_ARCHITECTURES;
 pub use lectern_kernels::keep_to_few_heaps;
+pub use mistral_embedder::{DECODER_ARCHITECTURES, MistralEmbedder};
+pub use texts::EmbedderOptions;
 
 /// What a panic or a library said, shortened to what a person can read.
 fn short(message: &str) -> String {

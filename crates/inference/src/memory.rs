@@ -2,8 +2,28 @@
 //! at before a model is loaded.
 
 use std::fs;
+use std::path::Path;
 
+use lectern_domain::{ErrorCode, ModelError};
 use sysinfo::System;
+
+/// Refuses the model at `path` where it needs more than the `free` bytes.
+pub(crate) fn check(path: &Path, needed: u64, free: u64) -> Result<(), ModelError> {
+    if needed <= free {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    Err(ModelError::new(
+        ErrorCode::ModelTooBig,
+        format!(
+            "The model {} needs about {:.1} GB of memory and {:.1} GB are free.",
+            path.display(),
+            gigabytes(needed),
+            gigabytes(free)
+        ),
+        "Close other programs, choose a smaller model, or choose a smaller context.",
+    ))
+}
 
 /// The bytes that are free: what the system has, or what a limit on this process leaves.
 pub(crate) fn free_bytes() -> u64 {

@@ -57,7 +57,8 @@ pub struct Model {
     pub min_evidence: Option<f32>,
     /// The languages its makers claim, as ISO 639-1 codes.
     pub languages: Vec<String>,
-    /// The licence of the weights, as an SPDX identifier.
+    /// The licence of the weights, as an SPDX identifier or, of what SPDX does not list, a
+    /// `LicenseRef`.
     pub licence: String,
     /// Whether it is the one to take when a person has chosen none. One for each role but rerankers:
     /// one of them is used where it is installed, and there is a way without.
@@ -273,6 +274,13 @@ mod tests {
             ("all-minilm-l6-v2", "", "", 256),
             ("multilingual-e5-small", "query: ", "passage: ", 512),
             ("snowflake-arctic-embed-l-v2.0", "query: ", "", 8192),
+            ("embeddinggemma-300m", "task: search result | query: ", "title: none | text: ", 2048),
+            (
+                "qwen3-embedding-0.6b",
+                "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
+                "",
+                8192,
+            ),
         ] {
             let model = model(id).unwrap();
             assert_eq!(model.role, ModelRole::Embedder, "{id}");

@@ -88,9 +88,10 @@ impl Pace {
         layers as f64 * (linear + attention + between) + self.token_seconds(model)
     }
 
-    /// Seconds in which an embedder reads so many passages of so many tokens each.
+    /// Seconds in which an embedder reads so many passages of so many tokens each; a fifth too few for
+    /// one that is a decoder.
     pub fn passages_seconds(&self, shape: &Shape, passages: u64, tokens: f64) -> f64 {
-        // What an embedder does not have that a chat model has: a gate in each layer.
+        // What an encoder does not have that a decoder has: a gate in each layer.
         let weights = shape.layer_weights() - shape.width * shape.feed_forward;
         let linear = weights as f64 / self.products_at(shape.width);
         let attention = 2. * tokens * (shape.heads * shape.head_width) as f64 / self.attention;

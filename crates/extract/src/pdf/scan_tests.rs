@@ -108,7 +108,7 @@ fn common(a: &TextBox, b: &TextBox) -> f32 {
     let (a, b) = (a.rect, b.rect);
     let side = |a0: f32, a1: f32, b0: f32, b1: f32| (a1.min(b1) - a0.max(b0)).max(0.0);
     let shared = side(a.x0, a.x1, b.x0, b.x1) * side(a.y0, a.y1, b.y0, b.y1);
-    let area = |r: lectern_domain::Rect| (r.x1 - r.x0) * (r.y1 - r.y0);
+    let area = |r: Rect| (r.x1 - r.x0) * (r.y1 - r.y0);
     shared / (area(a) + area(b) - shared)
 }
 
