@@ -273,6 +273,12 @@ mod tests {
         for (id, query, passage, tokens) in [
             ("all-minilm-l6-v2", "", "", 256),
             ("multilingual-e5-small", "query: ", "passage: ", 512),
+            (
+                "bge-small-en-v1.5",
+                "Represent this sentence for searching relevant passages: ",
+                "",
+                512,
+            ),
             ("snowflake-arctic-embed-l-v2.0", "query: ", "", 8192),
             ("embeddinggemma-300m", "task: search result | query: ", "title: none | text: ", 2048),
             (
