@@ -1,7 +1,11 @@
 //! The order of the best few that a search finds: by a cross-encoder where one is installed.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use lectern_answer::rerank::Proximity;
-use lectern_domain::{Chunk, ErrorCode, ModelError, Reranker};
+use lectern_catalog::ChunkRecord;
+use lectern_domain::{Chunk, DocumentId, ErrorCode, ModelError, Reranker};
 use tokio::task::spawn_blocking;
 
 use crate::search::is_mostly_latin;
@@ -15,6 +19,12 @@ pub(crate) const RERANKER_SETTING: &str = "reranker";
 /// the best twenty of a search differ by: the cross-encoder orders them, and what it finds equal keeps
 /// the order of the search. It was not measured with real weights, since none could be had.
 const CROSS_ENCODER: f32 = 4.0;
+
+/// A line of a title page, or of the head of a letter or a message, has at most so many bytes.
+const SHORT_LINE: usize = 80;
+
+/// So many of them are looked at.
+const OPENING_LINES: usize = 8;
 
 impl App {
     /// The cross-encoder that orders what is found, of those that are installed: the one that a person
@@ -38,12 +48,13 @@ impl App {
     pub(crate) async fn gains(
         &self,
         query: &str,
-        best: &[&Chunk],
+        best: &[&ChunkRecord],
         words_weight: f32,
     ) -> Result<Vec<f32>> {
         if best.is_empty() {
             return Ok(Vec::new());
         }
+        let best = &self.below_their_documents(best)?;
         let knows = |found: &Reranking| found.is_multilingual || is_mostly_latin(query);
         if let Some(reranking) = self.reranking()?.filter(knows) {
             match relevance(&reranking, query, best).await {
@@ -53,20 +64,46 @@ impl App {
                 Err(error) => tracing::warn!("reranking by words only: {error}"),
             }
         }
-        let gains = Proximity.rerank(query, best)?;
+        let gains = Proximity.rerank(query, &best.iter().collect::<Vec<_>>())?;
         Ok(gains.iter().map(|gain| gain * words_weight).collect())
     }
+
+    /// The passages with what their documents say of themselves among the headings: the file's name, and
+    /// how the document opens. A page says seldom whose report it is of, and of which year.
+    fn below_their_documents(&self, best: &[&ChunkRecord]) -> Result<Vec<Chunk>> {
+        let mut openings: HashMap<DocumentId, Vec<String>> = HashMap::new();
+        let passages = best.iter().map(|record| {
+            if !openings.contains_key(&record.document) {
+                let first = self.catalog().first_text(record.document)?.unwrap_or_default();
+                let name = Path::new(&record.path).file_stem().unwrap_or_default();
+                let lines = opening(&first).map(str::to_owned);
+                let lines = lines.chain([name.to_string_lossy().into_owned()]).collect();
+                openings.insert(record.document, lines);
+            }
+            let mut chunk = record.chunk.clone();
+            let above = &openings[&record.document];
+            chunk.heading = above.iter().chain(&record.chunk.heading).cloned().collect();
+            Ok(chunk)
+        });
+        passages.collect()
+    }
+}
+
+/// How a document opens: its first lines, as long as they are short.
+fn opening(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.take_while(|line| line.len() <= SHORT_LINE).take(OPENING_LINES)
 }
 
 async fn relevance(
     reranking: &Reranking,
     query: &str,
-    passages: &[&Chunk],
+    passages: &[Chunk],
 ) -> std::result::Result<Vec<f32>, ModelError> {
     let failed = |reason: String| ModelError::new(ErrorCode::ModelFailed, reason, "");
     let reranker = reranking.reranker.get().await?;
     let query = query.to_owned();
-    let passages: Vec<Chunk> = passages.iter().map(|&passage| passage.clone()).collect();
+    let passages = passages.to_vec();
     let count = passages.len();
     let rerank = move || reranker.rerank(&query, &passages.iter().collect::<Vec<_>>());
     let scores =
@@ -75,4 +112,30 @@ async fn relevance(
         return Err(failed("it did not score each passage".into()));
     }
     Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_opens_with_its_short_lines() {
+        let long =
+            "This agreement is made between the parties on the date that is written below it, "
+                .repeat(2);
+        let cases: [(&str, String, &[&str]); 5] = [
+            (
+                "a title page",
+                "Annual report\n\n  Marlowe Corporation\nFor the fiscal year 2017".into(),
+                &["Annual report", "Marlowe Corporation", "For the fiscal year 2017"],
+            ),
+            ("a title above a paragraph", format!("Lease\n{long}\nRent"), &["Lease"]),
+            ("a paragraph", long, &[]),
+            ("nothing", String::new(), &[]),
+            ("a list", "item\n".repeat(50), &["item"; OPENING_LINES]),
+        ];
+        for (what, text, expected) in cases {
+            assert_eq!(opening(&text).collect::<Vec<_>>(), expected, "{what}");
+        }
+    }
 }

@@ -13,8 +13,8 @@ use lectern_answer::{
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
-    CharRange, Chunk, ChunkId, ChunkIndex, ChunkMatch, DocumentId, ErrorCode, IndexError,
-    ModelError, Rect as PageRect, Scope,
+    CharRange, ChunkId, ChunkIndex, ChunkMatch, DocumentId, ErrorCode, IndexError, ModelError,
+    Rect as PageRect, Scope,
 };
 use lectern_extract::rects;
 use lectern_ingest::is_gone;
@@ -115,10 +115,9 @@ struct Candidates {
 
 impl Candidates {
     /// The first of them, which are reranked. What is asked for by meaning alone stays as it is.
-    fn best(&self, asked: &Asked) -> Vec<&Chunk> {
+    fn best(&self, asked: &Asked) -> Vec<&ChunkRecord> {
         let count = if asked.by_words && asked.plan.reranks { RERANKED } else { 0 };
-        let of_hit = |hit: &Fused| Some(&self.records.get(&hit.chunk)?.chunk);
-        self.fused.iter().filter_map(of_hit).take(count).collect()
+        self.fused.iter().filter_map(|hit| self.records.get(&hit.chunk)).take(count).collect()
     }
 
     /// Best first, with what the first of them gain by reranking.

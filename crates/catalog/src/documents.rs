@@ -477,6 +477,16 @@ impl Catalog {
         Ok(chunks)
     }
 
+    /// The text of a document's first chunk.
+    pub fn first_text(&self, document: DocumentId) -> Result<Option<String>> {
+        // Chunks are numbered in the order of their document.
+        let first =
+            "SELECT text FROM chunk WHERE id = (SELECT min(id) FROM chunk WHERE document = ?1)";
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(first)?;
+        Ok(statement.query_row([document.0], |row| row.get(0)).optional()?)
+    }
+
     /// The document at `path`, if it is searchable.
     pub fn document_at(&self, path: &str) -> Result<Option<DocumentRecord>> {
         let found = self

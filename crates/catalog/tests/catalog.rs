@@ -149,6 +149,8 @@ fn a_read_file_is_found_with_its_text_pages_and_boxes() {
     let document = catalog.document_at("/f/a.md").unwrap().unwrap();
     assert_eq!(document.title.as_deref(), Some("Title"));
     assert_eq!(catalog.text(document.id).unwrap().unwrap(), "甲方 pays");
+    assert_eq!(catalog.first_text(document.id).unwrap().unwrap(), "甲方 pays");
+    assert_eq!(catalog.first_text(DocumentId(99)).unwrap(), None);
     assert_eq!(catalog.pages(document.id).unwrap(), extraction("甲方 pays").pages);
     assert_eq!(catalog.blocks(document.id).unwrap(), extraction("甲方 pays").blocks);
     assert_eq!(catalog.boxes(document.id, CharRange::new(1, 2)).unwrap().len(), 1);

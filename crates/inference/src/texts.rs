@@ -13,7 +13,7 @@ pub(crate) const KIND: &str = "embedding model";
 /// Which embedder to load, and how it wants its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedderOptions {
-    /// The embedder's identity, as [`Embedder::id`] gives it.
+    /// The embedder's identity, as [`lectern_domain::Embedder::id`] gives it.
     pub id: String,
     /// Where its files are.
     pub directory: PathBuf,
