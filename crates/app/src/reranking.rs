@@ -71,18 +71,19 @@ impl App {
     /// The passages with what their documents say of themselves among the headings: the file's name, and
     /// how the document opens. A page says seldom whose report it is of, and of which year.
     fn below_their_documents(&self, best: &[&ChunkRecord]) -> Result<Vec<Chunk>> {
-        let mut openings: HashMap<DocumentId, Vec<String>> = HashMap::new();
+        let mut firsts: HashMap<DocumentId, String> = HashMap::new();
         let passages = best.iter().map(|record| {
-            if !openings.contains_key(&record.document) {
+            if !firsts.contains_key(&record.document) {
                 let first = self.catalog().first_text(record.document)?.unwrap_or_default();
-                let name = Path::new(&record.path).file_stem().unwrap_or_default();
-                let lines = opening(&first).map(str::to_owned);
-                let lines = lines.chain([name.to_string_lossy().into_owned()]).collect();
-                openings.insert(record.document, lines);
+                firsts.insert(record.document, first);
             }
             let mut chunk = record.chunk.clone();
-            let above = &openings[&record.document];
-            chunk.heading = above.iter().chain(&record.chunk.heading).cloned().collect();
+            let name = Path::new(&record.path).file_stem().unwrap_or_default().to_string_lossy();
+            // What opens the document says so itself.
+            let first = Some(&firsts[&record.document]).filter(|first| **first != chunk.text);
+            let above = first.into_iter().flat_map(|first| opening(first)).chain([&*name]);
+            let headings = std::mem::take(&mut chunk.heading);
+            chunk.heading = above.map(str::to_owned).chain(headings).collect();
             Ok(chunk)
         });
         passages.collect()
