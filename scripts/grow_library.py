@@ -50,7 +50,7 @@ def main() -> None:
         with catalogue:
             catalogue.execute(
                 f"""INSERT INTO document SELECT id + {copy * documents}, CAST('{copy}/' || id AS BLOB), kind, reader, title, '',
-                    blocks, warnings FROM document WHERE id <= {documents}"""
+                    blocks, warnings, language FROM document WHERE id <= {documents}"""
             )
             catalogue.execute(
                 f"""INSERT INTO chunk SELECT id + {copy * chunks}, document + {copy * documents}, start, end, page,
