@@ -355,8 +355,8 @@ async fn measure(directory: &Path, queries: usize) {
         let mut times = Vec::new();
         // The first few load models and fill caches, as the first search of a day does.
         for question in questions.iter().take(5).chain(&questions) {
-            let request =
-                SearchRequest { query: question.clone(), k: 10, mode, filter: Filter::default() };
+            let filter = Filter { within: within.clone(), ..Filter::default() };
+            let request = SearchRequest { query: question.clone(), k: 10, mode, filter };
             let start = Instant::now();
             let reply = app.search(&request).await.unwrap();
             times.push(start.elapsed().as_secs_f64() * 1e3);
