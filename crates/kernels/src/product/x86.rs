@@ -318,8 +318,9 @@ unsafe fn dot_q6k<D: Dot>(weights: &[u8], row: Row<'_>) -> f32 {
 unsafe fn quants_512(format: Format, block: *const u8, pair: usize) -> __m512i {
     /// `first` in the 16-bit lanes of the first group, `second` in the others.
     #[inline(always)]
-    unsafe fn lanes(first: i64, second: i64) -> __m512i {
-        let (first, second) = (first * 0x0001_0001_0001_0001, second * 0x0001_0001_0001_0001);
+    unsafe fn lanes(first: u16, second: u16) -> __m512i {
+        let four = |lane: u16| (u64::from(lane) * 0x0001_0001_0001_0001).cast_signed();
+        let (first, second) = (four(first), four(second));
         _mm512_setr_epi64(first, first, first, first, second, second, second, second)
     }
     let twice = |at: *const u8| _mm512_broadcast_i64x4(load(at));
@@ -343,7 +344,7 @@ unsafe fn quants_512(format: Format, block: *const u8, pair: usize) -> __m512i {
         return nibbles;
     }
     // One more bit of each weight lies in 32 bytes of their own, a bit per group.
-    let bit = 1 << (pair * 2);
+    let bit = 1_u16 << (pair * 2);
     let set = _mm512_test_epi8_mask(twice(block.add(16)), lanes(bit * 0x101, bit * 0x202));
     _mm512_mask_add_epi8(nibbles, set, nibbles, _mm512_set1_epi8(16))
 }
