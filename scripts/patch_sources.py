@@ -63,6 +63,10 @@ class Crate:
 
 CRATES = (
     Crate("candle-core", "0.10.2", "6bd9895436c1ba5dc1037a19935d084b838db066ff4e15ef7dded020b7c12a4a"),
+    Crate("datafusion", "54.1.0", "754ef4e8f073922a26f5b23133b9db4829342362b09be0bc94309cf261c2f098"),
+    Crate("lance", "14.0.2", "6895913cb87c0ca8140d13a3c980ceb5b6c67d95f5e96093a3e157347021c61b"),
+    Crate("lance-index", "14.0.2", "df56fde7e5e34b1d6cf67de22fdfed3a9f6f2875fc5a5d452ae8ab5a1cef150b"),
+    Crate("lancedb", "0.41.0", "fe258f6ae86d8986057b794e17912ad15f203f6e40fb441499735910714858a7"),
     Crate("mistralrs-core", "0.8.1", "a2b8b9e5c94491d9ceeded3a30291cb6af6ae74810a5776dd55e3bbb8b3429d4"),
 )
 
@@ -72,7 +76,8 @@ def patched_manifest(manifest: str, published: str, version: str) -> str:
 
     Cargo shows the warnings of crates on disk, which of other people's code are noise.
 
-    >>> print(patched_manifest('[package]\\nversion = "0.1.2"\\n[dependencies.a]\\nversion = "0.1.2"\\n', "0.1.2", "0.1.2+lectern.x"))
+    >>> text = '[package]\\nversion = "0.1.2"\\n[lints.clippy]\\na = "deny"\\n[dependencies.a]\\nversion = "0.1.2"\\n'
+    >>> print(patched_manifest(text, "0.1.2", "0.1.2+lectern.x"))
     [package]
     version = "0.1.2+lectern.x"
     [dependencies.a]
@@ -90,6 +95,7 @@ def patched_manifest(manifest: str, published: str, version: str) -> str:
     head, found, tail = manifest.partition(f'version = "{published}"')
     if not found or "[package]" not in head or "[dependencies" in head:
         raise PatchError(f"its manifest is not of version {published}")
+    tail = re.sub(r"^\[lints\..*\n(?:(?!\[).*\n?)*", "", tail, flags=re.MULTILINE)
     return f'{head}version = "{version}"{tail}\n[lints.rust]\nwarnings = "allow"\n'
 
 

@@ -13,7 +13,7 @@ Of a generated file, whose text is known, the share of its words, and of its pai
 words, that each of the two has is compared; of an altered file the share of the words of plain
 pdfium in the unaltered one; of any other file the share of plain pdfium's words that ours has.
 Words are counted, with these rules: a hyphen at the end of a line is none; a word that plain pdfium
-has in two pieces may be whole; where plain pdfium is the measure, lines that stand on a tenth of the
+has in two pieces, in whichever order, may be whole; where plain pdfium is the measure, lines that stand on a tenth of the
 pages (at least three) count once, because a running head is read once.
 """
 
@@ -295,10 +295,12 @@ def without_running_lines(text: str) -> str:
 
 
 def share(expected: list, found: list) -> float:
-    """The share of `expected` that `found` has; neighbours may be joined to one word.
+    """The share of `expected` that `found` has; neighbours may be joined to one word, in either order.
 
     >>> share(["x", "2", "is", "9"], ["x2", "is", "9"])
     1.0
+    >>> share(["k", "1", "is", "9"], ["1k", "is"])
+    0.75
     """
     if not expected:
         return 1.0
@@ -306,8 +308,9 @@ def share(expected: list, found: list) -> float:
     hits, index, alone = 0, 0, []
     while index < len(expected):
         pair = expected[index:index + 2]
-        whole = "".join(pair) if isinstance(pair[0], str) else None
-        if len(pair) == 2 and left[whole] > wanted[whole]:
+        joined = ["".join(pair), "".join(pair[::-1])] if len(pair) == 2 and isinstance(pair[0], str) else []
+        whole = next((word for word in joined if left[word] > wanted[word]), None)
+        if whole:
             left[whole] -= 1
             hits += 2
             index += 2

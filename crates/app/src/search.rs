@@ -9,7 +9,7 @@ use std::{
 
 use lectern_answer::{
     Passage,
-    fusion::{Fused, Leg, LegPlace, fuse, words_weight},
+    fusion::{Fused, Leg, LegPlace, fuse, meaning_weight, words_weight},
 };
 use lectern_catalog::{ChunkRecord, ScopeFilter};
 use lectern_domain::{
@@ -54,8 +54,8 @@ const LONGEST_QUERY: usize = 4_000;
 /// The steps of a search. All of them are taken, but in measurements of what each brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SearchPlan {
-    /// Words count by how many of the question's occur.
-    pub weighs_words: bool,
+    /// Words count by how many of the question's occur, meaning by how different the texts are.
+    pub weighs_legs: bool,
     /// What a cross-encoder finds to answer moves up, or what has the query's words close together.
     pub reranks: bool,
     /// Neighbours become one passage.
@@ -66,7 +66,7 @@ pub struct SearchPlan {
 
 impl Default for SearchPlan {
     fn default() -> Self {
-        Self { weighs_words: true, reranks: true, joins_neighbours: true, varies: true }
+        Self { weighs_legs: true, reranks: true, joins_neighbours: true, varies: true }
     }
 }
 
@@ -277,12 +277,15 @@ impl App {
         let records = self.catalog().chunks(&Vec::from_iter(ids), &asked.filter)?;
         let records: HashMap<ChunkId, ChunkRecord> =
             records.into_iter().map(|record| (record.id, record)).collect();
-        let words_weight = if asked.vector.is_some() && asked.plan.weighs_words {
-            let best = lexical.iter().filter_map(|found| records.get(&found.chunk)).take(WEIGHED);
-            // The text alone: names of files are often in another language than what is in them.
-            words_weight(&asked.query.text, best.map(|record| record.chunk.text.as_str()))
+        // The text alone: names of files are often in another language than what is in them.
+        let texts = |leg: &[ChunkMatch]| -> Vec<&str> {
+            let records = leg.iter().filter_map(|found| records.get(&found.chunk));
+            records.take(WEIGHED).map(|record| record.chunk.text.as_str()).collect()
+        };
+        let (words_weight, meaning_weight) = if asked.vector.is_some() && asked.plan.weighs_legs {
+            (words_weight(&asked.query.text, texts(&lexical)), meaning_weight(texts(&semantic)))
         } else {
-            1.0
+            (1.0, 1.0)
         };
         let fused = fuse(&[
             Leg {
@@ -296,7 +299,7 @@ impl App {
                 unit: asked.embedding.spread,
                 asked: candidates,
                 matches: semantic,
-                weight: 1.0,
+                weight: meaning_weight,
                 nothing: None,
             },
         ]);

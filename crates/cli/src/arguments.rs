@@ -339,7 +339,7 @@ pub enum DeviceName {
 /// A step of the search that a measurement can leave out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {
-    /// Words count by how many of the question's occur.
+    /// Words count by how many of the question's occur, meaning by how different the texts are.
     Weighing,
     /// What has the query's words close together moves up.
     Reranking,

@@ -165,7 +165,7 @@ async fn execute(
             work(app, false, false, quiet, cancel).await?;
             let has = |step| !without.contains(&step);
             let plan = SearchPlan {
-                weighs_words: has(Step::Weighing),
+                weighs_legs: has(Step::Weighing),
                 reranks: has(Step::Reranking),
                 joins_neighbours: has(Step::Joining),
                 varies: has(Step::Variety),

@@ -39,8 +39,12 @@ const FILTER_RANGES: usize = 5_000;
 /// takes longer than the search.
 const SHORT_FILTER: usize = 64;
 
-/// So many times the candidates are looked for everywhere where those of a scope are wanted.
+/// So many times the candidates are looked for everywhere where those of a scope are wanted, if it is not known how
+/// many there are.
 const WIDER: usize = 4;
+
+/// Beyond so many times the candidates, comparing with all vectors of the scope is quicker.
+const WIDEST: usize = 32;
 
 /// Fewer vectors are compared one by one, which is exact and needs nothing to be built. It takes some 20 ms for
 /// so many; see `docs/benchmarks.md`.
@@ -214,12 +218,8 @@ impl LanceIndex {
     ) -> Result<Vec<ChunkMatch>, IndexError> {
         let documents: BTreeSet<i64> = documents.iter().map(|document| document.0).collect();
         let ranges = ranges(documents.iter().copied());
-        let is_indexed = match search {
-            Search::Terms(_) => false,
-            Search::Vector(_) => self.probes().await?.is_some(),
-        };
-        if ranges.len() > SHORT_FILTER || is_indexed {
-            let found = self.best_of_filter(search, k * WIDER, None, Reach::Index).await?;
+        if let Some(wider) = self.wider(search, &ranges).await? {
+            let found = self.best_of_filter(search, k * wider, None, Reach::Index).await?;
             let last = found.rows.last().map(|row| row.found.score);
             let mut inside = found.rows;
             inside.retain(|row| documents.contains(&row.document));
@@ -234,6 +234,34 @@ impl LanceIndex {
             rows.extend(self.best_of_filter(search, k, Some(&filter), Reach::All).await?.rows);
         }
         Ok(unique_best_first(rows).into_iter().map(|row| row.found).collect())
+    }
+
+    /// How many times the candidates to look for everywhere, so that enough of them are in the scope; `None` where
+    /// it is better to look there alone.
+    async fn wider(
+        &self,
+        search: Search<'_>,
+        scope: &[(i64, i64)],
+    ) -> Result<Option<usize>, IndexError> {
+        let is_long = scope.len() > SHORT_FILTER;
+        let is_indexed = match search {
+            Search::Terms(_) => false,
+            Search::Vector(_) => self.probes().await?.is_some(),
+        };
+        if is_long || !is_indexed {
+            return Ok(is_long.then_some(WIDER));
+        }
+        let count = async |filter| self.vectors.count_rows(filter).await.map_err(failure);
+        let mut inside = 0;
+        for filter in filters(DOCUMENT, scope) {
+            inside += count(Some(filter)).await?;
+        }
+        if inside <= self.flat_rows {
+            return Ok(None);
+        }
+        // Half as many again, since they are not spread evenly.
+        let wider = (count(None).await? * 3).div_ceil(inside * 2);
+        Ok(Some(wider).filter(|wider| *wider <= WIDEST))
     }
 
     /// At least the best `k` chunks, more where there is a tie at the `k`-th. A
