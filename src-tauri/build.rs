@@ -2,7 +2,7 @@
 //! capability names.
 #![allow(missing_docs)]
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 const COMMANDS: &[&str] = &[
     "status",
@@ -58,6 +58,12 @@ const COMMANDS: &[&str] = &[
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // What people install is made small (profile `dist`): one copy of equal functions, and short lists of addresses
+    // to adjust, which need glibc 2.36.
+    let is_for_linux = env::var("CARGO_CFG_TARGET_OS")? == "linux";
+    if is_for_linux && env::var("OPT_LEVEL")? == "s" {
+        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all,-z,pack-relative-relocs");
+    }
     // Tauri refuses to compile without a page; a plain `cargo build` has none.
     let page = Path::new("../ui/dist/index.html");
     if !page.exists() {

@@ -30,7 +30,7 @@ const TEXTS: usize = 3;
 const ALIKE: (f32, f32) = (0.18, 0.32);
 
 /// What meaning counts at least.
-const LEAST_OF_MEANING: f32 = 0.2;
+const LEAST_OF_MEANING: f32 = 0.1;
 
 /// So many of the best texts are looked at.
 const ALIKE_TEXTS: usize = 5;

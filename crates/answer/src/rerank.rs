@@ -21,6 +21,9 @@ const ABOVE: f32 = 1.5;
 /// What the share of its neighbouring pairs counts that are near each other.
 const PAIRS: f32 = 0.2;
 
+/// How many times a number counts what a word does: the year or the paragraph that is asked for is exact.
+const NUMBER: f32 = 2.5;
+
 /// Two words are near each other with up to so many words' distance.
 const NEAR: usize = 8;
 
@@ -51,9 +54,10 @@ impl Reranker for Proximity {
 
         let count = passages.len() as f32;
         let mut weights = vec![0.0_f32; numbers.len()];
-        for (word, weight) in weights.iter_mut().enumerate() {
-            let with = found.iter().filter(|found| found.has(word)).count() as f32;
-            *weight = (1.0 + (count - with + 0.5) / (with + 0.5)).ln();
+        for (word, &number) in &numbers {
+            let with = found.iter().filter(|found| found.has(number)).count() as f32;
+            let times = if word.starts_with(char::is_numeric) { NUMBER } else { 1.0 };
+            weights[number] = times * (1.0 + (count - with + 0.5) / (with + 0.5)).ln();
         }
         let pairs: Vec<[usize; 2]> = sequence.windows(2).map(|pair| [pair[0], pair[1]]).collect();
         let all = weights.iter().sum::<f32>().max(f32::MIN_POSITIVE);

@@ -52,6 +52,10 @@ const FRAGMENTS_WORTH_COMPACTION: usize = 8;
 /// not rewrite the whole table each time.
 const FRAGMENT_ROWS: usize = 100_000;
 
+/// So often a reader looks for an index that is being made anew.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// Versions are kept for as long as a search in another process may read them. One that takes longer
 /// opens the table anew. Each edit makes several.
 const KEPT_SECONDS: i64 = 30;
@@ -128,12 +132,21 @@ pub(crate) async fn open_as_it_is(
     definition: &Definition,
 ) -> Result<Table, IndexError> {
     let name = &definition.name;
-    let connection = connect(directory, definition.cache).await?;
-    match open_apart(&connection, definition, false).await? {
-        Ok(Some(table)) => Ok(table),
-        Ok(None) => Err(IndexError::Damaged(format!("{name} is of another form"))),
-        Err(error) if is_damage(&error) => Err(IndexError::Damaged(error.to_string())),
-        Err(error) => Err(failure(error)),
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let connection = connect(directory, definition.cache).await?;
+        return match open_apart(&connection, definition, false).await? {
+            Ok(Some(table)) => Ok(table),
+            Ok(None) => Err(IndexError::Damaged(format!("{name} is of another form"))),
+            // The one who writes, in whichever process, has removed all rows and makes it anew.
+            Err(lancedb::Error::IndexNotFound { .. }) if looks < LOOKS => {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+                continue;
+            }
+            Err(error) if is_damage(&error) => Err(IndexError::Damaged(error.to_string())),
+            Err(error) => Err(failure(error)),
+        };
     }
 }
 
@@ -188,7 +201,7 @@ pub(crate) async fn drop_others(
 
 /// The table, if it is of this definition. All its files have been opened once.
 ///
-/// Without `may_write`, a table that cannot be searched as it is counts as of another one.
+/// Without `may_write`, [`lancedb::Error::IndexNotFound`] says that it cannot be searched as it is.
 async fn open(
     connection: Connection,
     definition: Definition,
@@ -212,7 +225,7 @@ async fn open(
             None => false,
         };
         if !usable && !may_write {
-            return Ok(None);
+            return Err(lancedb::Error::IndexNotFound { name: TERMS_INDEX.to_string() });
         }
         if !usable {
             create_terms_index(&table).await?;

@@ -663,6 +663,19 @@ async fn a_purge_leaves_nothing_of_what_was_removed_nor_of_embedders_not_in_use(
 }
 
 #[tokio::test]
+async fn who_only_searches_waits_for_an_index_that_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path()).await.add_texts(vec![text(10, "the ferry")]).await.unwrap();
+    let path = directory.path().to_str().unwrap();
+    let chunks = lancedb::connect(path).execute().await.unwrap().open_table("chunks");
+    chunks.execute().await.unwrap().drop_index("terms_bm25").await.unwrap();
+
+    let to_search = LanceIndex::open_to_search(directory.path(), EMBEDDER, 3);
+    let (reader, _writer) = tokio::join!(to_search, open(directory.path()));
+    assert_eq!(find(&reader.unwrap(), "ferry").await, [10]);
+}
+
+#[tokio::test]
 async fn who_only_searches_changes_nothing_whatever_is_missing_or_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let to_search = || LanceIndex::open_to_search(directory.path(), EMBEDDER, 3);
