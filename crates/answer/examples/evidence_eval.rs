@@ -115,6 +115,7 @@ fn passage(file: &str, text: String) -> Passage {
         page: None,
         range: CharRange::new(0, text.chars().count() as u32),
         heading: Vec::new(),
+        opening: Vec::new(),
         text,
         score: 0.0,
     }

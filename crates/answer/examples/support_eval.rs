@@ -202,6 +202,7 @@ fn passages(names: &[String], texts: &[String], sources: &[usize]) -> Vec<Passag
             page: None,
             range: CharRange::new(0, texts[i].chars().count() as u32),
             heading: Vec::new(),
+            opening: Vec::new(),
             text: texts[i].clone(),
             score: 0.0,
         })

@@ -32,16 +32,12 @@ const WEIGHTS: Gaps = Gaps { names: 0.3, numbers: 0.7, negation: 1.2 };
 pub const MOST: f32 = 1.5;
 
 impl Gaps {
-    /// What `question` has and neither the text of `passages`, their headings nor the names of
-    /// their files have.
+    /// What `question` has and neither the text of `passages` nor what stands above them has.
     pub fn between(question: &str, passages: &[&Passage]) -> Self {
         let asked = Terms::of(question);
         let mut there = Terms::default();
         for passage in passages {
-            let name = passage.file_name();
-            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-            let subject = passage.heading.join("\n") + "\n" + &stem.replace(['_', '-'], " ");
-            for text in [passage.text.as_str(), &subject] {
+            for text in [passage.text.as_str(), &passage.subject()] {
                 let terms = Terms::of(text);
                 there.keys.extend(terms.keys);
                 there.negations += terms.negations;

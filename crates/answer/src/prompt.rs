@@ -11,6 +11,7 @@ use lectern_domain::{CharRange, ChatMessage, ChatRole, char_slice, sentences};
 use crate::abstain::abstention;
 use crate::citations::{Bracket, bracket};
 use crate::pack::Source;
+use crate::words::words;
 use crate::{Language, detect_language};
 
 /// Names that are part of some model's chat template after a `<`.
@@ -164,8 +165,9 @@ pub fn evidence(question: &str, sources: &[Source]) -> Vec<ChatMessage> {
             before.clear();
         }
     }
-    let shown =
-        sources.iter().map(|source| examples.text(&title(source), &neutralise(&source.shown)));
+    let shown = sources
+        .iter()
+        .map(|source| examples.text(&title(source, question), &neutralise(&source.shown)));
     let question = without_template(&single_line(question));
     messages.push(user(shown.collect::<String>() + examples.question + &question));
     messages
@@ -275,7 +277,7 @@ fn about(question: &str, sources: &[Source], wishes: &Wishes<'_>, ask: &str) -> 
     let is_chinese = language == Language::Chinese;
     let mut user = String::from(if is_chinese { "资料：\n" } else { "Sources:\n" });
     for source in sources {
-        let (title, shown) = (title(source), neutralise(&source.shown));
+        let (title, shown) = (title(source, question), neutralise(&source.shown));
         user.push_str(&match is_chinese {
             true => format!("文档：{title}\n[{}] {shown}\n\n", source.n),
             false => format!("From {title}:\n[{}] {shown}\n\n", source.n),
@@ -316,9 +318,24 @@ fn wish(language: Language, instructions: &str) -> String {
     }
 }
 
-fn title(source: &Source) -> String {
+/// What a source is of: the file's name, those of the document's first lines that have words of the question
+/// which are nowhere else, the page and the heading.
+fn title(source: &Source, question: &str) -> String {
     let passage = &source.passage;
     let mut title = passage.file_name().to_owned();
+    let elsewhere =
+        format!("{title}\n{}\n{}", passage.heading.join("\n"), source.shown).to_lowercase();
+    let (question, elsewhere) = (question.to_lowercase(), words(&elsewhere));
+    let mut asked = words(&question);
+    asked.retain(|word| !elsewhere.contains(word));
+    for line in &passage.opening {
+        let lower = line.to_lowercase();
+        let there = words(&lower);
+        if asked.iter().any(|word| there.contains(word)) {
+            title.push_str(&format!(" — {line}"));
+        }
+        asked.retain(|word| !there.contains(word));
+    }
     if let Some(page) = passage.page {
         title.push_str(&format!(" — page {page}"));
     }
@@ -478,12 +495,37 @@ fn without_template(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::Passage;
     use crate::testing::passage;
 
     const PLAIN: Wishes<'static> = Wishes { manner: None, instructions: "", may_abstain: false };
 
     fn with(instructions: &str) -> Wishes<'_> {
         Wishes { instructions, ..PLAIN }
+    }
+
+    #[test]
+    fn a_title_says_what_is_asked_about_the_document_and_said_nowhere_else() {
+        let passage = Passage {
+            path: "/reports/056707.pdf".to_owned(),
+            page: Some(2),
+            heading: vec!["Human capital".to_owned()],
+            opening: ["Annual report", "Marlowe Textiles", "For the year 2021"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..passage("The Company had 428 employees at the end of the year.", 90)
+        };
+        let source = Source { n: 1, shown: passage.text.clone(), passage };
+        let cases = [
+            (
+                "How many employees did Marlowe have in 2021?",
+                "056707.pdf — Marlowe Textiles — For the year 2021 — page 2 — Human capital",
+            ),
+            ("How many employees were there?", "056707.pdf — page 2 — Human capital"),
+        ];
+        for (question, expected) in cases {
+            assert_eq!(title(&source, question), expected, "{question}");
+        }
     }
 
     fn source(n: usize, text: &str) -> Source {

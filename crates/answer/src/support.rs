@@ -357,7 +357,8 @@ impl Source {
         let mut subject = Terms::of(&words.join(" ")).keys;
         // "tl-40-manual" is about the TL-40.
         subject.extend(words.windows(2).flat_map(|pair| Terms::of(&pair.join("-")).keys));
-        subject.extend(passage.heading.iter().flat_map(|heading| Terms::of(heading).keys));
+        let above = passage.opening.iter().chain(&passage.heading);
+        subject.extend(above.flat_map(|line| Terms::of(line).keys));
         let keys = sentences.iter().flat_map(|sentence| sentence.terms.keys.iter().cloned());
         Self {
             text: passage.text.clone(),

@@ -22,6 +22,7 @@ pub(crate) fn passage(text: &str, start: u32) -> Passage {
         page: Some(1),
         range: CharRange::new(start, start + text.chars().count() as u32),
         heading: Vec::new(),
+        opening: Vec::new(),
         text: text.to_owned(),
         score: 1.0,
     }

@@ -237,8 +237,16 @@ impl App {
         }
     }
 
-    /// The passages that a question is answered from, best first.
+    /// The passages that a question is answered from, best first, with how their documents open.
     async fn sources(&self, request: &AskRequest, standalone: &str) -> Result<Vec<Passage>> {
+        let mut passages = self.found_or_kept(request, standalone).await?;
+        for passage in &mut passages {
+            passage.opening = self.opening(passage.document, &passage.text)?;
+        }
+        Ok(passages)
+    }
+
+    async fn found_or_kept(&self, request: &AskRequest, standalone: &str) -> Result<Vec<Passage>> {
         if let Some(id) = request.passages_of
             && let Some(passages) = self.passages_of(id)?
         {
@@ -284,6 +292,7 @@ impl App {
                 page: shown.page,
                 range,
                 heading: shown.heading,
+                opening: Vec::new(),
                 text: shown.text,
                 score: shown.score,
             });

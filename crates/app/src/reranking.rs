@@ -1,6 +1,5 @@
 //! The order of the best few that a search finds: by a cross-encoder where one is installed.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use lectern_answer::rerank::Proximity;
@@ -71,27 +70,28 @@ impl App {
     /// The passages with what their documents say of themselves among the headings: the file's name, and
     /// how the document opens. A page says seldom whose report it is of, and of which year.
     fn below_their_documents(&self, best: &[&ChunkRecord]) -> Result<Vec<Chunk>> {
-        let mut firsts: HashMap<DocumentId, String> = HashMap::new();
         let passages = best.iter().map(|record| {
-            if !firsts.contains_key(&record.document) {
-                let first = self.catalog().first_text(record.document)?.unwrap_or_default();
-                firsts.insert(record.document, first);
-            }
             let mut chunk = record.chunk.clone();
             let name = Path::new(&record.path).file_stem().unwrap_or_default().to_string_lossy();
-            // What opens the document says so itself.
-            let first = Some(&firsts[&record.document]).filter(|first| **first != chunk.text);
-            let above = first.into_iter().flat_map(|first| opening(first)).chain([&*name]);
             let headings = std::mem::take(&mut chunk.heading);
-            chunk.heading = above.map(str::to_owned).chain(headings).collect();
+            chunk.heading = self.opening(record.document, &chunk.text)?;
+            chunk.heading.push(name.into_owned());
+            chunk.heading.extend(headings);
             Ok(chunk)
         });
         passages.collect()
     }
+
+    /// The short lines that a document opens with; none for a `passage` that opens it and says so itself.
+    pub(crate) fn opening(&self, document: DocumentId, passage: &str) -> Result<Vec<String>> {
+        let first = self.catalog().first_text(document)?.unwrap_or_default();
+        let is_other = !passage.starts_with(&first);
+        Ok(short_lines(&first).filter(|_| is_other).map(str::to_owned).collect())
+    }
 }
 
-/// How a document opens: its first lines, as long as they are short.
-fn opening(text: &str) -> impl Iterator<Item = &str> {
+/// The first lines of a text, as long as they are short.
+fn short_lines(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.take_while(|line| line.len() <= SHORT_LINE).take(OPENING_LINES)
 }
@@ -136,7 +136,7 @@ mod tests {
             ("a list", "item\n".repeat(50), &["item"; OPENING_LINES]),
         ];
         for (what, text, expected) in cases {
-            assert_eq!(opening(&text).collect::<Vec<_>>(), expected, "{what}");
+            assert_eq!(short_lines(&text).collect::<Vec<_>>(), expected, "{what}");
         }
     }
 }

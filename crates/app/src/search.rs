@@ -357,6 +357,7 @@ pub(crate) fn passage(record: ChunkRecord, score: f32) -> Passage {
         page: chunk.page,
         range: chunk.range,
         heading: chunk.heading,
+        opening: Vec::new(),
         text: chunk.text,
         score,
     }
@@ -498,6 +499,7 @@ mod tests {
                 page: None,
                 range: CharRange::new(0, 1),
                 heading: Vec::new(),
+                opening: Vec::new(),
                 text: text.to_owned(),
                 score: 0.,
             },
@@ -548,6 +550,7 @@ mod tests {
                 page: Some(page),
                 range: CharRange::new(start, end),
                 heading: vec![heading.to_owned()],
+                opening: Vec::new(),
                 text: format!("{document} {start} {end}"),
                 score: 0.,
             },

@@ -37,6 +37,8 @@ const DIMENSIONS: usize = 384;
 const CHUNKS_OF_A_DOCUMENT: usize = 20;
 const WORDS_OF_A_CHUNK: usize = 120;
 const WORDS_OF_A_TOPIC: u64 = 40;
+/// The file in the library that says how many topics its documents have.
+const TOPICS: &str = "topics";
 /// So many texts get their real vectors.
 const EMBEDDED: usize = 128;
 /// Documents are made and added so many at a time.
@@ -196,6 +198,8 @@ async fn fill(directory: &Path, chunks: usize) {
     let folder = catalog.add_folder("/synthetic", 0).unwrap();
     let documents = chunks / CHUNKS_OF_A_DOCUMENT;
     let topics = topic_count(documents);
+    // A library that is grown from this one has more documents, but of the same topics.
+    std::fs::write(directory.join(TOPICS), topics.to_string()).unwrap();
     let vectors = Vectors::new(&embedder, topics);
     let start = Instant::now();
     let paths: Vec<String> =
@@ -330,7 +334,7 @@ async fn measure(directory: &Path, queries: usize) {
     let options = Options { library: Some(directory.to_owned()), chat_model: None };
     let app = lectern_assembly::open(&options).unwrap();
     let status = app.status(false).unwrap();
-    let topics = topic_count(status.documents as usize);
+    let topics = std::fs::read_to_string(directory.join(TOPICS)).unwrap().parse().unwrap();
     let embedder = embedder();
     let mut file = std::fs::File::create(directory.join("queries.jsonl")).unwrap();
     let questions: Vec<String> = (0..queries).map(|number| question(number, topics)).collect();

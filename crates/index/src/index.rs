@@ -50,6 +50,10 @@ const WIDEST: usize = 32;
 /// so many; see `docs/benchmarks.md`.
 const FLAT_ROWS: usize = 10_000;
 
+/// A byte for each number of a vector, so that the index of a million chunks is read once and not by each search. A
+/// smaller library has a smaller index.
+const VECTOR_CACHE: usize = 512 * MIB;
+
 /// A chunk index in a directory.
 ///
 /// Several processes may have the directory open. One of them may write; the
@@ -493,7 +497,7 @@ fn definitions(
     let vectors = Definition {
         name: vectors_of(embedder_id),
         schema: schema(Field::new(VECTOR, vector_type(dimensions)?, false), [embedder]),
-        cache: Cache { index: 64 * MIB, metadata: 16 * MIB },
+        cache: Cache { index: VECTOR_CACHE, metadata: 16 * MIB },
     };
     Ok((texts, vectors))
 }
