@@ -165,9 +165,10 @@ pub fn evidence(question: &str, sources: &[Source]) -> Vec<ChatMessage> {
             before.clear();
         }
     }
-    let shown = sources
-        .iter()
-        .map(|source| examples.text(&title(source, question), &neutralise(&source.shown)));
+    let shown = titles(sources, question)
+        .into_iter()
+        .zip(sources)
+        .map(|(title, source)| examples.text(&title, &neutralise(&source.shown)));
     let question = without_template(&single_line(question));
     messages.push(user(shown.collect::<String>() + examples.question + &question));
     messages
@@ -276,8 +277,8 @@ fn about(question: &str, sources: &[Source], wishes: &Wishes<'_>, ask: &str) -> 
     let language = detect_language(question);
     let is_chinese = language == Language::Chinese;
     let mut user = String::from(if is_chinese { "资料：\n" } else { "Sources:\n" });
-    for source in sources {
-        let (title, shown) = (title(source, question), neutralise(&source.shown));
+    for (title, source) in titles(sources, question).into_iter().zip(sources) {
+        let shown = neutralise(&source.shown);
         user.push_str(&match is_chinese {
             true => format!("文档：{title}\n[{}] {shown}\n\n", source.n),
             false => format!("From {title}:\n[{}] {shown}\n\n", source.n),
@@ -318,23 +319,28 @@ fn wish(language: Language, instructions: &str) -> String {
     }
 }
 
-/// What a source is of: the file's name, those of the document's first lines that have words of the question
-/// which are nowhere else, the page and the heading.
-fn title(source: &Source, question: &str) -> String {
+/// What each source is of. How its document opens is said where that has a word of the question which one of them
+/// has nowhere else, then of all of them: of two reports the reader must see which is of the company that is asked
+/// about, and which is of another.
+fn titles(sources: &[Source], question: &str) -> Vec<String> {
+    let question = question.to_lowercase();
+    let asked = words(&question);
+    let opening_answers = |source: &Source| {
+        let passage = &source.passage;
+        let rest = [passage.file_name(), &passage.heading.join("\n"), &source.shown].join("\n");
+        let (rest, opening) = (rest.to_lowercase(), passage.opening.join("\n").to_lowercase());
+        let (rest, opening) = (words(&rest), words(&opening));
+        asked.iter().any(|word| opening.contains(word) && !rest.contains(word))
+    };
+    let says_opening = sources.iter().any(opening_answers);
+    sources.iter().map(|source| title(source, says_opening)).collect()
+}
+
+fn title(source: &Source, says_opening: bool) -> String {
     let passage = &source.passage;
     let mut title = passage.file_name().to_owned();
-    let elsewhere =
-        format!("{title}\n{}\n{}", passage.heading.join("\n"), source.shown).to_lowercase();
-    let (question, elsewhere) = (question.to_lowercase(), words(&elsewhere));
-    let mut asked = words(&question);
-    asked.retain(|word| !elsewhere.contains(word));
-    for line in &passage.opening {
-        let lower = line.to_lowercase();
-        let there = words(&lower);
-        if asked.iter().any(|word| there.contains(word)) {
-            title.push_str(&format!(" — {line}"));
-        }
-        asked.retain(|word| !there.contains(word));
+    for line in passage.opening.iter().filter(|_| says_opening) {
+        title.push_str(&format!(" — {line}"));
     }
     if let Some(page) = passage.page {
         title.push_str(&format!(" — page {page}"));
@@ -505,26 +511,33 @@ mod tests {
     }
 
     #[test]
-    fn a_title_says_what_is_asked_about_the_document_and_said_nowhere_else() {
-        let passage = Passage {
-            path: "/reports/056707.pdf".to_owned(),
-            page: Some(2),
-            heading: vec!["Human capital".to_owned()],
-            opening: ["Annual report", "Marlowe Textiles", "For the year 2021"]
-                .map(str::to_owned)
-                .to_vec(),
-            ..passage("The Company had 428 employees at the end of the year.", 90)
+    fn titles_say_how_documents_open_where_that_is_asked_about_and_said_nowhere_else() {
+        let source = |n, company: &str, text: &str| {
+            let passage = Passage {
+                path: format!("/reports/{n}.pdf"),
+                page: Some(2),
+                heading: vec!["Human capital".to_owned()],
+                opening: vec![company.to_owned(), "For the year 2021".to_owned()],
+                ..passage(text, 90)
+            };
+            Source { n, shown: passage.text.clone(), passage }
         };
-        let source = Source { n: 1, shown: passage.text.clone(), passage };
+        let sources = [
+            source(1, "Marlowe Textiles", "It had 428 staff."),
+            source(2, "Kestrel", "It had 77."),
+        ];
+        let plain = ["1.pdf — page 2 — Human capital", "2.pdf — page 2 — Human capital"];
+        let whole = [
+            "1.pdf — Marlowe Textiles — For the year 2021 — page 2 — Human capital",
+            "2.pdf — Kestrel — For the year 2021 — page 2 — Human capital",
+        ];
         let cases = [
-            (
-                "How many employees did Marlowe have in 2021?",
-                "056707.pdf — Marlowe Textiles — For the year 2021 — page 2 — Human capital",
-            ),
-            ("How many employees were there?", "056707.pdf — page 2 — Human capital"),
+            ("How many staff did Marlowe have?", whole),
+            ("How many staff were there in 2021?", whole),
+            ("How many staff had it?", plain),
         ];
         for (question, expected) in cases {
-            assert_eq!(title(&source, question), expected, "{question}");
+            assert_eq!(titles(&sources, question), expected, "{question}");
         }
     }
 

@@ -178,7 +178,7 @@ mod tests {
                 &[
                     "Marlowe 2016: For the year the dividend was 45 cents.",
                     "Marlowe 2017: There was for each share a dividend of 87 cents.",
-                    "Harlow 2017: For the year the dividend was 51 cents.",
+                    "Harlow 2018: For the year the dividend was 51 cents.",
                 ],
                 &[1, 0, 2],
             ),
