@@ -59,9 +59,9 @@ const COMMANDS: &[&str] = &[
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // What people install is made small (profile `dist`): one copy of equal functions, and short lists of addresses
-    // to adjust, which need glibc 2.36.
-    let is_for_linux = env::var("CARGO_CFG_TARGET_OS")? == "linux";
-    if is_for_linux && env::var("OPT_LEVEL")? == "s" {
+    // to adjust, which need glibc 2.36. Rust links with lld there.
+    let target = (env::var("CARGO_CFG_TARGET_OS")?, env::var("CARGO_CFG_TARGET_ARCH")?);
+    if target == ("linux".into(), "x86_64".into()) && env::var("OPT_LEVEL")? == "s" {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all,-z,pack-relative-relocs");
     }
     // Tauri refuses to compile without a page; a plain `cargo build` has none.

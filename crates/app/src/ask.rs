@@ -246,6 +246,7 @@ impl App {
         Ok(passages)
     }
 
+    /// What is found, or what an answer that is made again was made from.
     async fn found_or_kept(&self, request: &AskRequest, standalone: &str) -> Result<Vec<Passage>> {
         if let Some(id) = request.passages_of
             && let Some(passages) = self.passages_of(id)?

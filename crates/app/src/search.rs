@@ -36,7 +36,7 @@ const QUOTED_CANDIDATES: usize = 1_000;
 /// `docs/benchmarks.md`.
 const LEXICAL_UNIT: f32 = 20.0;
 
-/// So many of what words found tell whether they are in the question's language.
+/// So many of the best of a search tell what it counts.
 const WEIGHED: usize = 10;
 
 /// So many of the best are reranked.

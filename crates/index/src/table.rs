@@ -139,7 +139,7 @@ pub(crate) async fn open_as_it_is(
         return match open_apart(&connection, definition, false).await? {
             Ok(Some(table)) => Ok(table),
             Ok(None) => Err(IndexError::Damaged(format!("{name} is of another form"))),
-            // The one who writes, in whichever process, has removed all rows and makes it anew.
+            // The one who writes, in whichever process, may be making it anew.
             Err(lancedb::Error::IndexNotFound { .. }) if looks < LOOKS => {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
                 continue;
