@@ -319,6 +319,9 @@ fn wish(language: Language, instructions: &str) -> String {
     }
 }
 
+/// A document's first lines take about so many bytes in a title: each source has them, beside what is packed.
+const LONGEST_OPENING: usize = 200;
+
 /// What each source is of. How its document opens is said where that has a word of the question which one of them
 /// has nowhere else, then of all of them: of two reports the reader must see which is of the company that is asked
 /// about, and which is of another.
@@ -339,8 +342,11 @@ fn titles(sources: &[Source], question: &str) -> Vec<String> {
 fn title(source: &Source, says_opening: bool) -> String {
     let passage = &source.passage;
     let mut title = passage.file_name().to_owned();
+    let most = title.len() + LONGEST_OPENING;
     for line in passage.opening.iter().filter(|_| says_opening) {
-        title.push_str(&format!(" — {line}"));
+        if title.len() + line.len() <= most {
+            title.push_str(&format!(" — {line}"));
+        }
     }
     if let Some(page) = passage.page {
         title.push_str(&format!(" — page {page}"));

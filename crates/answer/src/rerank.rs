@@ -182,6 +182,12 @@ mod tests {
                 ],
                 &[1, 0, 2],
             ),
+            // A number is as it is asked for.
+            (
+                "staff Marlowe 2017",
+                &["Marlowe has 428 staff.", "There were 77 staff in 2017."],
+                &[1, 0],
+            ),
             ("谁修理屋顶", &["承租人修理窗户。屋顶是新的。", "屋顶由房东修理。"], &[1, 0]),
             ("?!", &["one", "two"], &[0, 1]),
             ("anything", &[], &[]),
